@@ -1,0 +1,63 @@
+# Every target does its own set-up: a fresh clone needs nothing but make.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PYTHONUNBUFFERED := 1
+
+COLLECTION := build/collections/ansible_collections/llmops/platform
+CHART := roles/vllm/files/chart/vllm-deployment
+MODEL_SERVER := roles/lab/files/model_server
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+.PHONY: help setup demo test test-full test-go lint sanity lab lab-stop bench molecule build format clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## System packages, Python environment, collection link
+	@scripts/setup
+
+demo: lab ## Deploy the local models on the embedded lab and show the result
+	ansible-playbook playbooks/deploy.yml -i inventories/local $(DEMO_ARGS)
+
+test: lint lab test-go ## All tests: lint, unit, chart, integration on the lab, molecule, installed artefact
+	pytest $(PYTEST_ARGS)
+
+test-full: lint lab test-go ## The same with the long cases too
+	pytest -m 'not bench' $(PYTEST_ARGS)
+
+test-go: setup ## The model server's own tests
+	cd $(MODEL_SERVER) && go vet ./... && go test ./...
+
+lab: setup ## Start the lab: a real cluster, PostgreSQL and Redis on this machine
+	ansible-playbook playbooks/lab.yml
+
+lab-stop: setup ## Stop the lab; nothing is left running
+	ansible-playbook playbooks/lab.yml -e lab_state=absent
+
+lint: setup ## Every static check
+	scripts/lint
+
+format: setup ## Put Python files into shape
+	ruff check --fix --quiet . ; ruff format .
+
+sanity: setup ## ansible-test sanity on a copy of the checkout
+	scripts/sanity
+
+molecule: lab ## Play the molecule scenario on the lab
+	molecule test --scenario-name deploy
+
+bench: lab ## Measure against kubernetes.core, write build/bench.json
+	python tests/bench
+
+build: setup ## Make the Galaxy artefact in build/
+	@mkdir -p build
+	ansible-galaxy collection build --force --output-path build .
+
+clean: ## Remove what make made (the lab keeps running: see lab-stop)
+	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible
