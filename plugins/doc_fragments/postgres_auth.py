@@ -1,0 +1,66 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the connection options in ``module_utils/_arguments.py`` (``POSTGRES_SPEC``)."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragment ``llmops.platform.postgres_auth``."""
+
+    DOCUMENTATION = r"""
+options:
+  dsn:
+    description:
+      - Where the registry's database is, as a libpq URI or as C(keyword=value) pairs.
+      - Settings given one by one, such as O(pg_host), replace those of the DSN.
+      - If the value is not specified, the environment variable E(LLMOPS_REGISTRY_DSN) is used.
+    type: str
+  pg_host:
+    description:
+      - Host name, address, or folder of the Unix socket.
+      - If the value is not specified, the environment variable E(PGHOST) is used,
+        unless O(dsn) is given.
+    type: str
+  pg_port:
+    description:
+      - TCP port.
+      - If the value is not specified, the environment variable E(PGPORT) is used,
+        unless O(dsn) is given.
+    type: int
+  pg_database:
+    description:
+      - Name of the database.
+      - If the value is not specified, the environment variable E(PGDATABASE) is used,
+        unless O(dsn) is given.
+    type: str
+  pg_user:
+    description:
+      - Role to connect as.
+      - If the value is not specified, the environment variable E(PGUSER) is used,
+        unless O(dsn) is given.
+    type: str
+  pg_password:
+    description:
+      - Password of O(pg_user). A C(~/.pgpass) file or E(PGPASSFILE) works too.
+      - If the value is not specified, the environment variable E(PGPASSWORD) is used,
+        unless O(dsn) is given.
+    type: str
+  pg_sslmode:
+    description:
+      - How far TLS is demanded and the server's certificate is checked.
+      - Use V(verify-full) wherever the connection leaves the machine.
+      - If the value is not specified, the environment variable E(PGSSLMODE) is used,
+        unless O(dsn) is given.
+    type: str
+    choices: [disable, allow, prefer, require, verify-ca, verify-full]
+  connect_timeout:
+    description:
+      - Seconds that one attempt to connect may take.
+    type: int
+    default: 10
+requirements:
+  - psycopg2 >= 2.9.6
+"""
