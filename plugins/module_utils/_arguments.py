@@ -1,0 +1,42 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Arguments that several modules share. Environment fallbacks are those of ``kubernetes.core`` and libpq."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.basic import env_fallback
+
+
+def _env(*names: str) -> dict[str, Any]:
+    return {"fallback": (env_fallback, list(names))}
+
+
+KUBERNETES_SPEC: dict[str, Any] = {
+    "kubeconfig": {"type": "path", **_env("K8S_AUTH_KUBECONFIG")},
+    "context": {"type": "str", **_env("K8S_AUTH_CONTEXT")},
+    "host": {"type": "str", **_env("K8S_AUTH_HOST")},
+    "api_key": {"type": "str", "no_log": True, **_env("K8S_AUTH_API_KEY")},
+    "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"], **_env("K8S_AUTH_SSL_CA_CERT")},
+    "client_cert": {"type": "path", **_env("K8S_AUTH_CERT_FILE")},
+    "client_key": {"type": "path", "no_log": False, **_env("K8S_AUTH_KEY_FILE")},
+    "validate_certs": {"type": "bool", "default": True, **_env("K8S_AUTH_VERIFY_SSL")},
+}
+
+POSTGRES_SPEC: dict[str, Any] = {
+    "dsn": {"type": "str", "no_log": True, **_env("LLMOPS_REGISTRY_DSN")},
+    "pg_host": {"type": "str", **_env("PGHOST")},
+    "pg_port": {"type": "int", **_env("PGPORT")},
+    "pg_database": {"type": "str", **_env("PGDATABASE")},
+    "pg_user": {"type": "str", **_env("PGUSER")},
+    "pg_password": {"type": "str", "no_log": True, **_env("PGPASSWORD")},
+    "pg_sslmode": {
+        "type": "str",
+        "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+        **_env("PGSSLMODE"),
+    },
+    "connect_timeout": {"type": "int", "default": 10},
+}

@@ -1,0 +1,372 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A small client of the Kubernetes API: raw JSON in and out, typed errors, retries within a bound.
+
+Credentials come from the ``kubernetes`` package, which knows every way a kubeconfig can say them. Objects
+stay plain dictionaries: the generated models cost more time than the requests do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ..common.deadline import Backoff
+from ..common.errors import ErrorClass, PlatformError, missing_library
+from ..common.redaction import excerpt
+
+try:
+    import kubernetes.client
+    import kubernetes.config
+    import urllib3
+
+    LIBRARY_ERROR: ImportError | None = None
+except ImportError as error:
+    LIBRARY_ERROR = error
+
+JSONObject = dict[str, Any]
+
+_RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_ATTEMPTS = 5
+_CONNECT_TIMEOUT_S = 5.0
+_READ_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """Where the API server is and who we are; every field is optional.
+
+    Without ``host`` the kubeconfig is read (``kubeconfig``, else ``$KUBECONFIG``, else ``~/.kube/config``);
+    where there is none, the service account of the pod we run in is used.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    host: str | None = None
+    api_key: str | None = None
+    ca_cert: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    validate_certs: bool = True
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Authentication:
+        """Read the arguments of ``KUBERNETES_SPEC``."""
+        given = {name: params[name] for name in cls.__dataclass_fields__ if params.get(name) is not None}
+        return cls(**given)
+
+
+class APIError(PlatformError):
+    """The API server's refusal: ``status`` is the HTTP code, ``reason`` its word for it."""
+
+    def __init__(
+        self, error_class: ErrorClass, message: str, resolution: str, status: int, reason: str
+    ) -> None:
+        super().__init__(error_class, message, resolution, {"status": status, "reason": reason})
+        self.status = status
+        self.reason = reason
+
+
+class ClusterClient:
+    """Requests to one API server. Not shared between processes or threads."""
+
+    def __init__(self, authentication: Authentication) -> None:
+        if LIBRARY_ERROR is not None:
+            raise missing_library("kubernetes", LIBRARY_ERROR)
+        self.authentication = authentication
+        self._connect()
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> ClusterClient:
+        """Build a client from the arguments of ``KUBERNETES_SPEC``."""
+        return cls(Authentication.from_params(params))
+
+    def _connect(self) -> None:
+        self._configuration = _load_configuration(self.authentication)
+        self._pool = _connection_pool(self._configuration)
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return str(self._configuration.host)
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> JSONObject:
+        """Read one object or one list."""
+        return self._json("GET", path, query)
+
+    def find(self, path: str, query: Mapping[str, Any] | None = None) -> JSONObject | None:
+        """Read one object; ``None`` if it does not exist."""
+        try:
+            return self.get(path, query)
+        except APIError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list_pages(
+        self, path: str, query: Mapping[str, Any] | None = None, limit: int = 500
+    ) -> Iterator[JSONObject]:
+        """Yield the items of a list, one page in memory at a time.
+
+        A list that changes for longer than the server keeps its history (410) is an ``infrastructure``
+        error: what was yielded so far is not one consistent picture.
+        """
+        token = ""
+        while True:
+            page = self.get(path, {**(query or {}), "limit": limit, **({"continue": token} if token else {})})
+            yield from page.get("items") or []
+            token = page.get("metadata", {}).get("continue") or ""
+            if not token:
+                return
+
+    def create(
+        self, path: str, body: Mapping[str, Any], query: Mapping[str, Any] | None = None
+    ) -> JSONObject:
+        """POST an object."""
+        return self._json("POST", path, query, body)
+
+    def replace(
+        self, path: str, body: Mapping[str, Any], query: Mapping[str, Any] | None = None
+    ) -> JSONObject:
+        """PUT an object; its ``resourceVersion`` makes this fail (409) if somebody else wrote meanwhile."""
+        return self._json("PUT", path, query, body)
+
+    def patch(
+        self,
+        path: str,
+        body: Mapping[str, Any] | list[Any],
+        query: Mapping[str, Any] | None = None,
+        content_type: str = "application/merge-patch+json",
+    ) -> JSONObject:
+        """PATCH an object."""
+        return self._json("PATCH", path, query, body, content_type)
+
+    def delete(self, path: str, query: Mapping[str, Any] | None = None) -> bool:
+        """DELETE an object; tell whether it was there."""
+        try:
+            self._json("DELETE", path, query)
+        except APIError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def logs(
+        self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40
+    ) -> str:
+        """Return the tail of a container's log, or an empty string if it has none."""
+        path = f"/api/v1/namespaces/{segment(namespace)}/pods/{segment(pod)}/log"
+        query = {"container": container, "tailLines": lines, "limitBytes": 65536}
+        if previous:
+            query["previous"] = "true"
+        try:
+            return self.request("GET", path, query).data.decode(errors="replace")
+        except APIError:
+            return ""
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | list[Any] | None = None,
+        content_type: str = "application/json",
+    ) -> JSONObject:
+        payload = None if body is None else json.dumps(body).encode()
+        answer = self.request(method, path, query, payload, content_type)
+        parsed: JSONObject = json.loads(answer.data)
+        return parsed
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        payload: bytes | None = None,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+        read_timeout: float = _READ_TIMEOUT_S,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request and return the answer; retry what may heal, raise a typed error for the rest.
+
+        A POST is sent again only where the server cannot have acted on it (refused connection, 429).
+        """
+        url = self.server.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        backoff = Backoff(0.2, 5.0)
+        reloaded = False
+        for attempt in range(1, _ATTEMPTS + 1):
+            last = attempt == _ATTEMPTS
+            sent: dict[str, str] = {"Accept": "application/json", **(headers or {})}
+            if payload is not None:
+                sent["Content-Type"] = content_type
+            token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+            if token:
+                sent["Authorization"] = token
+            try:
+                answer = self._pool.request(
+                    method,
+                    url,
+                    body=payload,
+                    headers=sent,
+                    timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=read_timeout),
+                    retries=False,
+                    redirect=False,
+                )
+            except urllib3.exceptions.HTTPError as error:
+                failed = _transport_error(error, self.server)
+                unsent = isinstance(error, urllib3.exceptions.NewConnectionError)
+                heals = failed.error_class is ErrorClass.INFRASTRUCTURE and (unsent or method != "POST")
+                if last or not heals:
+                    raise failed from error
+                time.sleep(backoff.next())
+                continue
+            if answer.status < 300:
+                return answer
+            if answer.status == 401 and not reloaded:
+                # A token may have been rotated since the kubeconfig was read.
+                reloaded = True
+                self._connect()
+                continue
+            if answer.status in _RETRIED_STATUS and not last and (method != "POST" or answer.status == 429):
+                time.sleep(max(backoff.next(), _retry_after(answer)))
+                continue
+            raise _status_error(answer, method, path)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def segment(name: str) -> str:
+    """Quote one segment of an API path: a hostile name must not reach another resource."""
+    return quote(name, safe="")
+
+
+def _load_configuration(authentication: Authentication) -> kubernetes.client.Configuration:
+    configuration = kubernetes.client.Configuration()
+    given = authentication
+    if not given.host:
+        _load_kubeconfig(given, configuration)
+    else:
+        configuration.host = given.host
+    if given.api_key:
+        configuration.api_key = {"BearerToken": f"Bearer {given.api_key}"}
+        configuration.refresh_api_key_hook = None
+    if given.ca_cert:
+        configuration.ssl_ca_cert = given.ca_cert
+    if given.client_cert:
+        configuration.cert_file, configuration.key_file = given.client_cert, given.client_key
+    if not given.validate_certs:
+        configuration.verify_ssl = False
+    return configuration
+
+
+def _load_kubeconfig(given: Authentication, configuration: kubernetes.client.Configuration) -> None:
+    named = given.kubeconfig or os.environ.get("KUBECONFIG")
+    path = Path(named or "~/.kube/config").expanduser()
+    try:
+        if not named and not path.exists() and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            kubernetes.config.load_incluster_config(client_configuration=configuration)
+        else:
+            kubernetes.config.load_kube_config(
+                str(path), context=given.context, client_configuration=configuration, persist_config=False
+            )
+    except kubernetes.config.ConfigException as error:
+        raise PlatformError(
+            ErrorClass.INVALID,
+            f"kubeconfig: {str(path)!r} cannot be used: {error}.",
+            "Give a kubeconfig (argument kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG) "
+            "and a context that is in it, or host and api_key.",
+            {"field": "kubeconfig"},
+        ) from error
+    except (OSError, ValueError) as error:
+        raise PlatformError(
+            ErrorClass.INVALID,
+            f"kubeconfig: {str(path)!r} cannot be read: {error}.",
+            "Check that the file exists, is readable and is a kubeconfig.",
+            {"field": "kubeconfig"},
+        ) from error
+
+
+def _connection_pool(configuration: kubernetes.client.Configuration) -> urllib3.PoolManager:
+    context = None
+    if str(configuration.host).startswith("https"):
+        try:
+            context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+            if configuration.cert_file:
+                context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise PlatformError(
+                ErrorClass.AUTH,
+                f"The certificates for {configuration.host} cannot be loaded: {error}.",
+                "Check ca_cert, client_cert and client_key, or the certificate data of the kubeconfig.",
+            ) from error
+        if not configuration.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+    # The context holds the keys now. The package removes its copies of them only at a regular exit, which
+    # the workers of Ansible never have: private keys would pile up in the temporary folder.
+    kubernetes.config.kube_config._cleanup_temp_files()
+    options: dict[str, Any] = {"ssl_context": context, "maxsize": 4}
+    if configuration.tls_server_name:
+        options["server_hostname"] = configuration.tls_server_name
+    if configuration.proxy:
+        return urllib3.ProxyManager(configuration.proxy, proxy_headers=configuration.proxy_headers, **options)
+    return urllib3.PoolManager(**options)
+
+
+def _retry_after(answer: urllib3.BaseHTTPResponse) -> float:
+    value = answer.headers.get("Retry-After", "")
+    return min(float(value), _READ_TIMEOUT_S) if value.isdigit() else 0.0
+
+
+def _transport_error(error: Exception, server: str) -> PlatformError:
+    text = excerpt(str(error), 300)
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return PlatformError(
+            ErrorClass.AUTH,
+            f"TLS to {server} failed: {text}.",
+            "Check that the certificate authority in the kubeconfig (or ca_cert) is the cluster's and that "
+            "neither certificate has expired. Verification is never skipped unless validate_certs is false.",
+        )
+    if isinstance(error, urllib3.exceptions.LocationParseError):
+        return PlatformError(ErrorClass.INVALID, f"host: {server!r} is not a URL.", "Give https://name:port.")
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        advice = "The name does not resolve: check host, or the server in the kubeconfig, and DNS."
+    elif isinstance(error, urllib3.exceptions.NewConnectionError):
+        advice = "Nothing answers there: check that the API server runs and that address and port are right."
+    else:
+        advice = "Check the network between here and the API server, then run again."
+    return PlatformError(
+        ErrorClass.INFRASTRUCTURE, f"The API server {server} cannot be reached: {text}.", advice
+    )
+
+
+def _status_error(answer: urllib3.BaseHTTPResponse, method: str, path: str) -> APIError:
+    try:
+        status = json.loads(answer.data)
+    except ValueError:
+        status = {}
+    if not isinstance(status, dict):
+        status = {}
+    text = excerpt(str(status.get("message") or answer.data[:2000].decode(errors="replace")), 1000)
+    reason = str(status.get("reason") or answer.reason or "")
+    message = f"The API server answered {answer.status} to {method} {path}: {text}"
+    if answer.status == 401:
+        error_class, advice = ErrorClass.AUTH, "Log in again: the credentials are missing, wrong or expired."
+    elif answer.status == 403:
+        error_class, advice = (
+            ErrorClass.AUTH,
+            "Ask for the right that the message names (Role or ClusterRole).",
+        )
+    elif answer.status in _RETRIED_STATUS or answer.status == 409:
+        error_class, advice = ErrorClass.INFRASTRUCTURE, "Run again."
+    else:
+        error_class, advice = ErrorClass.INVALID, "Check that name, namespace and object are right."
+    return APIError(error_class, message, advice, answer.status, reason)

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names on the cluster: valid, predictable, and never shared by two models."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from .errors import invalid
+
+ENVIRONMENTS = ("development", "staging", "production")
+
+# A release name has at most 53 characters (Helm); the longest environment takes 12 of them with its hyphen.
+SLUG_MAX_LENGTH = 41
+MODEL_MAX_LENGTH = 512
+
+_HASH_LENGTH = 8
+_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_LOOKS_HASHED = re.compile(rf".*-[0-9a-f]{{{_HASH_LENGTH}}}")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def check_model(model: str, field: str = "model") -> str:
+    """Return the model name if it can be served and stored, else raise an ``invalid`` error.
+
+    Slashes, capitals, dots and Unicode are fine: the slug absorbs them. Control characters are not,
+    because the name travels through HTTP headers, logs and labels; neither are template delimiters,
+    which are a mistake in a variable rather than a name.
+    """
+    advice = (
+        "Give the name that clients put into the request's 'model' field, such as 'org/name-7b-instruct'."
+    )
+    if not model or not model.strip():
+        raise invalid(field, model, "is empty", advice)
+    if model != model.strip():
+        raise invalid(field, model, "starts or ends with white space", advice)
+    if len(model) > MODEL_MAX_LENGTH:
+        raise invalid(field, model, f"has more than {MODEL_MAX_LENGTH} characters", advice)
+    if not model.isprintable():
+        raise invalid(field, model, "holds control or other unprintable characters", advice)
+    for mark in ("{{", "}}", "{%", "%}", "{#"):
+        if mark in model:
+            raise invalid(field, model, f"holds the template delimiter {mark!r}", advice)
+    return model
+
+
+def slug(model: str) -> str:
+    """Return a DNS-1035 label of at most 41 characters for a model name.
+
+    It is the last path part in lower case. Where that loses information (an organisation, capitals, dots)
+    or is too long, or could be mistaken for a shortened name, eight hex digits of the name's SHA-256 follow.
+    """
+    base = re.sub(r"[^a-z0-9]+", "-", model.rsplit("/", 1)[-1].lower()).strip("-")
+    if not base or not base[0].isalpha():
+        base = f"m-{base}".rstrip("-")
+    if base == model and len(base) <= SLUG_MAX_LENGTH and not _LOOKS_HASHED.fullmatch(base):
+        return base
+    digest = hashlib.sha256(model.encode()).hexdigest()[:_HASH_LENGTH]
+    kept = base[: SLUG_MAX_LENGTH - _HASH_LENGTH - 1].rstrip("-")
+    return f"{kept}-{digest}"
+
+
+def release_name(model: str, environment: str) -> str:
+    """Return the name shared by the Helm release and the Service: ``{slug}-{environment}``."""
+    return f"{slug(model)}-{environment}"
+
+
+def endpoint_url(service: str, namespace: str, port: int = 8000) -> str:
+    """Return the in-cluster URL of a model server's Service."""
+    return f"http://{service}.{namespace}.svc.cluster.local:{port}"
+
+
+def check_release_name(name: str, field: str = "name") -> str:
+    """Return the name if it is valid as Helm release and as Service, else raise an ``invalid`` error."""
+    if len(name) > 53 or not _DNS_1035.fullmatch(name):
+        raise invalid(
+            field,
+            name,
+            "is not a valid release and Service name",
+            "Use at most 53 characters: lower-case letters, digits and hyphens, starting with a letter. "
+            "Leave it out to derive it from the model's name.",
+        )
+    return name
+
+
+def check_namespace(namespace: str, field: str = "namespace") -> str:
+    """Return the namespace if Kubernetes would accept its name, else raise an ``invalid`` error."""
+    if not _NAMESPACE.fullmatch(namespace):
+        raise invalid(
+            field,
+            namespace,
+            "is not a valid namespace name",
+            "Use at most 63 characters: lower-case letters, digits and hyphens.",
+        )
+    return namespace

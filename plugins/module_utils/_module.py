@@ -1,0 +1,104 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every module is made of, and the adapter that runs it as an ordinary Ansible module.
+
+The action plugins run the same :class:`Operation` inside the controller process
+(``plugin_utils/_action.py``). Private to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
+    ErrorClass,
+    PlatformError,
+)
+
+HIDDEN_PARAMETER = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+
+
+@dataclass(frozen=True)
+class Context:
+    """How a module was called.
+
+    ``progress`` shows one line to the person who waits. A module that runs in a process of its own has
+    nobody to show it to before it ends, so there the lines go to the system's log.
+    """
+
+    check_mode: bool = False
+    diff: bool = False
+    progress: Callable[[str], None] = lambda line: None
+
+
+@dataclass
+class Outcome:
+    """What a module did: JSON types only, so that both ways of running return the same."""
+
+    changed: bool = False
+    result: dict[str, Any] = field(default_factory=dict)
+    diff: dict[str, Any] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The contract of one module: its argument spec and the function that does the work."""
+
+    argument_spec: Mapping[str, Any]
+    run: Callable[[Mapping[str, Any], Context], Outcome]
+    mutually_exclusive: Sequence[Sequence[str]] = ()
+    required_together: Sequence[Sequence[str]] = ()
+    required_one_of: Sequence[Sequence[str]] = ()
+    required_if: Sequence[Sequence[Any]] = ()
+
+
+def failure(error: PlatformError) -> dict[str, Any]:
+    """Return the result keys of a failure. The class is for playbooks, the text for people."""
+    return {
+        **error.details,
+        "msg": error.message if not error.resolution else f"{error.message} {error.resolution}",
+        "error_class": error.error_class.value,
+        "resolution": error.resolution,
+    }
+
+
+def success(outcome: Outcome, context: Context) -> dict[str, Any]:
+    """Return the result keys of a success; the diff only where it was asked for."""
+    result: dict[str, Any] = {**outcome.result, "changed": outcome.changed}
+    if context.diff and outcome.diff is not None:
+        result["diff"] = outcome.diff
+    return result
+
+
+class _PlatformModule(AnsibleModule):
+    """Gives the failures that AnsibleModule raises itself (argument validation) their class."""
+
+    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
+        super().fail_json(msg, **{"error_class": ErrorClass.INVALID.value, "resolution": "", **kwargs})
+
+
+def run_as_module(operation: Operation) -> None:
+    """Run the operation as an Ansible module and exit."""
+    module: AnsibleModule = _PlatformModule(  # type: ignore[no-untyped-call]
+        argument_spec=dict(operation.argument_spec),
+        mutually_exclusive=operation.mutually_exclusive,
+        required_together=operation.required_together,
+        required_one_of=operation.required_one_of,
+        required_if=operation.required_if,
+        supports_check_mode=True,
+    )
+    context = Context(check_mode=module.check_mode, diff=module._diff, progress=module.log)
+    try:
+        outcome = operation.run(module.params, context)
+    except PlatformError as error:
+        module.fail_json(**failure(error))
+    for warning in outcome.warnings:
+        module.warn(warning)
+    module.exit_json(**success(outcome, context))

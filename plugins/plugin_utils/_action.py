@@ -1,0 +1,144 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Base of the action plugins: run a module's operation inside the controller process.
+
+An ordinary module task starts a new Python that imports the ``kubernetes`` package again; in process it is
+imported once a play, and progress is shown while a task waits. Wherever running here would differ from
+what was asked for (another host, another user, ``async``, or ``llmops_in_process: false``), the module runs
+as usual. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
+    ErrorClass,
+    PlatformError,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._module import (
+    HIDDEN_PARAMETER,
+    Context,
+    Operation,
+    failure,
+    success,
+)
+
+display = Display()
+
+
+class CoreActionBase(ActionBase):
+    """Runs ``operation``; a subclass only names it."""
+
+    operation: Operation
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        variables = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if self._runs_in_process(variables):
+            result.update(self._run_in_process(variables))
+            return result
+        wrap_async = self._task.async_val and not self._connection.has_native_async
+        result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
+        if not wrap_async:
+            self._remove_tmp_path(self._connection._shell.tmpdir)  # type: ignore[no-untyped-call]
+        return result
+
+    def _runs_in_process(self, variables: Mapping[str, Any]) -> bool:
+        return (
+            self._connection.transport == "local"
+            and not self._task.async_val
+            and not self._play_context.become
+            and boolean(self._templar.template(variables.get("llmops_in_process", True)))
+        )
+
+    def _run_in_process(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        operation = self.operation
+        host = str(variables.get("inventory_hostname", "localhost"))
+        context = Context(
+            check_mode=bool(self._task.check_mode),
+            diff=bool(self._task.diff),
+            # stderr, so that a callback that prints JSON stays parseable
+            progress=lambda line: display.display(f"{host}: {line}", stderr=True),
+        )
+        with self._task_environment():
+            validator = ArgumentSpecValidator(
+                dict(operation.argument_spec),
+                mutually_exclusive=operation.mutually_exclusive,
+                required_together=operation.required_together,
+                required_one_of=operation.required_one_of,
+                required_if=operation.required_if,
+            )
+            validated = validator.validate(_plain(self._task.args))
+            secrets = validated._no_log_values
+            if validated.errors:
+                message = validated.errors.msg
+                if isinstance(validated.errors[0], UnsupportedError):
+                    message = f"Unsupported parameters for ({self._task.action}) module: {message}"
+                error = PlatformError(ErrorClass.INVALID, message, "")
+                return dict(remove_values({"failed": True, **failure(error)}, secrets))
+            parameters = validated.validated_parameters
+            try:
+                outcome = operation.run(parameters, context)
+            except PlatformError as error:
+                result = {"failed": True, **failure(error)}
+            else:
+                for warning in outcome.warnings:
+                    display.warning(warning)
+                result = success(outcome, context)
+        # What AnsibleModule does for a module: its arguments for -vvv, and no secret anywhere.
+        shown = {
+            name: HIDDEN_PARAMETER if operation.argument_spec.get(name, {}).get("no_log") else value
+            for name, value in parameters.items()
+        }
+        return dict(remove_values({**result, "invocation": {"module_args": shown}}, secrets))
+
+    @contextmanager
+    def _task_environment(self) -> Iterator[None]:
+        """Apply the task's ``environment`` keyword, as a module's own process would have it."""
+        wanted: dict[str, Any] = {}
+        self._compute_environment_string(raw_environment_out=wanted)  # type: ignore[no-untyped-call]
+        if not wanted:
+            yield
+            return
+        before = dict(os.environ)
+        os.environ.update({str(name): str(value) for name, value in wanted.items()})
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _plain(value: Any) -> Any:
+    """Return the same data in built-in types.
+
+    ansible-core 2.19 hands over tagged subclasses, which YAML, JSON and database libraries may refuse.
+    """
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    return value
