@@ -1,0 +1,135 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fixtures that reach the lab: a real cluster, a real database, real binaries. Nothing is mocked."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg2
+import psycopg2.extensions
+import pytest
+from psycopg2 import sql
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    Authentication,
+    ClusterClient,
+)
+from tests.support.lab import Lab, running_lab
+from tests.support.playbooks import PlayRunner, TaskResult, module_play
+
+
+class RunModule(Protocol):
+    """Runs one module of the collection through real ``ansible-playbook``."""
+
+    def __call__(
+        self,
+        module: str,
+        arguments: dict[str, Any],
+        *,
+        mode: str = "action",
+        check: bool = False,
+        diff: bool = False,
+        **keywords: Any,
+    ) -> TaskResult:
+        """Return the task's result, failed or not. ``mode`` is ``action`` or ``module``."""
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """Return the running lab; it is started if need be and left running."""
+    return running_lab()
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(lab: Lab) -> str:
+    """Return the path of the administrator's kubeconfig."""
+    return str(lab.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: str) -> ClusterClient:
+    """Return a client of the lab's API server."""
+    return ClusterClient(Authentication(kubeconfig=kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def helm_binary(lab: Lab) -> str:
+    """Return the path of Helm 4."""
+    return str(lab.binary("helm"))
+
+
+@pytest.fixture(scope="session")
+def helm3_binary(lab: Lab) -> str:
+    """Return the path of Helm 3."""
+    return str(lab.binary("helm3"))
+
+
+@pytest.fixture
+def make_namespace(api: ClusterClient) -> Iterator[Callable[[str], str]]:
+    """Return a function that makes a fresh namespace; all go away after the test, which does not wait."""
+    made: list[str] = []
+
+    def make(prefix: str = "test") -> str:
+        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        api.create(
+            "/api/v1/namespaces", {"metadata": {"name": name, "labels": {"llmops.platform/test": "true"}}}
+        )
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def namespace(make_namespace: Callable[[str], str]) -> str:
+    """Return a fresh namespace."""
+    return make_namespace("test")
+
+
+@pytest.fixture
+def registry_dsn(lab: Lab) -> Iterator[str]:
+    """Return the DSN of a fresh, empty database on the lab's PostgreSQL; it is dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    administrator = psycopg2.connect(lab.registry_dsn)
+    administrator.autocommit = True
+    try:
+        with administrator.cursor() as cursor:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield psycopg2.extensions.make_dsn(lab.registry_dsn, dbname=name)
+        finally:
+            with administrator.cursor() as cursor:
+                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    finally:
+        administrator.close()
+
+
+@pytest.fixture
+def run_module(tmp_path: Path) -> RunModule:
+    """Return a function that runs one module, in process (``action``) or by itself (``module``)."""
+    # Arguments of a test are data, and hostile ones have to arrive as they are.
+    runner = PlayRunner(tmp_path, {"_ANSIBLE_TEMPLAR_UNTRUSTED_TEMPLATE_BEHAVIOR": "ignore"})
+
+    def run(
+        module: str,
+        arguments: dict[str, Any],
+        *,
+        mode: str = "action",
+        check: bool = False,
+        diff: bool = False,
+        **keywords: Any,
+    ) -> TaskResult:
+        play = module_play(module, arguments, in_process=mode == "action", check=check, diff=diff, **keywords)
+        finished = runner.run(play)
+        assert len(finished.tasks) == 1, finished.output
+        return finished.tasks[0]
+
+    return run
