@@ -10,15 +10,17 @@ stay plain dictionaries: the generated models cost more time than the requests d
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from ..common.deadline import Backoff
 from ..common.errors import ErrorClass, PlatformError, missing_library
@@ -92,12 +94,47 @@ class ClusterClient:
 
     def _connect(self) -> None:
         self._configuration = _load_configuration(self.authentication)
-        self._pool = _connection_pool(self._configuration)
+        self._ssl_context = _ssl_context(self._configuration)
+        self._pool = _connection_pool(self._configuration, self._ssl_context)
 
     @property
     def server(self) -> str:
         """URL of the API server."""
         return str(self._configuration.host)
+
+    def credentials(self) -> dict[str, str]:
+        """Return the request headers that say who we are (none where a certificate does)."""
+        token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return {"Authorization": token} if token else {}
+
+    def open_socket(self, timeout: float) -> socket.socket:
+        """Connect to the API server, through proxy and TLS where set, for what needs a bare connection."""
+        configuration = self._configuration
+        server = urlsplit(self.server)
+        name = str(server.hostname)
+        address = (name, server.port or (80 if self._ssl_context is None else 443))
+        try:
+            if configuration.proxy:
+                proxy = urlsplit(str(configuration.proxy))
+                tunnel = http.client.HTTPConnection(str(proxy.hostname), proxy.port or 3128, timeout=timeout)
+                tunnel.set_tunnel(*address, headers=configuration.proxy_headers)
+                tunnel.connect()
+                bare = tunnel.sock
+            else:
+                bare = socket.create_connection(address, timeout)
+            if self._ssl_context is None:
+                return bare
+            try:
+                return self._ssl_context.wrap_socket(
+                    bare, server_hostname=configuration.tls_server_name or name
+                )
+            except BaseException:
+                bare.close()
+                raise
+        except ssl.SSLError as error:
+            raise _transport_error(urllib3.exceptions.SSLError(error), self.server) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise _transport_error(error, self.server) from error
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> JSONObject:
         """Read one object or one list."""
@@ -205,12 +242,9 @@ class ClusterClient:
         reloaded = False
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
-            sent: dict[str, str] = {"Accept": "application/json", **(headers or {})}
+            sent: dict[str, str] = {"Accept": "application/json", **(headers or {}), **self.credentials()}
             if payload is not None:
                 sent["Content-Type"] = content_type
-            token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-            if token:
-                sent["Authorization"] = token
             try:
                 answer = self._pool.request(
                     method,
@@ -294,7 +328,7 @@ def _load_kubeconfig(given: Authentication, configuration: kubernetes.client.Con
         ) from error
 
 
-def _connection_pool(configuration: kubernetes.client.Configuration) -> urllib3.PoolManager:
+def _ssl_context(configuration: kubernetes.client.Configuration) -> ssl.SSLContext | None:
     context = None
     if str(configuration.host).startswith("https"):
         try:
@@ -313,6 +347,12 @@ def _connection_pool(configuration: kubernetes.client.Configuration) -> urllib3.
     # The context holds the keys now. The package removes its copies of them only at a regular exit, which
     # the workers of Ansible never have: private keys would pile up in the temporary folder.
     kubernetes.config.kube_config._cleanup_temp_files()
+    return context
+
+
+def _connection_pool(
+    configuration: kubernetes.client.Configuration, context: ssl.SSLContext | None
+) -> urllib3.PoolManager:
     options: dict[str, Any] = {"ssl_context": context, "maxsize": 4}
     if configuration.tls_server_name:
         options["server_hostname"] = configuration.tls_server_name
