@@ -1,0 +1,3 @@
+module llmops.local/model-server
+
+go 1.24
