@@ -1,0 +1,182 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Parts of the repository that have to agree with each other, do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.playbooks import ROOT
+from tests.support.repository import assigned_text, files, load_yaml, modules, roles
+
+CORE = ROOT / "plugins/module_utils/_core"
+
+# Which packages of the core may import which: one way only.
+LAYERS: dict[str, set[str]] = {
+    "common": set(),
+    "cluster": {"common"},
+    "registry": {"common"},
+    "serving": {"common", "cluster", "registry"},
+    "lab": {"common", "cluster", "registry"},
+}
+
+# Composed, so that this file does not contain what it looks for.
+PRIVATE = re.compile(
+    "|".join(
+        [
+            "/ro" + r"ot/",
+            "(?<![a-z])/wo" + r"rk/",
+            r"\.\./" + "shared",
+            r"\bfarm" + "-(bench|studio)",
+            "/tmp/" + "(team|research)",
+        ]
+    )
+)
+
+
+def test_the_first_milestone_is_complete() -> None:
+    assert {
+        "gpu_capacity_info",
+        "lab_cluster",
+        "registry_entry",
+        "registry_info",
+        "registry_schema",
+        "vllm_endpoint_info",
+        "vllm_release",
+    } <= set(modules())
+    assert {"lab", "registry", "vllm"} <= set(roles())
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    groups = load_yaml(ROOT / "meta/runtime.yml")["action_groups"]
+    assert groups["platform"] == modules()
+
+
+def test_every_module_runs_in_process_too() -> None:
+    actions = sorted(path.stem for path in (ROOT / "plugins/action").glob("*.py") if path.stem != "__init__")
+    assert actions == modules()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_module_is_documented(module: str) -> None:
+    path = ROOT / f"plugins/modules/{module}.py"
+    documentation = yaml.safe_load(assigned_text(path, "DOCUMENTATION"))
+    assert documentation["module"] == module
+    assert documentation["version_added"]
+    assert documentation["short_description"]
+    assert f"llmops.platform.{module}" in assigned_text(path, "EXAMPLES")
+    assert yaml.safe_load(assigned_text(path, "RETURN"))
+
+
+def _role_options(role: str) -> dict[str, dict[str, Any]]:
+    """Return the options of all entry points of a role."""
+    specs = load_yaml(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"]
+    return {name: option for entry in specs.values() for name, option in (entry.get("options") or {}).items()}
+
+
+@pytest.mark.parametrize("role", roles())
+def test_role_defaults_are_those_of_its_argument_spec(role: str) -> None:
+    defaults = load_yaml(ROOT / f"roles/{role}/defaults/main.yml") or {}
+    options = _role_options(role)
+    documented = {name: option["default"] for name, option in options.items() if "default" in option}
+    # A null default is "not set"; a spec says that by leaving the default out.
+    assert {name: value for name, value in defaults.items() if value is not None} == documented
+    assert set(defaults) <= set(options)
+    required = {name for name, option in options.items() if option.get("required")}
+    assert not required & set(defaults)
+
+
+@pytest.mark.parametrize("role", roles())
+def test_role_spec_explains_every_option(role: str) -> None:
+    for entry, spec in load_yaml(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"].items():
+        assert spec["short_description"], entry
+        assert spec["version_added"], entry
+        for name, option in (spec.get("options") or {}).items():
+            assert option["description"], f"{entry}: {name}"
+            assert option["type"], f"{entry}: {name}"
+            assert name.startswith(f"{role}_"), f"{name} could collide with another role's variable"
+
+
+def test_readme_names_every_module_and_role() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [name for name in [*modules(), *roles()] if f"`{name}`" not in readme]
+    assert not missing
+
+
+def test_no_file_mentions_a_private_place() -> None:
+    found = []
+    for path in files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [
+            f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+            for number, line in enumerate(text.splitlines(), 1)
+            if PRIVATE.search(line)
+        ]
+    assert not found
+
+
+@pytest.mark.parametrize("package", sorted(LAYERS))
+def test_core_package_imports_one_way_and_no_ansible(package: str) -> None:
+    wrong = []
+    for path in sorted((CORE / package).rglob("*.py")):
+        for imported in _imports(path):
+            top = imported.split(".")[0]
+            if top == "ansible" or (
+                imported in _core_packages() and imported not in {package, *LAYERS[package]}
+            ):
+                wrong.append(f"{path.relative_to(ROOT)} imports {imported}")
+    assert not wrong
+
+
+def _core_packages() -> set[str]:
+    return {path.name for path in CORE.iterdir() if path.is_dir()}
+
+
+def _imports(path: Path) -> set[str]:
+    """Return what a file imports: names of the core's packages, or dotted names of anything else."""
+    prefix = "ansible_collections.llmops.platform.plugins.module_utils._core."
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 2:
+            # from ..common.errors import X, from .. import common
+            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(
+                node.module.removeprefix(prefix).split(".")[0] if prefix in node.module else node.module
+            )
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in files() if path.suffix == ".py"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_python_file_states_its_licence(path: Path) -> None:
+    head = path.read_text(encoding="utf-8")[:400]
+    assert "SPDX-License-Identifier: GPL-3.0-or-later" in head
+
+
+def test_both_requirement_files_agree() -> None:
+    """The execution environment takes the wheel of psycopg2 that brings libpq; all else is the same."""
+
+    def requirements(name: str) -> set[str]:
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        return {line.replace("psycopg2-binary", "psycopg2") for line in lines if line and line[0] != "#"}
+
+    wanted = requirements("requirements.txt")
+    assert wanted == requirements("meta/ee-requirements.txt")
+    assert wanted <= requirements("requirements-dev.txt")
