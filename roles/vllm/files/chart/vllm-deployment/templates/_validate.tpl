@@ -1,0 +1,38 @@
+{{/* Rules between several values, which a schema cannot say. Each message names the values and what to do. */}}
+{{- define "vllm-deployment.validate" -}}
+{{- $budget := include "vllm-deployment.startupBudget" . | int -}}
+{{- $deadline := include "vllm-deployment.progressDeadline" . | int -}}
+{{- if le $deadline $budget -}}
+{{- fail (printf "progressDeadlineSeconds (%d) must exceed the startup budget (%d s = probes.startup.periodSeconds x failureThreshold): raise it, or leave it null to have it derived" $deadline $budget) -}}
+{{- end -}}
+{{- $stop := add (int .Values.drain.preStopSeconds) (int .Values.drain.shutdownTimeoutSeconds) | int -}}
+{{- $grace := include "vllm-deployment.gracePeriod" . | int -}}
+{{- if le $grace $stop -}}
+{{- fail (printf "drain.terminationGracePeriodSeconds (%d) must exceed drain.preStopSeconds plus drain.shutdownTimeoutSeconds (%d): running requests would be killed" $grace $stop) -}}
+{{- end -}}
+{{- if and .Values.secrets.apiKey.existingSecret (hasPrefix "/v1" .Values.probes.readiness.path) -}}
+{{- fail "probes.readiness.path lies under /v1, which answers 401 to the kubelet when secrets.apiKey is set: use /health" -}}
+{{- end -}}
+{{- if .Values.persistence.enabled -}}
+{{- if and (has "ReadWriteOncePod" .Values.persistence.accessModes) (or (gt (int .Values.replicas) 1) (eq .Values.strategy "surge")) -}}
+{{- fail "persistence.accessModes ReadWriteOncePod admits one pod only: use replicas 1 with strategy recreate or unavailable-first, or another access mode" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.rbac.create (not .Values.serviceAccount.automountToken) -}}
+{{- fail "rbac.create without serviceAccount.automountToken grants rights that nothing in the pod can use: set both or none" -}}
+{{- end -}}
+{{- $last := 0.0 -}}
+{{- range .Values.sizes -}}
+{{- if le (float64 .upToBillions) $last -}}
+{{- fail (printf "sizes must rise by upToBillions: %v follows %v" .upToBillions $last) -}}
+{{- end -}}
+{{- $last = float64 .upToBillions -}}
+{{- end -}}
+{{- if eq .Values.environment "production" -}}
+{{- range .Values.model.extraEnv -}}
+{{- if eq .name "VLLM_SERVER_DEV_MODE" -}}
+{{- fail "model.extraEnv: VLLM_SERVER_DEV_MODE opens administrative calls without a key and is refused in production" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
