@@ -116,6 +116,9 @@ func parseCommandLine(args []string, reportedVersion string) (commandLine, error
 			}
 			continue
 		}
+		if strings.HasPrefix(word, "-O") && len(word) == 3 {
+			word = "-O=" + word[2:] // -O3 is written without a space
+		}
 		name, value, inline := strings.Cut(word, "=")
 		name, negated := canonical(name)
 		takes, known := options[name]
@@ -169,11 +172,7 @@ func isOption(word string) bool {
 // option's name, and says whether it was negated.
 func canonical(word string) (name string, negated bool) {
 	if !strings.HasPrefix(word, "--") {
-		short := word[1:]
-		if strings.HasPrefix(short, "O") {
-			short = "O"
-		}
-		if long, ok := shortOptions[short]; ok {
+		if long, ok := shortOptions[word[1:]]; ok {
 			return long, false
 		}
 		return word, false

@@ -104,10 +104,18 @@ func milliseconds(value float64) time.Duration {
 	return time.Duration(value * float64(time.Millisecond))
 }
 
+// reportedVersion is the version of vLLM that the server claims to be.
+func reportedVersion(getenv func(string) string) string {
+	if set := getenv("MODEL_SERVER_REPORTED_VERSION"); set != "" {
+		return set
+	}
+	return "0.18.0"
+}
+
 // loadConfig merges the command line with the environment.
 func loadConfig(args []string, getenv func(string) string) (config, error) {
 	env := &environment{get: getenv}
-	reported := env.text("MODEL_SERVER_REPORTED_VERSION", "0.18.0")
+	reported := reportedVersion(getenv)
 	line, err := parseCommandLine(args, reported)
 	if err != nil {
 		return config{}, err

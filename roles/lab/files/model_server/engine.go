@@ -106,6 +106,10 @@ func (e *engine) generate(ctx context.Context, job *work, stepwise bool, emit fu
 		if err == nil {
 			err = emit(done, done+count)
 		}
+		if err == errStreamFault {
+			m.success[finishError].Add(1)
+			return err
+		}
 		if err != nil {
 			m.success[finishAbort].Add(1)
 			return err

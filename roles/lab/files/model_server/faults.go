@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -174,20 +173,4 @@ func (s *server) growMemory(megabytesPerSecond float64, limit int64) {
 	for range time.Tick(time.Hour) {
 		held[0][0]++ // keeps the memory reachable
 	}
-}
-
-// memoryLimit returns the bytes that the process's memory cgroup allows, 0 for no limit.
-func memoryLimit() int64 {
-	for _, path := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-		// cgroup v1 says "no limit" with a number near 2^63.
-		if err == nil && limit < 1<<60 {
-			return limit
-		}
-	}
-	return 0
 }

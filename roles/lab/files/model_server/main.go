@@ -9,6 +9,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // version is this program's own version; what /version reports is a setting.
@@ -22,7 +23,7 @@ const usage = `usage: model-server <command> [arguments]
   chat <base-url> <model> [prompt]    ask for one chat completion and print its text
   version                             print the version
 
-Called by a name that ends in "vllm" it takes the arguments of vLLM's own command.
+Called by the name "vllm" it stands in for vLLM's own command.
 `
 
 func main() {
@@ -46,7 +47,11 @@ func run(argv []string) int {
 	case "chat":
 		return chatCommand(args, os.Stdout, os.Stderr)
 	case "version", "--version", "-v":
-		fmt.Println(version)
+		shown := version
+		if filepath.Base(argv[0]) == "vllm" {
+			shown = reportedVersion(os.Getenv)
+		}
+		fmt.Println(shown)
 		return 0
 	case "help", "--help", "-h":
 		fmt.Print(usage)
