@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PYTHONUNBUFFERED := 1
+# Ansible insists on UTF-8, which a bare container does not set.
+export LC_ALL := C.UTF-8
 
 COLLECTION := build/collections/ansible_collections/llmops/platform
 CHART := roles/vllm/files/chart/vllm-deployment

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What users install works without the checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.playbooks import ROOT, PlayRunner
+from tests.support.repository import modules, roles
+
+# The collection functions when only these remain.
+SHIPPED = {
+    "CHANGELOG.md",
+    "FILES.json",
+    "LICENSE",
+    "MANIFEST.json",
+    "README.md",
+    "changelogs",
+    "docs",
+    "meta",
+    "playbooks",
+    "plugins",
+    "requirements.txt",
+    "roles",
+}
+
+
+def _galaxy(*arguments: str, cwd: Path) -> None:
+    command = [str(Path(sys.executable).parent / "ansible-galaxy"), "collection", *arguments]
+    finished = subprocess.run(
+        command, cwd=cwd, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+@pytest.fixture(scope="module")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the tarball that ``ansible-galaxy collection build`` makes."""
+    folder = tmp_path_factory.mktemp("artefact")
+    _galaxy("build", "--output-path", str(folder), str(ROOT), cwd=folder)
+    (tarball,) = folder.glob("llmops-platform-*.tar.gz")
+    return tarball
+
+
+@pytest.fixture(scope="module")
+def collections_path(artefact: Path) -> Path:
+    """Return a collections path that holds the installed artefact and nothing else."""
+    path = artefact.parent / "collections"
+    _galaxy("install", "--offline", "--no-deps", "-p", str(path), str(artefact), cwd=artefact.parent)
+    return path
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, collections_path: Path) -> PlayRunner:
+    """Return a runner that knows the installed collection only."""
+    config = tmp_path / "ansible.cfg"
+    config.write_text("[inventory]\ninventory_unparsed_warning = false\n", encoding="utf-8")
+    return PlayRunner(
+        tmp_path, {"ANSIBLE_CONFIG": str(config), "ANSIBLE_COLLECTIONS_PATH": str(collections_path)}
+    )
+
+
+def test_artefact_holds_the_collection_and_nothing_of_the_repository(artefact: Path) -> None:
+    with tarfile.open(artefact) as tarball:
+        names = set(tarball.getnames())
+    assert {name.split("/")[0] for name in names} <= SHIPPED
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".log"))]
+    wanted = {f"plugins/{kind}/{module}.py" for kind in ("modules", "action") for module in modules()}
+    wanted |= {f"roles/{role}/meta/argument_specs.yml" for role in roles()}
+    wanted |= {
+        "meta/runtime.yml",
+        "playbooks/deploy.yml",
+        "playbooks/lab.yml",
+        "roles/vllm/files/chart/vllm-deployment/Chart.yaml",
+        "roles/vllm/files/chart/vllm-deployment/values.schema.json",
+    }
+    assert wanted <= names
+    assert [name for name in names if name.startswith("roles/registry/files/migrations/")]
+
+
+@pytest.mark.parametrize("playbook", ["deploy", "lab"])
+def test_playbook_is_found_by_its_name(elsewhere: PlayRunner, tmp_path: Path, playbook: str) -> None:
+    finished = elsewhere.run(
+        f"llmops.platform.{playbook}",
+        inventory={"all": {"hosts": {"model-a": None}}},
+        arguments=["--list-tasks"],
+        cwd=tmp_path,
+    ).check()
+    assert "TAGS" in finished.output
+    assert str(ROOT) not in finished.output
+
+
+@pytest.mark.parametrize("module", modules())
+def test_module_documentation_is_readable(collections_path: Path, tmp_path: Path, module: str) -> None:
+    finished = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-doc"), f"llmops.platform.{module}"],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "ANSIBLE_COLLECTIONS_PATH": str(collections_path), "LC_ALL": "C.UTF-8"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "EXAMPLES" in finished.stdout
+    assert not finished.stderr
