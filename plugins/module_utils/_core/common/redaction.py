@@ -15,11 +15,13 @@ HIDDEN = "[hidden]"
 _SECRET_KEY = re.compile(
     r"(pass(word|wd)?|secret|token|api[-_]?key|credential|private[-_]?key)$", re.IGNORECASE
 )
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^:/@\s]*:)[^@\s]+(?=@)", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^:/@\s]*:)[^@\s]+(?=@)", re.IGNORECASE)
 _DSN_PASSWORD = re.compile(r"(?P<head>\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
 _BEARER = re.compile(r"(?P<head>\bBearer\s+)[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
 # C0 and C1 controls except tab and newline: a log of a container may hold terminal escapes.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+_MARGIN = 4096
 
 
 def redact_text(text: str) -> str:
@@ -55,8 +57,15 @@ def redact(value: Any) -> Any:
 
 def excerpt(text: str, limit: int = 4096) -> str:
     """Return printable text of at most about ``limit`` characters: its head and, mostly, its tail."""
-    clean = redact_text(_CONTROL.sub("", text)).strip()
-    if len(clean) <= limit:
-        return clean
     head, tail = limit // 4, limit - limit // 4
-    return f"{clean[:head]}\n[... {len(clean) - limit} characters left out ...]\n{clean[-tail:]}"
+    # Megabytes are cut before the patterns see them, with a margin so that no secret is cut from its mark.
+    if len(text) > limit + 2 * _MARGIN:
+        left_out = len(text) - limit
+        first = redact_text(_CONTROL.sub("", text[: head + _MARGIN]))[:head]
+        last = redact_text(_CONTROL.sub("", text[-(tail + _MARGIN) :]))[-tail:]
+    else:
+        clean = redact_text(_CONTROL.sub("", text)).strip()
+        if len(clean) <= limit:
+            return clean
+        left_out, first, last = len(clean) - limit, clean[:head], clean[-tail:]
+    return f"{first}\n[... {left_out} characters left out ...]\n{last}".strip()
