@@ -31,7 +31,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 app.kubernetes.io/part-of: llmops-platform
 llmops.platform/environment: {{ .Values.environment | quote }}
 llmops.platform/model: {{ include "vllm-deployment.slug" . | quote }}
-{{- include "vllm-deployment.map" .Values.commonLabels }}
+{{- include "vllm-deployment.map" (list .Values.commonLabels 0) }}
 {{- end -}}
 
 {{/* Labels of the server's objects and pods. */}}
@@ -46,11 +46,11 @@ app.kubernetes.io/component: model-server
 llmops.platform/model-name: {{ .Values.model.name | quote }}
 {{- end -}}
 
-{{/* A map of labels or annotations, values quoted. */}}
+{{/* A map of labels or annotations, each on a line of its own: list of the map and the indentation. */}}
 {{- define "vllm-deployment.map" -}}
-{{- range $key, $value := . }}
-{{ $key }}: {{ $value | quote }}
-{{- end }}
+{{- range $key, $value := index . 0 -}}
+{{- printf "%s: %s" (quote $key) (quote $value) | nindent (int (index $ 1)) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Tag and digest as one image reference; a digest wins. */}}

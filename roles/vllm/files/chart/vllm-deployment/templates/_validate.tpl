@@ -21,6 +21,29 @@
 {{- if and .Values.rbac.create (not .Values.serviceAccount.automountToken) -}}
 {{- fail "rbac.create without serviceAccount.automountToken grants rights that nothing in the pod can use: set both or none" -}}
 {{- end -}}
+{{- /* Arguments and variables that the chart owns: a second one would silently win. */ -}}
+{{- $owned := dict
+      "--host" "service.host" "--port" "service.port" "--served-model-name" "model.servedName" "--model" "model.source"
+      "--tensor-parallel-size" "gpu.count" "-tp" "gpu.count" "--revision" "model.revision"
+      "--tokenizer-revision" "model.revision" "--max-model-len" "model.maxModelLen" "--dtype" "model.dtype"
+      "--quantization" "model.quantization" "-q" "model.quantization"
+      "--gpu-memory-utilization" "model.gpuMemoryUtilization" "--shutdown-timeout" "drain.shutdownTimeoutSeconds"
+      "--api-key" "secrets.apiKey" "--hf-token" "secrets.hfToken" -}}
+{{- range .Values.model.extraArgs -}}
+{{- $flag := regexFind "^-[^=]*" . | replace "_" "-" -}}
+{{- if hasKey $owned $flag -}}
+{{- fail (printf "model.extraArgs: %s belongs to the value %s" $flag (get $owned $flag)) -}}
+{{- end -}}
+{{- end -}}
+{{- $variables := dict
+      "HF_TOKEN" "secrets.hfToken" "HUGGING_FACE_HUB_TOKEN" "secrets.hfToken" "VLLM_API_KEY" "secrets.apiKey"
+      "MODEL_PATH" "model.source" "SERVER_HOST" "service.host" "SERVER_PORT" "service.port"
+      "HF_HUB_OFFLINE" "model.offline" -}}
+{{- range .Values.model.extraEnv -}}
+{{- if hasKey $variables .name -}}
+{{- fail (printf "model.extraEnv: %s belongs to the value %s" .name (get $variables .name)) -}}
+{{- end -}}
+{{- end -}}
 {{- $last := 0.0 -}}
 {{- range .Values.sizes -}}
 {{- if le (float64 .upToBillions) $last -}}
