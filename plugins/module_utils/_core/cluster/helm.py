@@ -1,0 +1,233 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The helm binary: one frozen specification of a release gives the arguments of every command.
+
+Values travel on standard input, so they are in no file and in no process list. Every call runs in a process
+group of its own that dies with us and can be killed at the deadline.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..common.deadline import Deadline
+from ..common.errors import ErrorClass, PlatformError, invalid
+from ..common.redaction import excerpt
+from .client import Authentication
+
+MINIMUM_VERSIONS = {3: (3, 20, 2), 4: (4, 1, 4)}
+HISTORY_MAX = 10
+
+_PR_SET_PDEATHSIG = 1
+_VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True)
+class ReleaseSpec:
+    """What is to be installed where. ``values`` is merged over ``values_files``, the later ones winning."""
+
+    name: str
+    namespace: str
+    chart: Path
+    values_files: tuple[Path, ...]
+    values: Mapping[str, Any]
+    create_namespace: bool = False
+
+    def arguments(self) -> list[str]:
+        """Return the arguments that rendering and upgrading have in common."""
+        arguments = ["--namespace", self.namespace]
+        for path in self.values_files:
+            arguments += ["--values", str(path)]
+        # "--" ends the options: no name or path can ever be read as one
+        return [*arguments, "--values", "-", "--", self.name, str(self.chart)]
+
+    def stdin(self) -> bytes:
+        """Return the values that helm reads from standard input; JSON is YAML."""
+        return json.dumps(self.values).encode()
+
+
+class Helm:
+    """Runs one helm binary against one cluster."""
+
+    def __init__(self, binary: str, authentication: Authentication) -> None:
+        found = shutil.which(binary)
+        if found is None:
+            raise invalid(
+                "helm_binary",
+                binary,
+                "is not an executable on this machine",
+                "Install Helm 3.20.2 or 4.1.4 or later (https://helm.sh), or give the path of its binary.",
+            )
+        if authentication.client_cert and not authentication.kubeconfig:
+            raise invalid(
+                "client_cert",
+                authentication.client_cert,
+                "cannot be handed to helm without a kubeconfig",
+                "Put host and certificates into a kubeconfig and give that.",
+            )
+        self._binary = found
+        self._environment = _environment(authentication)
+        self.version = _version(found)
+
+    def template(self, spec: ReleaseSpec, deadline: Deadline) -> str:
+        """Return the manifests as Helm would store them, without hooks; nothing on the cluster is read."""
+        return self._run(["template", "--no-hooks", *spec.arguments()], deadline, spec.stdin())
+
+    def upgrade(self, spec: ReleaseSpec, deadline: Deadline, description: str) -> None:
+        """Install or upgrade. Returns when the objects are written, not when the workload is ready."""
+        options = ["--install", "--history-max", str(HISTORY_MAX), "--description", description]
+        options += ["--timeout", f"{max(1, int(deadline.remaining()))}s"]
+        if self.version[0] >= 4:
+            options.append("--wait=hookOnly")
+        if spec.create_namespace:
+            options.append("--create-namespace")
+        self._run(["upgrade", *options, *spec.arguments()], deadline, spec.stdin())
+
+    def uninstall(self, name: str, namespace: str, deadline: Deadline) -> None:
+        """Uninstall a release; one that is already gone is fine."""
+        options = ["--namespace", namespace, "--ignore-not-found"]
+        options += ["--timeout", f"{max(1, int(deadline.remaining()))}s"]
+        self._run(["uninstall", *options, "--", name], deadline)
+
+    def _run(self, arguments: list[str], deadline: Deadline, stdin: bytes = b"") -> str:
+        process = subprocess.Popen(
+            [self._binary, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environment,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl call, no locks taken
+        )
+        try:
+            output, errors = process.communicate(stdin, timeout=deadline.remaining())
+        except subprocess.TimeoutExpired:
+            raise deadline.timeout_error(
+                f"helm {arguments[0]}",
+                "helm still ran when it was stopped",
+                "Run again: a release that is left pending is recovered.",
+            ) from None
+        finally:
+            if process.poll() is None:
+                _stop(process)
+        if process.returncode != 0:
+            raise _failure(arguments[0], errors.decode(errors="replace"))
+        return output.decode()
+
+
+def _die_with_parent() -> None:
+    # A worker that is killed must not leave a helm behind that goes on writing.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        os.killpg(process.pid, number)
+        try:
+            process.communicate(timeout=3)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def _environment(authentication: Authentication) -> dict[str, str]:
+    given = authentication
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HELM_KUBE")}
+    optional = {
+        "KUBECONFIG": given.kubeconfig,
+        "HELM_KUBECONTEXT": given.context,
+        "HELM_KUBEAPISERVER": given.host,
+        "HELM_KUBETOKEN": given.api_key,
+        "HELM_KUBECAFILE": given.ca_cert,
+    }
+    environment.update({name: value for name, value in optional.items() if value})
+    if not given.validate_certs:
+        environment["HELM_KUBEINSECURE_SKIP_TLS_VERIFY"] = "true"
+    return environment
+
+
+@lru_cache(maxsize=8)
+def _version(binary: str) -> tuple[int, int, int]:
+    answer = subprocess.run([binary, "version", "--short"], capture_output=True, timeout=30, check=False)
+    match = _VERSION.search(answer.stdout.decode(errors="replace"))
+    if match is None:
+        raise invalid(
+            "helm_binary", binary, "does not tell a Helm version", "Give the path of a Helm 3 or 4 binary."
+        )
+    version = (int(match[1]), int(match[2]), int(match[3]))
+    minimum = MINIMUM_VERSIONS.get(version[0])
+    if minimum is None or version < minimum:
+        raise invalid(
+            "helm_binary",
+            binary,
+            f"is Helm {'.'.join(map(str, version))}, which is not supported",
+            "Use Helm 3.20.2 or later, or 4.1.4 or later: older ones have known vulnerabilities.",
+        )
+    return version
+
+
+# What helm says, the class of it, and what to do. The first pattern that is found wins.
+_FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
+    (
+        r"values don't meet the specifications of the schema",
+        ErrorClass.INVALID,
+        "Correct the value that is named; the chart's README lists them all.",
+    ),
+    (r"another operation .* is in progress", ErrorClass.LOCKED, "Wait until it has ended, then run again."),
+    (
+        (
+            r"cluster unreachable|connection refused|i/o timeout|no such host|EOF|TLS handshake timeout|"
+            r"etcdserver|the server is currently unable|too many requests|context deadline exceeded"
+        ),
+        ErrorClass.INFRASTRUCTURE,
+        "Check that the API server can be reached, then run again.",
+    ),
+    (r"x509:|certificate", ErrorClass.AUTH, "Check the certificates in the kubeconfig."),
+    (
+        r"[Uu]nauthorized|forbidden: (?!exceeded quota)User|asked for the client to provide credentials",
+        ErrorClass.AUTH,
+        "Ask for the right that the message names (Role or ClusterRole).",
+    ),
+    (r"exceeded quota", ErrorClass.CAPACITY, "Ask for a larger ResourceQuota or free some of it."),
+    (
+        r"namespaces? .* not found",
+        ErrorClass.INVALID,
+        "Create the namespace first, or set create_namespace: true.",
+    ),
+    (
+        r"[Cc]onflict.* with|conflict occurred",
+        ErrorClass.INVALID,
+        (
+            "Somebody else manages a field of the chart (kubectl edit, an autoscaler). Undo that change or "
+            "leave the field out of the values."
+        ),
+    ),
+    (
+        r"cannot be imported into the current release|already exists",
+        ErrorClass.INVALID,
+        "An object of that name exists outside this release: remove it or choose another name.",
+    ),
+)
+
+
+def _failure(command: str, errors: str) -> PlatformError:
+    text = excerpt(re.sub(r"^(level|time)=.*$|^WARNING: .*$", "", errors, flags=re.MULTILINE), 3000)
+    for pattern, error_class, advice in _FAILURES:
+        if re.search(pattern, text, re.DOTALL):
+            return PlatformError(error_class, f"helm {command}: {text}", advice)
+    return PlatformError(
+        ErrorClass.INVALID, f"helm {command}: {text}", "Correct what the message names, then run again."
+    )

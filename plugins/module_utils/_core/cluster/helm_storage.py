@@ -1,0 +1,120 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Helm's own record of a release, read straight from its Secrets.
+
+``helm list`` and ``helm status`` hide pending releases in some versions and cost a process each; the record
+tells the truth about both. The format is the same for Helm 3 and 4.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import json
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..common.errors import ErrorClass, PlatformError
+from .client import ClusterClient, JSONObject, segment
+
+_METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
+
+
+@dataclass(frozen=True)
+class ReleaseRecord:
+    """The newest revision of a release, as Helm stored it."""
+
+    revision: int
+    status: (
+        str  #: deployed, failed, superseded, uninstalling, pending-install, pending-upgrade, pending-rollback
+    )
+    modified_at: datetime
+    manifest: str
+    config: dict[str, Any]  #: the values that were given, without the chart's defaults
+    chart_name: str
+    chart_version: str
+    description: str
+    secret: JSONObject  #: the Secret as read, so that a change of it can name its resourceVersion
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether a helm process was, or is, in the middle of it."""
+        return self.status.startswith("pending-")
+
+
+def read_release(client: ClusterClient, name: str, namespace: str) -> ReleaseRecord | None:
+    """Return the newest record of a release, or ``None`` if Helm knows none.
+
+    Only the newest Secret is read whole: each may be close to a megabyte.
+    """
+    path = f"/api/v1/namespaces/{segment(namespace)}/secrets"
+    query = {"labelSelector": f"owner=helm,name={name}"}
+    listed = json.loads(client.request("GET", path, query, headers=_METADATA_ONLY).data)
+    newest = max(listed.get("items", []), key=_revision, default=None)
+    if newest is None:
+        return None
+    secret = client.find(f"{path}/{segment(newest['metadata']['name'])}")
+    return None if secret is None else parse_record(secret)
+
+
+def parse_record(secret: JSONObject) -> ReleaseRecord:
+    """Decode a release Secret; raises ``infrastructure`` if it does not hold a release."""
+    name = secret["metadata"]["name"]
+    try:
+        release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+        info = release["info"]
+        chart = release["chart"]["metadata"]
+        return ReleaseRecord(
+            revision=int(release["version"]),
+            status=str(info["status"]),
+            modified_at=_modified_at(secret),
+            manifest=str(release.get("manifest", "")),
+            config=release.get("config") or {},
+            chart_name=str(chart["name"]),
+            chart_version=str(chart["version"]),
+            description=str(info.get("description", "")),
+            secret=secret,
+        )
+    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error, OSError) as error:
+        raise PlatformError(
+            ErrorClass.INFRASTRUCTURE,
+            f"The release record {name} cannot be decoded: {error}.",
+            "Helm's own storage is damaged: look at the Secret, and remove it if an older revision is good.",
+        ) from error
+
+
+def mark_failed(client: ClusterClient, record: ReleaseRecord, reason: str) -> None:
+    """Turn a pending record into a failed one, which Helm accepts as the base of an upgrade.
+
+    The Secret's ``resourceVersion`` goes along: if any helm process wrote since we read, the API server
+    refuses (409) and nothing changes.
+    """
+    secret = json.loads(json.dumps(record.secret))
+    release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    release["info"]["status"] = "failed"
+    release["info"]["description"] = reason
+    packed = gzip.compress(json.dumps(release).encode())
+    secret["data"]["release"] = base64.b64encode(base64.b64encode(packed)).decode()
+    secret["metadata"]["labels"]["status"] = "failed"
+    secret["metadata"]["labels"]["modifiedAt"] = str(int(datetime.now(UTC).timestamp()))
+    metadata = secret["metadata"]
+    client.replace(
+        f"/api/v1/namespaces/{segment(metadata['namespace'])}/secrets/{segment(metadata['name'])}", secret
+    )
+
+
+def _revision(item: JSONObject) -> int:
+    return int(item["metadata"].get("labels", {}).get("version", 0))
+
+
+def _modified_at(secret: JSONObject) -> datetime:
+    metadata = secret["metadata"]
+    stamp = metadata.get("labels", {}).get("modifiedAt")
+    if stamp is not None and str(stamp).isdigit():
+        return datetime.fromtimestamp(int(stamp), UTC)
+    return datetime.fromisoformat(metadata["creationTimestamp"])

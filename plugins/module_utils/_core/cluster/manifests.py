@@ -1,0 +1,131 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rendered manifests as data: read them, find them on the cluster, and see where the cluster differs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..common.errors import PlatformError, missing_library
+from .client import ClusterClient, JSONObject, segment
+from .quantity import parse_quantity
+
+try:
+    import yaml
+
+    LIBRARY_ERROR: ImportError | None = None
+except ImportError as error:
+    LIBRARY_ERROR = error
+
+# Plural names of the kinds that charts for model servers render. A kind that is not listed is left to Helm.
+_PLURALS = {
+    "ConfigMap": "configmaps",
+    "Deployment": "deployments",
+    "Ingress": "ingresses",
+    "NetworkPolicy": "networkpolicies",
+    "PersistentVolumeClaim": "persistentvolumeclaims",
+    "PodDisruptionBudget": "poddisruptionbudgets",
+    "PrometheusRule": "prometheusrules",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "Service": "services",
+    "ServiceAccount": "serviceaccounts",
+    "ServiceMonitor": "servicemonitors",
+}
+_IDENTITY_KEYS = ("name", "mountPath", "key", "type", "ip")
+
+
+def parse_manifest(manifest: str) -> list[JSONObject]:
+    """Return the objects of a multi-document manifest."""
+    if LIBRARY_ERROR is not None:
+        raise missing_library("PyYAML", LIBRARY_ERROR)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [item for item in yaml.load_all(manifest, loader) if item]
+
+
+def dump_manifest(objects: list[JSONObject]) -> str:
+    """Return objects as one multi-document manifest with sorted keys."""
+    return str(yaml.safe_dump_all(objects, explicit_start=True, sort_keys=True)) if objects else ""
+
+
+def digest(manifest: str) -> str:
+    """Return the SHA-256 of a manifest as ``sha256:<hex>``."""
+    return f"sha256:{hashlib.sha256(manifest.strip().encode()).hexdigest()}"
+
+
+def find_object(objects: list[JSONObject], kind: str) -> JSONObject | None:
+    """Return the first object of a kind."""
+    return next((item for item in objects if item.get("kind") == kind), None)
+
+
+def object_path(item: JSONObject, namespace: str) -> str | None:
+    """Return the API path of a namespaced object, or ``None`` for a kind that is not known here."""
+    plural = _PLURALS.get(item["kind"])
+    if plural is None:
+        return None
+    version = item["apiVersion"]
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    return f"{root}/namespaces/{segment(namespace)}/{plural}/{segment(item['metadata']['name'])}"
+
+
+def find_drift(client: ClusterClient, objects: list[JSONObject], namespace: str) -> list[str]:
+    """Return what differs on the cluster from what was installed, one line a field, empty if nothing does.
+
+    Only what the manifest says is compared: defaults and fields of other managers are not drift.
+    """
+    lines: list[str] = []
+    for item in objects:
+        path = object_path(item, namespace)
+        if path is None:
+            continue
+        live = client.find(path)
+        name = f"{item['kind']}/{item['metadata']['name']}"
+        if live is None:
+            lines.append(f"{name}: is missing")
+        else:
+            lines.extend(f"{name}: {line}" for line in differences(item, live))
+    return lines
+
+
+def differences(wanted: Any, live: Any, path: str = "") -> Iterator[str]:
+    """Yield the fields of ``wanted`` that ``live`` lacks or holds with another value."""
+    if isinstance(wanted, Mapping):
+        if not isinstance(live, Mapping):
+            live = {}
+        for key, item in wanted.items():
+            yield from differences(item, live.get(key), f"{path}.{key}" if path else str(key))
+    elif isinstance(wanted, list):
+        live_items = live if isinstance(live, list) else []
+        for index, item in enumerate(wanted):
+            label, found = _counterpart(item, index, live_items)
+            yield from differences(item, found, f"{path}[{label}]")
+    elif not _same(wanted, live):
+        yield f"{path} is {live!r} instead of {wanted!r}"
+
+
+def _counterpart(item: Any, index: int, live: list[Any]) -> tuple[str, Any]:
+    if isinstance(item, Mapping):
+        for key in _IDENTITY_KEYS:
+            if key in item:
+                same = (other for other in live if isinstance(other, Mapping) and other.get(key) == item[key])
+                return str(item[key]), next(same, None)
+    return str(index), live[index] if index < len(live) else None
+
+
+def _same(wanted: Any, live: Any) -> bool:
+    if wanted == live or (live is None and wanted in ("", False, 0)):
+        return True
+    if wanted is None:
+        return True
+    if isinstance(wanted, bool) or isinstance(live, bool):
+        return False
+    if isinstance(wanted, (str, int, float)) and isinstance(live, (str, int, float)):
+        try:
+            return parse_quantity(str(wanted)) == parse_quantity(str(live))
+        except PlatformError:
+            return False
+    return False

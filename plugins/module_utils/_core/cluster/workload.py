@@ -1,0 +1,353 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Deployment's rollout: done, still on its way, or failed for a cause that waiting does not heal.
+
+``judge`` is pure: it sees a snapshot and the time each symptom has lasted. ``observe`` reads the snapshot.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..common.redaction import excerpt
+from .client import ClusterClient, JSONObject, segment
+
+TEMPLATE_HASH = "pod-template-hash"
+
+#: Seconds that a symptom may last before it counts as a failure; what heals by itself does so sooner.
+REPLICA_FAILURE_GRACE_S = 30.0
+CONFIGURATION_GRACE_S = 15.0
+FAILED_MOUNT_GRACE_S = 120.0
+
+_NEVER_PULLS = re.compile(
+    r"not found|notfound|denied|unauthorized|manifest unknown|no such image|forbidden|does not exist",
+    re.IGNORECASE,
+)
+# Resources come free, volumes bind, nodes recover; selectors and other taints stay as they are.
+_MAY_BECOME_SCHEDULABLE = re.compile(
+    r"Insufficient|Too many pods|volume|persistentvolumeclaim|"
+    r"node\.kubernetes\.io/(not-ready|unreachable|disk-pressure|memory-pressure|pid-pressure)",
+    re.IGNORECASE,
+)
+_CACHE_NOT_SYNCED = re.compile(r"failed to sync (configmap|secret) cache", re.IGNORECASE)
+_RETRIED_POD_FAILURES = frozenset(
+    {"Evicted", "Preempting", "Preempted", "NodeShutdown", "Terminated", "NodeLost"}
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The objects of one rollout, read at about the same time."""
+
+    deployment: JSONObject | None
+    replica_sets: list[JSONObject] = field(default_factory=list)
+    pods: list[JSONObject] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a rollout failed: a stable ``reason``, the message, and where it was seen."""
+
+    reason: str
+    message: str
+    pod: str = ""
+    container: str = ""
+    crashed: bool = False  #: the container ran, so its previous log tells more
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Where a rollout stands: exactly one of done, failed (``cause``) or waiting."""
+
+    done: bool
+    waiting_for: str = ""
+    cause: Cause | None = None
+    ready: int = 0
+    wanted: int = 0
+
+
+class Symptoms:
+    """Remembers since when a symptom has been seen without a break, on our own clock."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[str, float] = {}
+        self._seen: set[str] = set()
+        self._at_start: dict[str, bool] = {}
+
+    def appeared(self, key: str, seen: bool) -> bool:
+        """Tell whether a symptom is there now that was absent when it was first looked for."""
+        return seen and not self._at_start.setdefault(key, seen)
+
+    def lasted(self, key: str) -> float:
+        """Note the symptom and return for how many seconds it has lasted."""
+        self._seen.add(key)
+        return self._clock() - self._since.setdefault(key, self._clock())
+
+    def next_round(self) -> None:
+        """Forget the symptoms that the last round did not show."""
+        self._since = {key: value for key, value in self._since.items() if key in self._seen}
+        self._seen = set()
+
+
+def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> Snapshot:
+    """Read a Deployment with its ReplicaSets and pods."""
+    apps = f"/apis/apps/v1/namespaces/{segment(namespace)}"
+    deployment = client.find(f"{apps}/deployments/{segment(name)}")
+    if deployment is None:
+        return Snapshot(None)
+    query = {"labelSelector": selector}
+    return Snapshot(
+        deployment,
+        list(client.list_pages(f"{apps}/replicasets", query)),
+        list(client.list_pages(f"/api/v1/namespaces/{segment(namespace)}/pods", query)),
+    )
+
+
+def judge(snapshot: Snapshot, symptoms: Symptoms) -> Rollout:
+    """Decide where the rollout stands."""
+    deployment = snapshot.deployment
+    if deployment is None:
+        return Rollout(False, "the Deployment to be created")
+    wanted = int(deployment["spec"].get("replicas", 1))
+    status = deployment.get("status", {})
+    if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
+        return Rollout(False, "the controller to see the new Deployment", wanted=wanted)
+    current = _current_replica_set(deployment, snapshot.replica_sets)
+    pods = _pods_of(current, snapshot.pods)
+    ready = sum(1 for pod in pods if _condition(pod, "Ready") == "True" and not _terminating(pod))
+    cause = _controller_failure(deployment, current, symptoms)
+    for pod in pods:
+        if cause is None and not _terminating(pod):
+            cause = _pod_failure(pod, symptoms)
+    if cause is not None:
+        return Rollout(False, cause=cause, ready=ready, wanted=wanted)
+    complete = (
+        status.get("updatedReplicas", 0) == wanted
+        and status.get("availableReplicas", 0) == wanted
+        and status.get("replicas", 0) == wanted
+    )
+    if complete and ready == wanted:
+        return Rollout(True, ready=ready, wanted=wanted)
+    return Rollout(False, _waiting_for(pods, snapshot, wanted, ready), ready=ready, wanted=wanted)
+
+
+def failure_details(
+    client: ClusterClient, namespace: str, cause: Cause, snapshot: Snapshot
+) -> dict[str, Any]:
+    """Collect the evidence of a failure: warning events and the tail of the log, short and printable."""
+    names = {cause.pod} if cause.pod else {item["metadata"]["name"] for item in snapshot.replica_sets}
+    query = {"fieldSelector": "type=Warning"}
+    path = f"/api/v1/namespaces/{segment(namespace)}/events"
+    events = [
+        f"{event.get('reason', '')}: {excerpt(event.get('message', ''), 400)}"
+        for event in client.list_pages(path, query)
+        if event.get("involvedObject", {}).get("name") in names
+    ]
+    log = ""
+    if cause.crashed:
+        log = client.logs(namespace, cause.pod, cause.container, previous=True) or client.logs(
+            namespace, cause.pod, cause.container
+        )
+    return {
+        "cause": cause.reason,
+        "pod": cause.pod,
+        "container": cause.container,
+        "events": events[-5:],
+        "log_tail": excerpt(log, 4096),
+    }
+
+
+_LOG_HINTS: tuple[tuple[str, str], ...] = (
+    (
+        r"gated repo|401 Client Error|Access to model .* is restricted",
+        "The model is gated: give a Secret with a Hugging Face token that may read it.",
+    ),
+    (
+        r"trust_remote_code",
+        "The model wants to run code of its own (trust_remote_code): review it, or choose another model.",
+    ),
+    (
+        r"CUDA out of memory|OutOfMemoryError|No available memory for the cache blocks",
+        "The GPU's memory is too small: use more GPUs, a shorter context or a quantised model.",
+    ),
+    (
+        r"max[_ ]model[_ ]len|maximum model length|max seq len",
+        "The context length does not fit the model or the memory: lower maxModelLen.",
+    ),
+    (
+        r"unrecognized arguments|invalid choice",
+        "The server refuses an argument: check extraArgs against the image's version.",
+    ),
+)
+
+
+def log_hint(log: str) -> str:
+    """Return advice for a well-known line in a model server's log, or an empty string."""
+    return next((advice for pattern, advice in _LOG_HINTS if re.search(pattern, log)), "")
+
+
+def _current_replica_set(deployment: JSONObject, replica_sets: list[JSONObject]) -> JSONObject | None:
+    key = "deployment.kubernetes.io/revision"
+    revision = deployment["metadata"].get("annotations", {}).get(key)
+    uid = deployment["metadata"]["uid"]
+    for item in replica_sets:
+        owners = {owner["uid"] for owner in item["metadata"].get("ownerReferences", [])}
+        if uid in owners and item["metadata"].get("annotations", {}).get(key) == revision:
+            return item
+    return None
+
+
+def _pods_of(replica_set: JSONObject | None, pods: list[JSONObject]) -> list[JSONObject]:
+    if replica_set is None:
+        return []
+    wanted = replica_set["metadata"]["labels"][TEMPLATE_HASH]
+    return [pod for pod in pods if pod["metadata"].get("labels", {}).get(TEMPLATE_HASH) == wanted]
+
+
+def _condition(item: JSONObject, kind: str) -> str:
+    return str((_find_condition(item, kind) or {}).get("status", "Unknown"))
+
+
+def _find_condition(item: JSONObject, kind: str) -> JSONObject | None:
+    conditions: list[JSONObject] = item.get("status", {}).get("conditions") or []
+    return next((condition for condition in conditions if condition["type"] == kind), None)
+
+
+def _terminating(pod: JSONObject) -> bool:
+    return "deletionTimestamp" in pod["metadata"]
+
+
+def _controller_failure(
+    deployment: JSONObject, current: JSONObject | None, symptoms: Symptoms
+) -> Cause | None:
+    for item in filter(None, (current, deployment)):
+        condition = _find_condition(item, "ReplicaFailure")
+        if condition and condition["status"] == "True":
+            message = excerpt(condition.get("message", ""), 1000)
+            if symptoms.lasted("ReplicaFailure") >= REPLICA_FAILURE_GRACE_S:
+                advice = (
+                    "Ask for a larger ResourceQuota, or ask for less."
+                    if "quota" in message
+                    else "An admission rule refuses the pods: change the values or the rule."
+                )
+                return Cause(str(condition.get("reason", "ReplicaFailure")), message, advice=advice)
+    progressing = _find_condition(deployment, "Progressing")
+    exceeded = progressing is not None and progressing.get("reason") == "ProgressDeadlineExceeded"
+    # A condition left by an earlier attempt says nothing about this one.
+    if symptoms.appeared("ProgressDeadlineExceeded", exceeded) and progressing is not None:
+        return Cause(
+            "ProgressDeadlineExceeded",
+            excerpt(progressing.get("message", ""), 1000),
+            advice="The server did not become ready in its start-up budget: see its log and probes.startup.",
+        )
+    return None
+
+
+def _pod_failure(pod: JSONObject, symptoms: Symptoms) -> Cause | None:
+    name = pod["metadata"]["name"]
+    status = pod.get("status", {})
+    if status.get("phase") == "Failed" and status.get("reason", "") not in _RETRIED_POD_FAILURES:
+        where = f" on node {pod['spec'].get('nodeName', '?')}"
+        message = f"{status.get('message', 'the pod failed')}{where}"
+        return Cause(str(status.get("reason") or "PodFailed"), excerpt(message, 1000), name)
+    for container in _container_statuses(status):
+        cause = _container_failure(name, container, symptoms)
+        if cause is not None:
+            return cause
+    return _scheduling_failure(pod, symptoms)
+
+
+def _container_statuses(status: JSONObject) -> Iterator[JSONObject]:
+    yield from status.get("initContainerStatuses") or []
+    yield from status.get("containerStatuses") or []
+
+
+def _container_failure(pod: str, status: JSONObject, symptoms: Symptoms) -> Cause | None:
+    name = status["name"]
+    terminated = [
+        state["terminated"]
+        for state in (status.get("state", {}), status.get("lastState", {}))
+        if "terminated" in state
+    ]
+    for ended in terminated:
+        if ended.get("reason") == "OOMKilled":
+            return Cause(
+                "OOMKilled",
+                f"container {name} was killed for using more memory than its limit",
+                pod,
+                name,
+                crashed=True,
+                advice="Raise the container's memory limit, or lower what the server keeps in memory.",
+            )
+    waiting = status.get("state", {}).get("waiting") or {}
+    reason, message = str(waiting.get("reason", "")), str(waiting.get("message", ""))
+    shown = f"container {name}: {excerpt(message, 800)}"
+    if reason in ("InvalidImageName", "ErrImageNeverPull") or (
+        reason in ("ErrImagePull", "ImagePullBackOff") and _NEVER_PULLS.search(message)
+    ):
+        advice = f"Check image and pull secrets: {status.get('image', '')!r} cannot be had by the node."
+        return Cause(reason, shown, pod, name, advice=advice)
+    if reason == "CreateContainerConfigError" and not _CACHE_NOT_SYNCED.search(message):
+        return Cause(
+            reason, shown, pod, name, advice="Create the Secret or ConfigMap (key) that the message names."
+        )
+    if reason in ("RunContainerError", "CreateContainerError", "ContainerCannotRun"):
+        if symptoms.lasted(f"{pod}/{name}/{reason}") >= CONFIGURATION_GRACE_S:
+            return Cause(
+                reason, shown, pod, name, advice="The container cannot be started: check command and image."
+            )
+        return None
+    if reason == "CrashLoopBackOff" and status.get("restartCount", 0) >= 2:
+        code = next((str(ended.get("exitCode")) for ended in reversed(terminated)), "unknown")
+        message = f"container {name} crashed {status['restartCount'] + 1} times, last with exit code {code}"
+        return Cause(reason, message, pod, name, crashed=True, advice="See the tail of its log.")
+    return None
+
+
+def _scheduling_failure(pod: JSONObject, symptoms: Symptoms) -> Cause | None:
+    condition = _find_condition(pod, "PodScheduled")
+    if condition is None or condition.get("reason") != "Unschedulable":
+        return None
+    message = str(condition.get("message", ""))
+    name = pod["metadata"]["name"]
+    if (
+        _MAY_BECOME_SCHEDULABLE.search(message)
+        or symptoms.lasted(f"{name}/unschedulable") < CONFIGURATION_GRACE_S
+    ):
+        return None
+    return Cause(
+        "Unschedulable",
+        excerpt(message, 1000),
+        name,
+        advice="No node may take this pod as configured: check node selector, affinity and tolerations.",
+    )
+
+
+def _waiting_for(pods: list[JSONObject], snapshot: Snapshot, wanted: int, ready: int) -> str:
+    for pod in pods:
+        if _terminating(pod) or _condition(pod, "Ready") == "True":
+            continue
+        condition = _find_condition(pod, "PodScheduled")
+        if condition and condition.get("reason") == "Unschedulable":
+            return f"a node for {pod['metadata']['name']}: {excerpt(condition.get('message', ''), 300)}"
+        for container in _container_statuses(pod.get("status", {})):
+            waiting = container.get("state", {}).get("waiting")
+            if waiting:
+                detail = excerpt(str(waiting.get("message", "")), 200)
+                return (
+                    f"{container['name']}: {waiting.get('reason', 'waiting')}{': ' if detail else ''}{detail}"
+                )
+        return f"{pod['metadata']['name']} to become ready ({ready} of {wanted} are)"
+    if len(pods) < wanted:
+        return f"{wanted - len(pods)} of {wanted} new pods to be created"
+    if len(snapshot.pods) > len(pods):
+        return f"{len(snapshot.pods) - len(pods)} pods of the previous revision to end"
+    return f"{wanted} pods to be available ({ready} are ready)"

@@ -1,0 +1,403 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bring one model server to the wanted state: capacity, Helm, rollout. Running it again is the resume.
+
+Nothing is remembered between runs. Each run reads Helm's record and the workload, decides the next step
+(:mod:`release_plan`) and takes it; a run that was killed leaves nothing that the next one cannot read.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ..cluster.client import ClusterClient, segment
+from ..cluster.helm import Helm
+from ..cluster.helm_storage import ReleaseRecord, mark_failed, read_release
+from ..cluster.manifests import dump_manifest, parse_manifest
+from ..cluster.workload import (
+    Cause,
+    Rollout,
+    Snapshot,
+    Symptoms,
+    failure_details,
+    judge,
+    log_hint,
+    observe,
+)
+from ..common.deadline import Backoff, Deadline
+from ..common.errors import ErrorClass, PlatformError
+from ..common.redaction import redact
+from .capacity import assess
+from .release_plan import Plan, ReleaseRequest, make_plan
+
+HELM_ATTEMPTS = 5
+_DEFAULT_ROLLOUT_MARGIN_S = 60.0
+_HELM_SHARE_S = 300.0
+_REPEAT_LINE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How long each part may take, in seconds."""
+
+    capacity_s: float = 600.0
+    rollout_s: float | None = None  #: default: the chart's progress deadline and a minute
+    takeover_s: float = 30.0  #: a pending release untouched for so long was left by a run that died
+
+
+@dataclass
+class Timings:
+    """Seconds spent in each phase."""
+
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure the block, also where it raises."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[name] = round(self.phases.get(name, 0.0) + time.monotonic() - start, 3)
+
+
+@dataclass(frozen=True)
+class ReleaseResult:
+    """The outcome of one call. ``before`` and ``after`` are redacted manifests for a diff."""
+
+    changed: bool
+    result: dict[str, Any]
+    before: str
+    after: str
+    warnings: list[str]
+
+
+def apply_release(
+    client: ClusterClient,
+    helm: Helm,
+    request: ReleaseRequest,
+    waits: Waits,
+    progress: Callable[[str], None],
+    *,
+    check_mode: bool = False,
+    check_capacity: bool = True,
+) -> ReleaseResult:
+    """Install or upgrade the release and wait until exactly its new pods serve.
+
+    Raises ``capacity`` when there is no room in time (or never will be), ``workload`` when the server cannot
+    start, ``timeout`` when a deadline passed, ``invalid``, ``auth`` and ``infrastructure`` as named.
+    """
+    timings = Timings()
+    with timings.phase("plan_s"):
+        record = _settled_record(client, helm, request, waits, progress, check_mode=check_mode)
+        plan = make_plan(
+            client, helm, request, record, Deadline(_HELM_SHARE_S), check_capacity=check_capacity
+        )
+    if plan.verdict is not None and plan.verdict.permanent:
+        raise _capacity_error(plan, plan.verdict.as_result(), 0.0)
+    if check_mode:
+        progress(f"{request.name}: {_describe(plan)}")
+        return _planned(client, request, plan, timings)
+    changed = plan.changed
+    if plan.changed:
+        with timings.phase("capacity_s"):
+            _wait_for_capacity(client, plan, waits, progress)
+        with timings.phase("helm_s"):
+            progress(f"{request.name}: helm {plan.action} ({plan.digest[:19]}, strategy {plan.strategy})")
+            _upgrade(client, helm, plan, waits, progress)
+    with timings.phase("rollout_s"):
+        changed |= _roll_out(client, request, plan, waits, progress)
+    final = read_release(client, request.name, request.namespace)
+    return _result(request, plan, final, timings, changed=changed)
+
+
+def remove_release(
+    client: ClusterClient,
+    helm: Helm,
+    name: str,
+    namespace: str,
+    deadline: Deadline,
+    progress: Callable[[str], None],
+    *,
+    check_mode: bool = False,
+) -> bool:
+    """Uninstall the release and wait until its pods are gone; tell whether there was anything to do."""
+    if read_release(client, name, namespace) is None:
+        return False
+    if check_mode:
+        return True
+    progress(f"{name}: helm uninstall")
+    helm.uninstall(name, namespace, deadline.share(_HELM_SHARE_S))
+    path = f"/api/v1/namespaces/{segment(namespace)}/pods"
+    query = {"labelSelector": f"app.kubernetes.io/instance={name}"}
+    backoff = Backoff(0.3, 3.0)
+    while True:
+        left = [pod["metadata"]["name"] for pod in client.list_pages(path, query)]
+        if not left:
+            return True
+        if deadline.expired():
+            raise deadline.timeout_error(
+                f"Removing {name}",
+                f"pods still end: {', '.join(left)}",
+                "Look at the pods' finalizers and drain.",
+            )
+        deadline.pause(backoff.next())
+
+
+def _settled_record(
+    client: ClusterClient,
+    helm: Helm,
+    request: ReleaseRequest,
+    waits: Waits,
+    progress: Callable[[str], None],
+    *,
+    check_mode: bool,
+) -> ReleaseRecord | None:
+    """Return the newest record once no helm works on it any more; recover what a killed run left."""
+    shown = False
+    while True:
+        record = read_release(client, request.name, request.namespace)
+        if record is None or check_mode or not (record.pending or record.status == "uninstalling"):
+            return record
+        idle = (datetime.now(UTC) - record.modified_at).total_seconds()
+        if idle < waits.takeover_s:
+            if not shown:
+                progress(
+                    f"{request.name}: revision {record.revision} is {record.status} since {idle:.0f} s; "
+                    f"taken over if it stays so for {waits.takeover_s:g} s"
+                )
+                shown = True
+            time.sleep(min(1.0, waits.takeover_s - idle + 0.05))
+            continue
+        if record.status == "uninstalling":
+            progress(f"{request.name}: finishing an uninstall that was cut off")
+            helm.uninstall(request.name, request.namespace, Deadline(_HELM_SHARE_S))
+            continue
+        progress(
+            f"{request.name}: recovering revision {record.revision}, left {record.status} by a run that died"
+        )
+        mark_failed(client, record, f"left {record.status} by a run that died; recovered by {_actor()}")
+
+
+def _wait_for_capacity(
+    client: ClusterClient, plan: Plan, waits: Waits, progress: Callable[[str], None]
+) -> None:
+    verdict = plan.verdict
+    if verdict is None:
+        return
+    deadline = Deadline(waits.capacity_s)
+    backoff = Backoff(2.0, 30.0)
+    polls = 1
+    while not verdict.fits:
+        if verdict.permanent or deadline.expired():
+            raise _capacity_error(plan, verdict.as_result(), deadline.elapsed(), polls)
+        delay = min(backoff.next(), deadline.remaining())
+        progress(f"{plan.spec.name}: waiting for capacity: {verdict.message} (next look in {delay:.0f} s)")
+        deadline.pause(delay)
+        verdict = assess(
+            client, plan.shape, plan.replicas_needed, plan.spec.namespace, releasing=plan.releasing
+        )
+        polls += 1
+
+
+def _capacity_error(plan: Plan, capacity: dict[str, Any], waited: float, polls: int = 1) -> PlatformError:
+    name = plan.spec.name
+    if capacity["permanent"]:
+        message = f"{name} does not fit this cluster: {capacity['message']}"
+        advice = "Waiting does not help: change the request, the node selection or the cluster."
+    else:
+        message = f"{name}: no capacity within {waited:.0f} s: {capacity['message']}"
+        advice = "Free GPUs, add nodes, or give a longer capacity_timeout. Nothing was changed."
+    details = {"capacity": capacity, "waited_s": round(waited, 3), "polls": polls}
+    return PlatformError(ErrorClass.CAPACITY, message, advice, details)
+
+
+def _upgrade(
+    client: ClusterClient, helm: Helm, plan: Plan, waits: Waits, progress: Callable[[str], None]
+) -> None:
+    deadline = Deadline(_HELM_SHARE_S)
+    backoff = Backoff(1.0, 15.0)
+    for attempt in range(1, HELM_ATTEMPTS + 1):
+        try:
+            helm.upgrade(plan.spec, deadline, f"deployed by {_actor()}")
+        except PlatformError as error:
+            if error.error_class is not ErrorClass.INFRASTRUCTURE or attempt == HELM_ATTEMPTS:
+                raise
+            delay = backoff.next()
+            progress(f"{plan.spec.name}: {error.message}; helm again in {delay:.0f} s")
+            deadline.pause(delay)
+        else:
+            return
+
+
+def _roll_out(
+    client: ClusterClient,
+    request: ReleaseRequest,
+    plan: Plan,
+    waits: Waits,
+    progress: Callable[[str], None],
+) -> bool:
+    """Wait for the rollout. Returns True if pods that had failed before this run were replaced."""
+    deadline = Deadline(_rollout_seconds(plan, waits))
+    backoff = Backoff(0.2, 2.0)
+    symptoms = Symptoms()
+    restarted = False
+    last_line, last_shown = "", 0.0
+    while True:
+        snapshot = observe(client, request.namespace, request.name, request.selector)
+        rollout = judge(snapshot, symptoms)
+        symptoms.next_round()
+        if rollout.cause is not None and not plan.changed and not restarted:
+            # The same input again after a failure: whoever asks has mended something outside, such as a
+            # Secret, and a pod in back-off would not notice for minutes.
+            restarted = True
+            symptoms = Symptoms()
+            _restart(client, request, rollout.cause, snapshot, progress)
+            continue
+        if rollout.cause is not None:
+            raise _workload_error(client, request, rollout, rollout.cause, snapshot)
+        if rollout.done and _endpoints_are_new(client, request, snapshot):
+            return restarted
+        line = rollout.waiting_for or "the Service to list the new pods"
+        if deadline.expired():
+            raise deadline.timeout_error(
+                f"The rollout of {request.name}",
+                f"waiting for {line}",
+                "Run again to go on waiting, or see the pods: "
+                f"kubectl -n {request.namespace} describe pods -l {request.selector}",
+            )
+        now = deadline.elapsed()
+        if line != last_line or now - last_shown >= _REPEAT_LINE_S:
+            ready = f"{rollout.ready}/{rollout.wanted} ready after {now:.0f} s"
+            progress(f"{request.name}: {ready}, waiting for {line}")
+            if line != last_line:
+                backoff.reset()
+            last_line, last_shown = line, now
+        deadline.pause(backoff.next())
+
+
+def _rollout_seconds(plan: Plan, waits: Waits) -> float:
+    if waits.rollout_s is not None:
+        return waits.rollout_s
+    return float(plan.deployment["spec"].get("progressDeadlineSeconds", 600)) + _DEFAULT_ROLLOUT_MARGIN_S
+
+
+def _restart(
+    client: ClusterClient,
+    request: ReleaseRequest,
+    cause: Cause,
+    snapshot: Snapshot,
+    progress: Callable[[str], None],
+) -> None:
+    progress(f"{request.name}: {cause.reason} from before this run; replacing the pods that are not ready")
+    pods = f"/api/v1/namespaces/{segment(request.namespace)}/pods"
+    for pod in snapshot.pods:
+        conditions = pod.get("status", {}).get("conditions") or []
+        if not any(item["type"] == "Ready" and item["status"] == "True" for item in conditions):
+            client.delete(f"{pods}/{segment(pod['metadata']['name'])}")
+
+
+def _endpoints_are_new(client: ClusterClient, request: ReleaseRequest, snapshot: Snapshot) -> bool:
+    """Tell whether the Service sends requests to the pods of this rollout only."""
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{segment(request.namespace)}/endpointslices"
+    query = {"labelSelector": f"kubernetes.io/service-name={request.name}"}
+    ready = {
+        (endpoint.get("targetRef") or {}).get("name")
+        for item in client.list_pages(path, query)
+        for endpoint in item.get("endpoints") or []
+        if (endpoint.get("conditions") or {}).get("ready", True)
+    }
+    current = {pod["metadata"]["name"] for pod in snapshot.pods if "deletionTimestamp" not in pod["metadata"]}
+    wanted = int((snapshot.deployment or {}).get("spec", {}).get("replicas", 1))
+    return ready <= current and (bool(ready) or wanted == 0)
+
+
+def _workload_error(
+    client: ClusterClient, request: ReleaseRequest, rollout: Rollout, cause: Cause, snapshot: Snapshot
+) -> PlatformError:
+    details = failure_details(client, request.namespace, cause, snapshot)
+    hint = log_hint(details["log_tail"])
+    where = f" (pod {cause.pod})" if cause.pod else ""
+    error_class = ErrorClass.CAPACITY if "exceeded quota" in cause.message else ErrorClass.WORKLOAD
+    return PlatformError(
+        error_class,
+        f"{request.name} cannot start: {cause.reason}: {cause.message}{where}.",
+        hint or cause.advice,
+        {**details, "ready": rollout.ready, "replicas": rollout.wanted},
+    )
+
+
+def _describe(plan: Plan) -> str:
+    """Say in one line what the plan is."""
+    if not plan.changed:
+        return "is as it should be"
+    why = f" ({len(plan.drift)} fields were changed on the cluster)" if plan.drift else ""
+    room = f"; {plan.verdict.message}" if plan.verdict is not None else ""
+    return f"needs {'an install' if plan.action == 'install' else 'an upgrade'}{why}{room}"
+
+
+def _planned(client: ClusterClient, request: ReleaseRequest, plan: Plan, timings: Timings) -> ReleaseResult:
+    result = _result(request, plan, plan.record, timings, changed=plan.changed)
+    rollout = Rollout(False)
+    if not plan.changed:
+        snapshot = observe(client, request.namespace, request.name, request.selector)
+        rollout = judge(snapshot, Symptoms())
+    result.result["ready"] = rollout.done
+    if plan.verdict is not None and not plan.verdict.fits:
+        result.warnings.append(f"{request.name} would wait for capacity: {plan.verdict.message}")
+    return result
+
+
+def _result(
+    request: ReleaseRequest, plan: Plan, record: ReleaseRecord | None, timings: Timings, *, changed: bool
+) -> ReleaseResult:
+    before = plan.record.manifest if plan.record is not None else ""
+    warnings = []
+    if plan.interrupts:
+        warnings.append(
+            f"{request.name}: no free GPU for a second pod, so the model is away while its pod is replaced."
+        )
+    timings.phases["total_s"] = round(sum(timings.phases.values()), 3)
+    container = plan.deployment["spec"]["template"]["spec"]["containers"][0]
+    result = {
+        "name": request.name,
+        "namespace": request.namespace,
+        "environment": request.environment,
+        "model": request.model,
+        "endpoint": request.endpoint,
+        "action": plan.action,
+        "strategy": plan.strategy,
+        "interrupts": plan.interrupts,
+        "revision": record.revision if record is not None else 0,
+        "chart": request.chart_name,
+        "chart_version": request.chart_version,
+        "image": container["image"],
+        "replicas": int(plan.deployment["spec"].get("replicas", 1)),
+        "manifest_digest": plan.digest,
+        "ready": True,
+        "drift": plan.drift,
+        "capacity": plan.verdict.as_result() if plan.verdict is not None else None,
+        "timings": timings.phases,
+    }
+    return ReleaseResult(changed, result, _shown(before), _shown(plan.manifest), warnings)
+
+
+def _shown(manifest: str) -> str:
+    """Return the manifest as text for a diff, in a stable order and without secrets."""
+    return dump_manifest([redact(item) for item in parse_manifest(manifest)])
+
+
+def _actor() -> str:
+    """Return who runs this, for Helm's description: user, host and AWX job where there is one."""
+    job = os.environ.get("AWX_JOB_ID") or os.environ.get("TOWER_JOB_ID")
+    return f"{getpass.getuser()}@{socket.gethostname()}" + (f" (AWX job {job})" if job else "")

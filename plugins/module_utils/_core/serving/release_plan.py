@@ -1,0 +1,309 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a release needs next, decided from what is observed: nothing, an install, or an upgrade and how.
+
+Rendering is the comparison: what Helm would store now against what it stored last. So no list of options
+has to be kept in step with the chart, and the same input never makes a new revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..cluster.client import ClusterClient, JSONObject
+from ..cluster.helm import Helm, ReleaseSpec
+from ..cluster.helm_storage import ReleaseRecord
+from ..cluster.manifests import differences, digest, find_drift, find_object, object_path, parse_manifest
+from ..cluster.scheduling import PodShape
+from ..common.deadline import Deadline
+from ..common.errors import ErrorClass, PlatformError, invalid
+from ..common.names import (
+    ENVIRONMENTS,
+    check_model,
+    check_namespace,
+    check_release_name,
+    endpoint_url,
+    release_name,
+    slug,
+)
+from .capacity import Verdict, assess
+
+
+@dataclass(frozen=True)
+class ReleaseRequest:
+    """What is wanted, checked: names are valid and the chart is there."""
+
+    model: str
+    environment: str
+    namespace: str
+    chart: Path
+    chart_name: str
+    chart_version: str
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = "auto"
+    create_namespace: bool = False
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        model: str,
+        environment: str,
+        namespace: str,
+        chart: str,
+        name: str | None = None,
+        values: Mapping[str, Any] | None = None,
+        strategy: str = "auto",
+        create_namespace: bool = False,
+    ) -> ReleaseRequest:
+        """Check the input; raises ``invalid`` errors that name field and value."""
+        check_model(model)
+        if environment not in ENVIRONMENTS:
+            raise invalid(
+                "environment", environment, "is not known", f"Use one of {', '.join(ENVIRONMENTS)}."
+            )
+        chart_path = Path(chart).expanduser()
+        chart_name, chart_version = _chart_metadata(chart_path)
+        return cls(
+            model=model,
+            environment=environment,
+            namespace=check_namespace(namespace),
+            chart=chart_path,
+            chart_name=chart_name,
+            chart_version=chart_version,
+            name=check_release_name(name or release_name(model, environment)),
+            values=values or {},
+            strategy=strategy,
+            create_namespace=create_namespace,
+        )
+
+    @property
+    def selector(self) -> str:
+        """Label selector of the release's pods."""
+        return f"app.kubernetes.io/instance={self.name}"
+
+    @property
+    def endpoint(self) -> str:
+        """URL of the model server inside the cluster."""
+        return endpoint_url(self.name, self.namespace)
+
+    def spec(self, strategy: str | None) -> ReleaseSpec:
+        """Return the Helm specification: chart defaults < environment's file < ``values`` < identity."""
+        environment_values = self.chart / f"values-{self.environment}.yaml"
+        values = dict(self.values)
+        values["model"] = {**(values.get("model") or {}), "name": self.model}
+        values["environment"] = self.environment
+        values["slug"] = slug(self.model)
+        if strategy is not None:
+            values["strategy"] = strategy
+        return ReleaseSpec(
+            name=self.name,
+            namespace=self.namespace,
+            chart=self.chart,
+            values_files=(environment_values,) if environment_values.is_file() else (),
+            values=values,
+            create_namespace=self.create_namespace,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The next step for a release, and everything it was decided from."""
+
+    action: str  #: none, install or upgrade
+    spec: ReleaseSpec
+    manifest: str
+    deployment: JSONObject
+    record: ReleaseRecord | None
+    live: JSONObject | None
+    replaces_pods: bool
+    drift: list[str]
+    strategy: str
+    verdict: Verdict | None  #: what the capacity check said, where pods are to be made
+    releasing: Mapping[str, str] | None
+    replicas_needed: int
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether a new Helm revision is needed."""
+        return self.action != "none"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the rendered manifest."""
+        return digest(self.manifest)
+
+    @property
+    def shape(self) -> PodShape:
+        """What one pod of the release asks of a node."""
+        return PodShape.from_pod_template(self.deployment["spec"]["template"], self.spec.namespace)
+
+    @property
+    def interrupts(self) -> bool:
+        """Tell whether the model is away while this step runs."""
+        if not self.replaces_pods or self.live is None:
+            return False
+        several = int(self.live["spec"].get("replicas", 1)) > 1
+        return self.strategy == "recreate" or (self.strategy == "unavailable-first" and not several)
+
+
+def _chart_metadata(chart: Path) -> tuple[str, str]:
+    try:
+        metadata = parse_manifest((chart / "Chart.yaml").read_text())[0]
+        return str(metadata["name"]), str(metadata["version"])
+    except (OSError, KeyError, IndexError, TypeError, UnicodeDecodeError) as error:
+        raise invalid(
+            "chart_path",
+            str(chart),
+            f"is not a Helm chart: {error!r}",
+            "Give the folder of the chart vllm-deployment; role vllm brings it in files/chart.",
+        ) from error
+
+
+def check_owner(request: ReleaseRequest, record: ReleaseRecord | None) -> None:
+    """Refuse to touch a release of that name which belongs to another chart or another model."""
+    if record is None:
+        return
+    advice = "Choose another name or namespace, or uninstall that release first."
+    if record.chart_name != request.chart_name:
+        raise invalid("name", request.name, f"is a release of another chart, {record.chart_name}", advice)
+    other = (record.config.get("model") or {}).get("name")
+    if other not in (None, request.model):
+        raise invalid("name", request.name, f"is the release of another model, {other!r}", advice)
+
+
+def make_plan(
+    client: ClusterClient,
+    helm: Helm,
+    request: ReleaseRequest,
+    record: ReleaseRecord | None,
+    deadline: Deadline,
+    *,
+    check_capacity: bool = True,
+) -> Plan:
+    """Compare what is wanted with what is there. Reads only."""
+    check_owner(request, record)
+    stored_strategy = record.config.get("strategy") if record is not None else None
+    asked = request.strategy if request.strategy != "auto" else request.values.get("strategy")
+    spec = request.spec(asked or stored_strategy)
+    manifest = helm.template(spec, deadline)
+    objects = parse_manifest(manifest)
+    deployment = _deployment(objects, request)
+    live = client.find(_deployment_path(deployment, request.namespace))
+    drift: list[str] = []
+    if record is not None and record.status == "deployed" and record.manifest.strip() == manifest.strip():
+        drift = find_drift(client, objects, request.namespace)
+        if not drift:
+            return _unchanged(spec, manifest, deployment, record, live)
+    new_template = deployment["spec"]["template"]
+    replaces = live is None or bool(list(differences(new_template, live["spec"]["template"])))
+    wanted = int(deployment["spec"].get("replicas", 1))
+    running = int(live["spec"].get("replicas", 1)) if live is not None else 0
+    shape = PodShape.from_pod_template(new_template, request.namespace)
+    needs_pods = replaces or wanted > running
+    needed, releasing, verdict = wanted, None, None
+    if needs_pods and check_capacity and wanted and live is None:
+        verdict = assess(client, shape, wanted, request.namespace)
+    elif needs_pods and check_capacity and wanted:
+        if asked is None and _holds_volume_alone(objects):
+            asked = "recreate"
+        strategy, needed, releasing, verdict = _choose_strategy(
+            client, request, shape, wanted=wanted, running=running, asked=asked
+        )
+        if strategy != rendered_strategy(deployment):
+            spec = request.spec(strategy)
+            manifest = helm.template(spec, deadline)
+            deployment = _deployment(parse_manifest(manifest), request)
+    return Plan(
+        action="install" if record is None else "upgrade",
+        spec=spec,
+        manifest=manifest,
+        deployment=deployment,
+        record=record,
+        live=live,
+        replaces_pods=replaces,
+        drift=drift,
+        strategy=rendered_strategy(deployment),
+        verdict=verdict,
+        releasing=releasing,
+        replicas_needed=needed,
+    )
+
+
+def _choose_strategy(
+    client: ClusterClient,
+    request: ReleaseRequest,
+    shape: PodShape,
+    *,
+    wanted: int,
+    running: int,
+    asked: str | None,
+) -> tuple[str, int, Mapping[str, str] | None, Verdict]:
+    """Pick how pods are replaced, so that an update never waits for a GPU that the update itself holds.
+
+    With a free slot a new pod starts first (surge). Without one, an old pod must go first.
+    """
+    surge_needs = 1 + max(0, wanted - running)
+    if asked in (None, "surge"):
+        verdict = assess(client, shape, surge_needs, request.namespace)
+        if verdict.fits or asked == "surge":
+            return "surge", surge_needs, None, verdict
+    own = {"app.kubernetes.io/instance": request.name}
+    strategy = asked or "unavailable-first"
+    return strategy, wanted, own, assess(client, shape, wanted, request.namespace, releasing=own)
+
+
+def rendered_strategy(deployment: JSONObject) -> str:
+    """Return the strategy that a Deployment says, in the chart's words."""
+    strategy = deployment["spec"].get("strategy") or {}
+    if strategy.get("type") == "Recreate":
+        return "recreate"
+    surge = (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")
+    return "unavailable-first" if surge in (0, "0", "0%") else "surge"
+
+
+def _holds_volume_alone(objects: list[JSONObject]) -> bool:
+    """Tell whether the release has a volume that a second pod on another node could not mount."""
+    claim = find_object(objects, "PersistentVolumeClaim")
+    return claim is not None and not {"ReadWriteMany", "ReadOnlyMany"} & set(claim["spec"]["accessModes"])
+
+
+def _unchanged(
+    spec: ReleaseSpec, manifest: str, deployment: JSONObject, record: ReleaseRecord, live: JSONObject | None
+) -> Plan:
+    return Plan(
+        action="none",
+        spec=spec,
+        manifest=manifest,
+        deployment=deployment,
+        record=record,
+        live=live,
+        replaces_pods=False,
+        drift=[],
+        strategy=rendered_strategy(deployment),
+        verdict=None,
+        releasing=None,
+        replicas_needed=0,
+    )
+
+
+def _deployment(objects: list[JSONObject], request: ReleaseRequest) -> JSONObject:
+    deployment = find_object(objects, "Deployment")
+    if deployment is None:
+        raise invalid(
+            "chart_path", str(request.chart), "renders no Deployment", "Use the chart vllm-deployment."
+        )
+    return deployment
+
+
+def _deployment_path(deployment: JSONObject, namespace: str) -> str:
+    path = object_path(deployment, namespace)
+    if path is None:
+        raise PlatformError(ErrorClass.INVALID, "The Deployment of the chart has no known API path.", "")
+    return path

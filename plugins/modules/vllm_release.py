@@ -1,0 +1,402 @@
+#!/usr/bin/python
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module vllm_release."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_release
+short_description: Install, upgrade or remove the Helm release of one vLLM model server
+version_added: 0.1.0
+author:
+  - llmops.platform contributors (@llmops-platform)
+description:
+  - Renders the chart C(vllm-deployment) for one model and compares the result with what Helm stored last.
+    Where nothing differs on record or on the cluster, nothing is done and no Helm revision is made.
+  - Otherwise checks node by node whether the pods fit, waits for capacity with jittered exponential backoff,
+    installs or upgrades with Helm, and follows the rollout until exactly the new pods are ready and listed
+    by the Service.
+  - Fails as soon as waiting cannot help (an image that does not exist, a crash loop, an OOM kill, a quota,
+    a missing Secret, a node selection that no node meets) with the cause, the events and the log's tail.
+  - A run that was killed needs no repair, run it again. A release that was left pending is recovered, a
+    rollout that goes on is followed, and pods that crashed before are replaced once.
+  - How pods are replaced is decided from capacity, so that an update never waits for a GPU that it holds
+    itself.
+extends_documentation_fragment:
+  - llmops.platform.kubernetes_auth
+  - llmops.platform.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Returns the capacity verdict and the next action. Nothing is waited for.
+      - Fails where a run would fail at once, such as for a pod that no node can take.
+  diff_mode:
+    support: full
+    details:
+      - Shows the rendered manifests before and after, with secrets hidden.
+  idempotent:
+    support: full
+options:
+  state:
+    description: Whether the release is to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  model:
+    description:
+      - Full name of the model, as clients ask for it, for example V(meta-llama/Llama-3.1-8B-Instruct).
+    type: str
+    required: true
+  environment:
+    description: Environment of the release. Part of its name.
+    type: str
+    choices: [development, staging, production]
+    required: true
+  namespace:
+    description: Namespace of the release.
+    type: str
+    required: true
+  create_namespace:
+    description: Create the namespace where it is missing.
+    type: bool
+    default: false
+  name:
+    description:
+      - Name of the release and of its Service, at most 53 characters.
+      - By default C({slug}-{environment}), where the slug is made from O(model).
+    type: str
+  chart_path:
+    description:
+      - Folder of the chart C(vllm-deployment). The role P(llmops.platform.vllm#role) brings it.
+      - Required if O(state=present).
+    type: path
+  chart_values:
+    description:
+      - Values of the chart. They win over the chart's C(values.yaml) and over its
+        C(values-{environment}.yaml), which is always used.
+      - The name of the model, the environment and the slug are set by the module.
+      - Secrets have no place here. The chart takes references to existing Secrets only.
+    type: dict
+    default: {}
+  strategy:
+    description:
+      - How pods are replaced in an update.
+      - V(surge) starts a new pod first and needs a free slot. V(unavailable-first) takes one of several pods
+        away first. V(recreate) takes all away first.
+      - V(auto) is what O(chart_values) say, if they do. Otherwise it is V(recreate) where the release has a
+        volume that one node holds alone, V(surge) where a slot is free, and else V(unavailable-first).
+    type: str
+    choices: [auto, surge, unavailable-first, recreate]
+    default: auto
+  check_capacity:
+    description: Whether to check that the pods fit before anything is changed.
+    type: bool
+    default: true
+  capacity_timeout:
+    description: Seconds to wait for capacity. V(0) fails at once where there is none.
+    type: float
+    default: 600
+  rollout_timeout:
+    description:
+      - Seconds to wait for the new pods.
+      - By default the progress deadline that the chart derives from the model's size, and a minute.
+    type: float
+  takeover_after:
+    description:
+      - A release that Helm holds as pending and that nobody has touched for so many seconds was left by a run
+        that died. It is recovered then.
+    type: float
+    default: 30
+  helm_binary:
+    description: Name or path of the Helm binary, 3.20.2 or later, or 4.1.4 or later.
+    type: str
+    default: helm
+requirements:
+  - helm >= 3.20.2
+  - PyYAML
+seealso:
+  - module: llmops.platform.gpu_capacity_info
+  - module: llmops.platform.vllm_endpoint_info
+"""
+
+EXAMPLES = r"""
+- name: Deploy a model
+  llmops.platform.vllm_release:
+    model: meta-llama/Llama-3.1-8B-Instruct
+    environment: staging
+    namespace: llm-staging
+    chart_path: "{{ playbook_dir }}/charts/vllm-deployment"
+    chart_values:
+      model:
+        sizeBillions: 8
+        revision: 0e9e39f249a16976918f6564b8830bc894c89659
+      secrets:
+        hfToken:
+          existingSecret: hugging-face
+
+- name: Show what a deployment would change and whether it fits
+  llmops.platform.vllm_release:
+    model: meta-llama/Llama-3.1-8B-Instruct
+    environment: staging
+    namespace: llm-staging
+    chart_path: "{{ playbook_dir }}/charts/vllm-deployment"
+  check_mode: true
+  diff: true
+
+- name: Remove a model server
+  llmops.platform.vllm_release:
+    model: meta-llama/Llama-3.1-8B-Instruct
+    environment: staging
+    namespace: llm-staging
+    state: absent
+"""
+
+RETURN = r"""
+name:
+  description: Name of the release and of its Service.
+  returned: success
+  type: str
+  sample: llama-3-1-8b-instruct-1d30a5c6-staging
+namespace:
+  description: Namespace of the release.
+  returned: success
+  type: str
+  sample: llm-staging
+environment:
+  description: Environment of the release.
+  returned: success
+  type: str
+  sample: staging
+model:
+  description: Full name of the model.
+  returned: success
+  type: str
+  sample: meta-llama/Llama-3.1-8B-Instruct
+endpoint:
+  description: URL of the model server inside the cluster.
+  returned: success and O(state=present)
+  type: str
+  sample: http://llama-3-1-8b-instruct-1d30a5c6-staging.llm-staging.svc.cluster.local:8000
+action:
+  description: V(none), V(install), V(upgrade) or V(uninstall); in check mode what would be done.
+  returned: success
+  type: str
+  sample: install
+strategy:
+  description: How pods are replaced.
+  returned: success and O(state=present)
+  type: str
+  sample: surge
+interrupts:
+  description: Whether the model is away while the action runs.
+  returned: success and O(state=present)
+  type: bool
+  sample: false
+revision:
+  description: Revision of the Helm release, V(0) where there is none yet.
+  returned: success and O(state=present)
+  type: int
+  sample: 3
+chart:
+  description: Name of the chart.
+  returned: success and O(state=present)
+  type: str
+  sample: vllm-deployment
+chart_version:
+  description: Version of the chart.
+  returned: success and O(state=present)
+  type: str
+  sample: 0.1.0
+image:
+  description: Image of the model server.
+  returned: success and O(state=present)
+  type: str
+  sample: vllm/vllm-openai:v0.33.0
+replicas:
+  description: Number of pods.
+  returned: success and O(state=present)
+  type: int
+  sample: 1
+manifest_digest:
+  description: SHA-256 of the rendered manifest.
+  returned: success and O(state=present)
+  type: str
+  sample: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+ready:
+  description: Whether all pods are ready. In check mode also V(false) where that was not looked at.
+  returned: success and O(state=present)
+  type: bool
+  sample: true
+drift:
+  description: What somebody had changed on the cluster since the last deployment, one line a field.
+  returned: success and O(state=present)
+  type: list
+  elements: str
+  sample: []
+capacity:
+  description:
+    - Verdict of the capacity check, with the results of M(llmops.platform.gpu_capacity_info).
+    - V(null) where no pod had to be placed.
+  returned: success and O(state=present), and failures of class V(capacity)
+  type: dict
+timings:
+  description: Seconds spent in each phase.
+  returned: success and O(state=present)
+  type: dict
+  sample: {"plan_s": 0.2, "capacity_s": 0.0, "helm_s": 0.5, "rollout_s": 42.1, "total_s": 42.8}
+error_class:
+  description: Class of the failure, to branch on.
+  returned: failure
+  type: str
+  sample: workload
+resolution:
+  description: What to do about the failure.
+  returned: failure
+  type: str
+cause:
+  description: Kubernetes' reason for the failure.
+  returned: failures of class V(workload)
+  type: str
+  sample: ImagePullBackOff
+events:
+  description: The last warning events about the pod.
+  returned: failures of class V(workload)
+  type: list
+  elements: str
+log_tail:
+  description: End of the log of a container that crashed, at most 4096 characters.
+  returned: failures of class V(workload)
+  type: str
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.llmops.platform.plugins.module_utils._arguments import KUBERNETES_SPEC
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    Authentication,
+    ClusterClient,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import Helm
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import (
+    check_model,
+    check_namespace,
+    check_release_name,
+    release_name,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release import (
+    Waits,
+    apply_release,
+    remove_release,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import ReleaseRequest
+from ansible_collections.llmops.platform.plugins.module_utils._module import (
+    Context,
+    Operation,
+    Outcome,
+    run_as_module,
+)
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **KUBERNETES_SPEC,
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "model": {"type": "str", "required": True},
+    "environment": {"type": "str", "choices": ["development", "staging", "production"], "required": True},
+    "namespace": {"type": "str", "required": True},
+    "create_namespace": {"type": "bool", "default": False},
+    "name": {"type": "str"},
+    "chart_path": {"type": "path"},
+    "chart_values": {"type": "dict", "default": {}},
+    "strategy": {
+        "type": "str",
+        "choices": ["auto", "surge", "unavailable-first", "recreate"],
+        "default": "auto",
+    },
+    "check_capacity": {"type": "bool", "default": True},
+    "capacity_timeout": {"type": "float", "default": 600},
+    "rollout_timeout": {"type": "float"},
+    "takeover_after": {"type": "float", "default": 30},
+    "helm_binary": {"type": "str", "default": "helm"},
+}
+
+_REMOVAL_TIMEOUT_S = 600.0
+
+
+def run(params: Mapping[str, Any], context: Context) -> Outcome:
+    """Bring the release to the wanted state."""
+    for name in ("capacity_timeout", "rollout_timeout", "takeover_after"):
+        if params[name] is not None and params[name] < 0:
+            raise invalid(name, params[name], "is negative", "Give seconds, zero or more.")
+    authentication = Authentication.from_params(params)
+    if params["state"] == "absent":
+        return _absent(params, context, authentication)
+    request = ReleaseRequest.build(
+        model=params["model"],
+        environment=params["environment"],
+        namespace=params["namespace"],
+        chart=params["chart_path"],
+        name=params["name"],
+        values=params["chart_values"],
+        strategy=params["strategy"],
+        create_namespace=params["create_namespace"],
+    )
+    done = apply_release(
+        ClusterClient(authentication),
+        Helm(params["helm_binary"], authentication),
+        request,
+        Waits(params["capacity_timeout"], params["rollout_timeout"], params["takeover_after"]),
+        context.progress,
+        check_mode=context.check_mode,
+        check_capacity=params["check_capacity"],
+    )
+    diff = {
+        "before_header": f"{request.name} (deployed)",
+        "after_header": f"{request.name} (rendered)",
+        "before": done.before,
+        "after": done.after,
+    }
+    if done.result["drift"]:
+        diff = {"prepared": "\n".join(done.result["drift"]) + "\n"}
+    return Outcome(done.changed, done.result, diff, done.warnings)
+
+
+def _absent(params: Mapping[str, Any], context: Context, authentication: Authentication) -> Outcome:
+    model = check_model(params["model"])
+    name = check_release_name(params["name"] or release_name(model, params["environment"]))
+    namespace = check_namespace(params["namespace"])
+    changed = remove_release(
+        ClusterClient(authentication),
+        Helm(params["helm_binary"], authentication),
+        name,
+        namespace,
+        Deadline(_REMOVAL_TIMEOUT_S),
+        context.progress,
+        check_mode=context.check_mode,
+    )
+    result = {
+        "name": name,
+        "namespace": namespace,
+        "environment": params["environment"],
+        "model": model,
+        "action": "uninstall" if changed else "none",
+    }
+    state = f"{name}: deployed\n" if changed else ""
+    return Outcome(changed, result, {"before": state, "after": ""})
+
+
+OPERATION = Operation(ARGUMENT_SPEC, run, required_if=[("state", "present", ("chart_path",))])
+
+
+def main() -> None:
+    """Run as a module."""
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()
