@@ -16,7 +16,7 @@
 {{- $computed := dict
       "requests" (dict "cpu" $row.cpu.request "memory" $row.memory.request)
       "limits" (dict "cpu" $row.cpu.limit "memory" $row.memory.limit) -}}
-{{- $resources := mergeOverwrite $computed (deepCopy (.Values.resources | default dict)) -}}
+{{- $resources := mergeOverwrite $computed (deepCopy (.Values.gpu.resources | default dict)) -}}
 {{- if gt (int .Values.gpu.count) 0 -}}
 {{- $gpus := dict .Values.gpu.resource (int .Values.gpu.count | toString) -}}
 {{- $resources = mergeOverwrite $resources (dict "requests" $gpus "limits" (deepCopy $gpus)) -}}

@@ -43,6 +43,9 @@
 {{- if hasKey $variables .name -}}
 {{- fail (printf "model.extraEnv: %s belongs to the value %s" .name (get $variables .name)) -}}
 {{- end -}}
+{{- if and (hasKey . "value") (regexMatch "(TOKEN|SECRET|PASSWORD|_KEY)$" .name) -}}
+{{- fail (printf "model.extraEnv: %s looks like a secret: give valueFrom.secretKeyRef, since values are kept in the release's history" .name) -}}
+{{- end -}}
 {{- end -}}
 {{- $last := 0.0 -}}
 {{- range .Values.sizes -}}
