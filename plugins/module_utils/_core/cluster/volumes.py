@@ -1,0 +1,149 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a pod's PersistentVolumeClaims let it run: volume node affinity, zones, binding modes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .client import ClusterClient, segment
+from .quantity import thousandths
+from .reading import list_or_unknown, read_or_unknown
+from .scheduling import JSONObject, Misfit, Node, PodShape
+from .selectors import node_selector_matches
+
+_ZONE_LABELS = (
+    "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
+)
+_UNPROVISIONED = "kubernetes.io/no-provisioner"
+
+
+@dataclass
+class ClaimRules:
+    """What the claims of a shape demand of nodes."""
+
+    #: claim -> alternatives of which one must accept the node
+    volumes: dict[str, list[JSONObject]] = field(default_factory=dict)
+    #: StorageClass topologies: (claim, terms) of which one must match
+    topologies: list[tuple[str, list[JSONObject]]] = field(default_factory=list)
+    #: Claims that only one pod in the cluster may use, and those that only one node may mount
+    single_pod: list[str] = field(default_factory=list)
+    single_node: list[str] = field(default_factory=list)
+    #: Claims for which no pod can be scheduled at all: text -> whether that may heal
+    blocked: dict[str, bool] = field(default_factory=dict)
+
+    def misfit(self, node: Node) -> Misfit | None:
+        """Return why the node cannot reach one of the volumes, if so."""
+        for claim, volumes in self.volumes.items():
+            if not any(volume_allows(volume, node) for volume in volumes):
+                return Misfit("volume", f"cannot reach the volume of claim {claim}", False, needs=claim)
+        for claim, terms in self.topologies:
+            if not any(_topology_term_matches(term, node) for term in terms):
+                reason = f"is outside the topology in which claim {claim} can be provisioned"
+                return Misfit("volume", reason, False, needs=claim)
+        return None
+
+
+def read_claim_rules(client: ClusterClient, shape: PodShape, planned: Collection[str] = ()) -> ClaimRules:
+    """Read the claims of a shape. ``planned`` are claims that the release itself will create."""
+    rules = ClaimRules()
+    for claim in shape.claims:
+        if claim in planned:
+            continue
+        path = f"/api/v1/namespaces/{segment(shape.namespace)}/persistentvolumeclaims/{segment(claim)}"
+        item = read_or_unknown(
+            client,
+            path,
+            "persistentvolumeclaims",
+            what=f"PersistentVolumeClaim {claim}",
+            namespace=shape.namespace,
+        )
+        if item is None:
+            text = f"PersistentVolumeClaim {claim} does not exist in namespace {shape.namespace}"
+            rules.blocked[text] = False
+        else:
+            _read_claim(client, claim, item, rules)
+    return rules
+
+
+def _read_claim(client: ClusterClient, claim: str, item: JSONObject, rules: ClaimRules) -> None:
+    spec, status = item["spec"], item.get("status") or {}
+    if "deletionTimestamp" in item["metadata"]:
+        rules.blocked[f"PersistentVolumeClaim {claim} is being deleted"] = False
+        return
+    if status.get("phase") == "Lost":
+        rules.blocked[f"PersistentVolumeClaim {claim} has lost its volume"] = False
+        return
+    modes = spec.get("accessModes") or ()
+    if "ReadWriteOncePod" in modes:
+        rules.single_pod.append(claim)
+    elif "ReadWriteOnce" in modes and not {"ReadWriteMany", "ReadOnlyMany"} & set(modes):
+        rules.single_node.append(claim)
+    volume_name = spec.get("volumeName")
+    if volume_name:
+        path = f"/api/v1/persistentvolumes/{segment(volume_name)}"
+        what = f"PersistentVolume {volume_name}"
+        volume = read_or_unknown(client, path, "persistentvolumes", what=what)
+        if volume is None:
+            rules.blocked[f"PersistentVolume {volume_name} of claim {claim} does not exist"] = False
+        else:
+            rules.volumes[claim] = [volume]
+        return
+    _read_unbound(client, claim, item, rules)
+
+
+def _read_unbound(client: ClusterClient, claim: str, item: JSONObject, rules: ClaimRules) -> None:
+    name = item["spec"].get("storageClassName")
+    path = f"/apis/storage.k8s.io/v1/storageclasses/{segment(name or '')}"
+    found = read_or_unknown(client, path, "storageclasses", what=f"StorageClass {name}") if name else None
+    if found is None or found.get("volumeBindingMode") != "WaitForFirstConsumer":
+        rules.blocked[f"PersistentVolumeClaim {claim} is not bound to a volume yet"] = True
+        return
+    if found.get("provisioner") != _UNPROVISIONED:
+        if found.get("allowedTopologies"):
+            rules.topologies.append((claim, found["allowedTopologies"]))
+        return
+    volumes = list_or_unknown(
+        client, "/api/v1/persistentvolumes", "persistentvolumes", what="the PersistentVolumes"
+    )
+    rules.volumes[claim] = [volume for volume in volumes if can_bind(volume, item["spec"])]
+
+
+def can_bind(volume: JSONObject, claim: Mapping[str, Any]) -> bool:
+    """Tell whether an unbound volume satisfies a claim's spec."""
+    spec = volume["spec"]
+    asked = thousandths(((claim.get("resources") or {}).get("requests") or {}).get("storage", "0"))
+    return bool(
+        (volume.get("status") or {}).get("phase") == "Available"
+        and not spec.get("claimRef")
+        and spec.get("storageClassName") == claim.get("storageClassName")
+        and (spec.get("volumeMode") or "Filesystem") == (claim.get("volumeMode") or "Filesystem")
+        and set(claim.get("accessModes") or ()) <= set(spec.get("accessModes") or ())
+        and thousandths((spec.get("capacity") or {}).get("storage", "0")) >= asked
+    )
+
+
+def volume_allows(volume: JSONObject, node: Node) -> bool:
+    """Tell whether a node can reach a volume, by its node affinity and its zone labels."""
+    required = (volume["spec"].get("nodeAffinity") or {}).get("required")
+    if required is not None and not node_selector_matches(required, node.labels, node.name):
+        return False
+    if not any(label in node.labels for label in _ZONE_LABELS):
+        return True
+    labels = volume["metadata"].get("labels") or {}
+    return all(
+        node.labels.get(label) in labels[label].split("__") for label in _ZONE_LABELS if label in labels
+    )
+
+
+def _topology_term_matches(term: JSONObject, node: Node) -> bool:
+    return all(
+        node.labels.get(item["key"]) in item["values"] for item in term.get("matchLabelExpressions") or ()
+    )

@@ -1,0 +1,155 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Will N replicas of a pod shape be placed now, and if not, why not, and can that change?
+
+The question is put to one picture of the cluster, with the scheduler's own rules. The scheduler stays the
+judge: this answers before anything is written, and says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from ..cluster.admission import admitted
+from ..cluster.client import ClusterClient, segment
+from ..cluster.occupancy import Occupancy, emptiness
+from ..cluster.quota import Released, evaluate_quotas
+from ..cluster.reading import list_or_unknown
+from ..cluster.scheduling import Misfit, Node, PodShape, exclusion, shortage, slots
+from ..cluster.topology import Topology
+from ..cluster.volumes import read_claim_rules
+from ..common.errors import invalid
+from .capacity_report import write_verdict
+from .capacity_verdict import Assessment, Verdict
+from .devices import check_countable, device_source, whole_device_misfit
+
+__all__ = ["NodeDemand", "Verdict", "assess"]
+
+#: An extra demand on nodes, such as enough memory on each GPU.
+NodeDemand = Callable[[Node], "Misfit | None"]
+
+
+def assess(
+    client: ClusterClient,
+    shape: PodShape,
+    replicas: int,
+    namespace: str,
+    *,
+    releasing: Mapping[str, str] | None = None,
+    planned_claims: Collection[str] = (),
+    node_demand: NodeDemand | None = None,
+    whole_devices: bool | None = None,
+) -> Verdict:
+    """Judge whether ``replicas`` more pods of ``shape`` would be placed in ``namespace`` now.
+
+    ``releasing`` are labels of pods in the namespace whose place counts as free, because the update removes
+    them first. ``planned_claims`` are PersistentVolumeClaims that the release will create.
+    ``whole_devices`` refuses nodes that share one device among pods; by default for more than one a pod.
+
+    Raises ``auth`` where a right is missing (capacity is unknown then), ``invalid`` for bad input.
+    """
+    if replicas < 0:
+        raise invalid("replicas", replicas, "is negative", "Give the number of pods, 0 or more.")
+    shape = replace(shape, namespace=namespace)
+    check_countable(client, shape)
+    shape, refusals = admitted(client, shape)
+    resource = shape.device_resource()
+    if whole_devices is None:
+        whole_devices = resource is not None and shape.requests[resource] > 1
+    occupancy = Occupancy.read(client, shape, releasing, resource)
+    quotas = list_or_unknown(
+        client,
+        f"/api/v1/namespaces/{segment(namespace)}/resourcequotas",
+        "resourcequotas",
+        what=f"the ResourceQuotas of namespace {namespace}",
+        namespace=namespace,
+    )
+    released = Released(occupancy.released_pods, occupancy.released_requests, occupancy.released_limits)
+    claims = read_claim_rules(client, shape, planned_claims)
+    assessment = Assessment(
+        shape=shape,
+        replicas=replicas,
+        occupancy=occupancy,
+        claims=claims,
+        quota=evaluate_quotas(quotas, shape, released),
+        refusals=refusals,
+        api=device_source(client, resource, occupancy.nodes.values()),
+    )
+    _judge(assessment, node_demand, whole_devices)
+    return write_verdict(assessment)
+
+
+def _judge(found: Assessment, node_demand: NodeDemand | None, whole_devices: bool) -> None:
+    shape, nodes = found.shape, found.occupancy.nodes
+    topology = found.occupancy.topology
+    found.exact = not topology.order_matters and not any(
+        not kind.refused for kind in found.occupancy.waiting.values()
+    )
+    eligible: list[Node] = []
+    some_day: list[Node] = []
+    for node in nodes.values():
+        misfit = (
+            exclusion(shape, node)
+            or found.claims.misfit(node)
+            or (whole_device_misfit(shape, node) if whole_devices else None)
+            or (node_demand(node) if node_demand else None)
+        )
+        if misfit is None or misfit.heals:
+            some_day.append(node)
+        if misfit is not None:
+            found.misfits[node.name] = misfit
+            continue
+        eligible.append(node)
+        lacking = shortage(shape, node) or topology.misfit(node)
+        if lacking is None:
+            found.room[node.name] = slots(shape, node)
+        else:
+            found.misfits[node.name] = lacking
+    wanted = found.replicas
+    in_use = any(found.occupancy.claim_users.get(claim) for claim in found.claims.single_pod)
+    blocked = in_use or bool(found.claims.blocked)
+    # In this order: placing replicas in thought changes the counts of the topology.
+    stay_apart = replace(shape, affinity_terms=())
+    unpopulated = Topology(stay_apart, nodes, lambda namespace: {})
+    found.placeable_when_empty = _place(found, [node.emptied() for node in some_day], unpopulated, stay_apart)
+    if not all(found.claims.blocked.values()):
+        found.placeable_when_empty = 0
+    found.placeable = 0 if blocked else _place(found, eligible, topology, shape)
+    if found.placeable >= wanted or blocked:
+        return
+    after = [node.without(node.terminating) for node in eligible]
+    found.placeable_after_termination = _place(found, after, None, shape)
+    if shape.preempts:
+        found.preemption_nodes = [node.name for node in eligible if node.lower]
+        if found.preemption_nodes:
+            relieved = [node.without(node.lower) for node in eligible]
+            found.placeable_by_preemption = _place(found, relieved, None, shape)
+
+
+def _place(found: Assessment, nodes: list[Node], topology: Topology | None, shape: PodShape) -> int:
+    """Return how many replicas find a place on the nodes, at most as many as are wanted.
+
+    Without ``topology`` only each node's own room counts.
+    """
+    wanted = min(found.replicas, 1) if found.claims.single_pod else found.replicas
+    room = {node.name: slots(shape, node) for node in nodes}
+    if topology is None:
+        return min(wanted, sum(room.values()))
+    if not topology.restricts_replicas:
+        free = (room[node.name] for node in nodes if room[node.name] and topology.misfit(node) is None)
+        return min(wanted, sum(free))
+    candidates = sorted((node for node in nodes if room[node.name]), key=lambda node: -emptiness(node))
+    placed = 0
+    while placed < wanted:
+        chosen = next(
+            (node for node in candidates if room[node.name] and topology.misfit(node) is None), None
+        )
+        if chosen is None:
+            break
+        room[chosen.name] -= 1
+        topology.place(chosen)
+        placed += 1
+    return placed

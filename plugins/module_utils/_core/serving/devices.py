@@ -1,0 +1,99 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where devices come from (device plugin or dynamic resource allocation) and whether they are whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..cluster.client import ClusterClient
+from ..cluster.reading import list_or_unknown, read_or_unknown
+from ..cluster.scheduling import Misfit, Node, PodShape
+from ..common.errors import ErrorClass, PlatformError
+
+_SHARED_PRODUCT = re.compile(r"-SHARED$")
+_DRA = "/apis/resource.k8s.io/v1"
+
+
+def sharing(node: Node) -> str | None:
+    """Return how the node shares one GPU among pods (time-slicing, MPS), ``None`` if it does not."""
+    labels = node.labels
+    strategy = labels.get("nvidia.com/gpu.sharing-strategy", "none")
+    if strategy not in ("none", ""):
+        return strategy
+    replicas = labels.get("nvidia.com/gpu.replicas", "1")
+    if replicas.isdigit() and int(replicas) > 1:
+        return f"{replicas} replicas a GPU"
+    if _SHARED_PRODUCT.search(labels.get("nvidia.com/gpu.product", "")):
+        return "shared product"
+    return None
+
+
+def whole_device_misfit(shape: PodShape, node: Node) -> Misfit | None:
+    """Return why the node's GPUs are no whole ones: several "GPUs" of it may be one card."""
+    resource = shape.device_resource() or ""
+    if not resource.startswith("nvidia.com/gpu"):
+        return None
+    how = sharing(node)
+    if how is None and not resource.endswith(".shared"):
+        return None
+    reason = f"shares its GPUs ({how or resource}), so that several of them may be one card"
+    return Misfit("shared_gpu", reason, False, resource=resource, has=how or resource, needs="whole GPUs")
+
+
+def check_countable(client: ClusterClient, shape: PodShape) -> None:
+    """Refuse shapes whose devices this check cannot count: "unknown" must not look like "no room"."""
+    if shape.resource_claims:
+        names = ", ".join(shape.resource_claims)
+        raise _unknown(f"The pod asks for devices through resource claims ({names})")
+    resource = shape.device_resource()
+    if resource is None:
+        return
+
+
+def device_source(client: ClusterClient, resource: str | None, nodes: Iterable[Node]) -> dict[str, Any]:
+    """Say which API the number of devices was read from.
+
+    Raise an error where only dynamic resource allocation serves the resource: allocatable says nothing then.
+    """
+    if resource is None:
+        return {"resource": None, "source": "none", "detail": "the pod asks for no devices"}
+    listed = sum(1 for node in nodes if node.capacity.get(resource) or node.allocatable.get(resource))
+    if listed:
+        detail = f"status.allocatable of {listed} nodes lists {resource}"
+        return {"resource": resource, "source": "device-plugin", "detail": detail}
+    if read_or_unknown(client, _DRA, "deviceclasses", what="the API group resource.k8s.io") is None:
+        return _nothing(resource, "the cluster has no dynamic resource allocation API")
+    classes = list_or_unknown(client, f"{_DRA}/deviceclasses", "deviceclasses", what="the DeviceClasses")
+    mapped = [item for item in classes if item["spec"].get("extendedResourceName") == resource]
+    if mapped:
+        name = mapped[0]["metadata"]["name"]
+        raise _unknown(f"{resource} is served by dynamic resource allocation (DeviceClass {name})")
+    slices = list_or_unknown(client, f"{_DRA}/resourceslices", "resourceslices", what="the ResourceSlices")
+    devices: dict[str, int] = {}
+    for item in slices:
+        spec = item["spec"]
+        devices[spec["driver"]] = devices.get(spec["driver"], 0) + len(spec.get("devices") or ())
+    if not devices:
+        return _nothing(resource, "no ResourceSlice publishes devices either")
+    shown = ", ".join(f"{count} of {driver}" for driver, count in sorted(devices.items()))
+    detail = f"ResourceSlices publish {shown}: such devices are asked for with resource claims"
+    return {"resource": resource, "source": "dra", "detail": detail}
+
+
+def _nothing(resource: str, rest: str) -> dict[str, Any]:
+    return {"resource": resource, "source": "none", "detail": f"no node lists {resource}, and {rest}"}
+
+
+def _unknown(what: str) -> PlatformError:
+    return PlatformError(
+        ErrorClass.INVALID,
+        f"Capacity is unknown: {what}, which this check does not count.",
+        "Deploy without the capacity check and let the scheduler decide, or ask for devices of a device "
+        "plugin (such as nvidia.com/gpu).",
+        {"verdict": "unknown"},
+    )
