@@ -57,6 +57,16 @@ func TestCommandLineRefuses(t *testing.T) {
 	}
 }
 
+func TestOptionsAreNamedOnce(t *testing.T) {
+	total := 0
+	for _, names := range optionNames {
+		total += len(strings.Fields(names))
+	}
+	if total != len(options) {
+		t.Errorf("%d names, %d options", total, len(options))
+	}
+}
+
 func TestLengths(t *testing.T) {
 	for text, want := range map[string]int{"4096": 4096, "4k": 4000, "4K": 4096, "1.5k": 1500, "auto": 0, "-1": 0} {
 		if got, err := parseLength(text); err != nil || got != want {

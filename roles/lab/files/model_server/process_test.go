@@ -73,8 +73,8 @@ func startProcess(t testing.TB, env []string, args ...string) (process *exec.Cmd
 	}
 }
 
-const benchBody = `{"model":"lab/model","messages":[{"role":"user","content":"Say something about the fox and the dog."}],` +
-	`"max_tokens":16}`
+const benchMembers = `"model":"lab/model","max_tokens":16,` +
+	`"messages":[{"role":"user","content":"Say something about the fox and the dog."}]`
 
 func rawRequest(path, body string) string {
 	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
@@ -84,9 +84,18 @@ func rawRequest(path, body string) string {
 // BenchmarkChat measures requests a second over loopback connections against a process of its own, and the
 // requests that one core of that process could serve: requests divided by the CPU time that it used.
 func BenchmarkChat(b *testing.B) {
+	benchmark(b, "{"+benchMembers+"}")
+}
+
+// BenchmarkStream is the same with a stream of 16 tokens.
+func BenchmarkStream(b *testing.B) {
+	benchmark(b, `{"stream":true,`+benchMembers+"}")
+}
+
+func benchmark(b *testing.B, body string) {
 	process, address := startProcess(b, nil, "--disable-uvicorn-access-log")
 	const connections = 32
-	request := rawRequest("/v1/chat/completions", benchBody)
+	request := rawRequest("/v1/chat/completions", body)
 	before := cpuTime(b, process.Process.Pid)
 	b.ResetTimer()
 	var clients sync.WaitGroup

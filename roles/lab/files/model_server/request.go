@@ -169,8 +169,8 @@ func (q *completionRequest) limit(chat bool, promptTokens, maxModelLen int) (int
 	case *wanted < 1:
 		return 0, badParameter("max_tokens", fmt.Sprintf("max_tokens must be at least 1, got %d.", *wanted))
 	case *wanted > room:
-		return 0, badParameter("max_tokens", fmt.Sprintf("'max_tokens' or 'max_completion_tokens' is too large: %d. This model's "+
-			"maximum context length is %d tokens and your request has %d input tokens (%d > %d - %d).",
+		return 0, badParameter("max_tokens", fmt.Sprintf("'max_tokens' or 'max_completion_tokens' is too large: %d. This "+
+			"model's maximum context length is %d tokens and your request has %d input tokens (%d > %d - %d).",
 			*wanted, maxModelLen, promptTokens, *wanted, maxModelLen, promptTokens))
 	}
 	return *wanted, nil

@@ -140,9 +140,10 @@ func serveCommand(args []string, getenv func(string) string) int {
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	log.info("api_server.py:1351", "vLLM API server version %s (llmops.platform lab model server %s)", c.ReportedVersion, version)
-	log.info("core.py:90", "Initializing a V1 LLM engine (v%s) with config: model='%s', served_model_name=%s, max_seq_len=%d",
-		c.ReportedVersion, c.Model, c.ServedNames[0], c.MaxModelLen)
+	log.info("api_server.py:1351", "vLLM API server version %s (llmops.platform lab model server %s)",
+		c.ReportedVersion, version)
+	log.info("core.py:90", "Initializing a V1 LLM engine (v%s) with config: model='%s', served_model_name=%s, "+
+		"max_seq_len=%d", c.ReportedVersion, c.Model, c.ServedNames[0], c.MaxModelLen)
 	s := newServer(c, log)
 	if status, stop := s.load(signals); stop {
 		return status
@@ -176,7 +177,8 @@ func (s *server) load(signals <-chan os.Signal) (status int, stop bool) {
 func (s *server) listenAndServe(signals <-chan os.Signal) int {
 	listener, err := net.Listen("tcp", s.config.Address)
 	if err != nil {
-		s.log.error("api_server.py:1400", "[Errno 98] error while attempting to bind on address %s: %v", s.config.Address, err)
+		s.log.error("api_server.py:1400", "[Errno 98] error while attempting to bind on address %s: %v",
+			s.config.Address, err)
 		return 1
 	}
 	base, abort := context.WithCancel(context.Background())

@@ -72,7 +72,8 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, c *completion) i
 	})
 	switch {
 	case err == errStreamFault:
-		events.raw(`{"error":{"message":"EngineCore encountered an issue.","type":"InternalServerError","param":null,"code":500}}`)
+		events.raw(`{"error":{"message":"EngineCore encountered an issue.","type":"InternalServerError",` +
+			`"param":null,"code":500}}`)
 	case err != nil:
 		return statusClientClosed
 	default:
