@@ -85,7 +85,7 @@ class CoreActionBase(ActionBase):
             )
             validated = validator.validate(_plain(self._task.args))
             secrets = validated._no_log_values
-            if validated.errors:
+            if validated.error_messages:
                 message = validated.errors.msg
                 if isinstance(validated.errors[0], UnsupportedError):
                     message = f"Unsupported parameters for ({self._task.action}) module: {message}"
