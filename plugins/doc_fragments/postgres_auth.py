@@ -21,39 +21,33 @@ options:
   pg_host:
     description:
       - Host name, address, or folder of the Unix socket.
-      - If the value is not specified, the environment variable E(PGHOST) is used,
-        unless O(dsn) is given.
+      - Where neither this nor O(dsn) says it, libpq's environment variable E(PGHOST) counts.
     type: str
   pg_port:
     description:
       - TCP port.
-      - If the value is not specified, the environment variable E(PGPORT) is used,
-        unless O(dsn) is given.
+      - Where neither this nor O(dsn) says it, libpq's environment variable E(PGPORT) counts.
     type: int
   pg_database:
     description:
       - Name of the database.
-      - If the value is not specified, the environment variable E(PGDATABASE) is used,
-        unless O(dsn) is given.
+      - Where neither this nor O(dsn) says it, libpq's environment variable E(PGDATABASE) counts.
     type: str
   pg_user:
     description:
       - Role to connect as.
-      - If the value is not specified, the environment variable E(PGUSER) is used,
-        unless O(dsn) is given.
+      - Where neither this nor O(dsn) says it, libpq's environment variable E(PGUSER) counts.
     type: str
   pg_password:
     description:
-      - Password of O(pg_user). A C(~/.pgpass) file or E(PGPASSFILE) works too.
-      - If the value is not specified, the environment variable E(PGPASSWORD) is used,
-        unless O(dsn) is given.
+      - Password of the role. A C(~/.pgpass) file or E(PGPASSFILE) works too.
+      - Where neither this nor O(dsn) says it, libpq's environment variable E(PGPASSWORD) counts.
     type: str
   pg_sslmode:
     description:
       - How far TLS is demanded and the server's certificate is checked.
       - Use V(verify-full) wherever the connection leaves the machine.
-      - If the value is not specified, the environment variable E(PGSSLMODE) is used,
-        unless O(dsn) is given.
+      - Where neither this nor O(dsn) says it, libpq's environment variable E(PGSSLMODE) counts.
     type: str
     choices: [disable, allow, prefer, require, verify-ca, verify-full]
   connect_timeout:

@@ -1,0 +1,287 @@
+#!/usr/bin/python
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_info
+short_description: List the models that the registry knows
+version_added: 0.1.0
+author:
+  - llmops.platform contributors
+description:
+  - Returns the registry's rows in the order of model and environment, filtered by whatever is given.
+  - All rows come from one consistent picture, which is read in pages.
+  - Rows that an older table of the platform had, and that belong to no environment, are not listed.
+extends_documentation_fragment:
+  - llmops.platform.attributes
+  - llmops.platform.attributes.info_module
+  - llmops.platform.postgres_auth
+options:
+  model:
+    description: Only this model.
+    type: str
+  environment:
+    description: Only this environment.
+    type: str
+    choices: [development, staging, production]
+  namespace:
+    description: Only this Kubernetes namespace.
+    type: str
+  status:
+    description: Only these statuses.
+    type: list
+    elements: str
+    choices: [pending, deploying, ready, degraded, draining, disabled, failed]
+  health_check_older_than:
+    description:
+      - Only entries whose last good health check is more than this number of seconds ago by the database's
+        clock, and those that were never checked.
+    type: float
+  limit:
+    description: Most entries to return. All if left out.
+    type: int
+  after:
+    description: Where a previous page ended; give its RV(next_after) here.
+    type: dict
+    suboptions:
+      model:
+        description: Model of the last entry of that page.
+        type: str
+        required: true
+      environment:
+        description: Environment of the last entry of that page.
+        type: str
+        required: true
+  timeout:
+    description: Seconds for everything, including the wait for a database that restarts.
+    type: float
+    default: 30.0
+seealso:
+  - module: llmops.platform.registry_entry
+"""
+
+EXAMPLES = r"""
+- name: What is ready in production
+  llmops.platform.registry_info:
+    dsn: "{{ registry_dsn }}"
+    environment: production
+    status: [ready]
+  register: routable
+
+- name: Which entries were not seen healthy for five minutes
+  llmops.platform.registry_info:
+    dsn: "{{ registry_dsn }}"
+    status: [ready, degraded]
+    health_check_older_than: 300
+
+- name: The second page of a hundred
+  llmops.platform.registry_info:
+    dsn: "{{ registry_dsn }}"
+    limit: 100
+    after: "{{ first_page.next_after }}"
+"""
+
+RETURN = r"""
+entries:
+  description: The entries.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    model:
+      description: The name that clients ask for.
+      type: str
+    environment:
+      description: Environment of the target.
+      type: str
+    status:
+      description: Status; routers use V(ready) only.
+      type: str
+    endpoint:
+      description: Base URL of the model server.
+      type: str
+    namespace:
+      description: Kubernetes namespace.
+      type: str
+    release_name:
+      description: Helm release.
+      type: str
+    release_revision:
+      description: Revision of the Helm release.
+      type: int
+    manifest_digest:
+      description: SHA-256 of the rendered manifest.
+      type: str
+    chart_version:
+      description: Version of the chart.
+      type: str
+    image:
+      description: Container image of the model server.
+      type: str
+    model_source:
+      description: Where the weights come from.
+      type: str
+    model_revision:
+      description: Commit or tag of the weights.
+      type: str
+    status_reason:
+      description: Why the entry has its status.
+      type: str
+    last_health_check_at:
+      description: When the endpoint last answered a check well. RFC 3339 in UTC, as all times.
+      type: str
+    created_at:
+      description: When the row was written first.
+      type: str
+    updated_at:
+      description: When the row was changed last, health checks left aside.
+      type: str
+    updated_by:
+      description: Who changed it last.
+      type: str
+    version:
+      description:
+        - Grows with every change.
+        - Give it back as O(llmops.platform.registry_entry#module:expected_version).
+      type: int
+  sample:
+    - model: meta-llama/Llama-3.1-8B-Instruct
+      environment: staging
+      status: ready
+      endpoint: http://llama-3-1-8b-instruct-0ab31ad5-staging.ml-staging.svc.cluster.local:8000
+      namespace: ml-staging
+      release_name: llama-3-1-8b-instruct-0ab31ad5-staging
+      release_revision: 3
+      manifest_digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+      chart_version: 0.1.0
+      image: vllm/vllm-openai:v0.11.0
+      model_source: meta-llama/Llama-3.1-8B-Instruct
+      model_revision: 0e9e39f249a16976918f6564b8830bc894c89659
+      status_reason: null
+      last_health_check_at: "2026-11-02T09:14:07.120331Z"
+      created_at: "2026-10-01T12:00:00.000000Z"
+      updated_at: "2026-11-02T09:14:07.120331Z"
+      updated_by: deployer@awx-task-0
+      version: 7
+next_after:
+  description: Value of O(after) for the next page, V(null) if there are no more entries.
+  returned: success
+  type: dict
+  sample: null
+database_time:
+  description: The database's clock, which the ages are measured with. RFC 3339 in UTC.
+  returned: success
+  type: str
+  sample: "2026-11-02T09:14:09.000412Z"
+error_class:
+  description: Kind of failure, for conditions.
+  returned: failure
+  type: str
+  sample: infrastructure
+resolution:
+  description: What to do about a failure.
+  returned: failure
+  type: str
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.llmops.platform.plugins.module_utils._arguments import POSTGRES_SPEC
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import (
+    ENVIRONMENTS,
+    check_model,
+    check_namespace,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry import entries
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
+    Database,
+    Session,
+    settings,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import (
+    STATUSES,
+    as_json,
+    rfc3339,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._module import (
+    Context,
+    Operation,
+    Outcome,
+    run_as_module,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **POSTGRES_SPEC,
+    "model": {"type": "str"},
+    "environment": {"type": "str", "choices": list(ENVIRONMENTS)},
+    "namespace": {"type": "str"},
+    "status": {"type": "list", "elements": "str", "choices": list(STATUSES)},
+    "health_check_older_than": {"type": "float"},
+    "limit": {"type": "int"},
+    "after": {
+        "type": "dict",
+        "options": {
+            "model": {"type": "str", "required": True},
+            "environment": {"type": "str", "required": True},
+        },
+    },
+    "timeout": {"type": "float", "default": 30.0},
+}
+
+
+def run(params: Mapping[str, Any], context: Context) -> Outcome:
+    """List the entries that the parameters ask for."""
+    wanted = _filter(params)
+    limit = params["limit"]
+    if limit is not None and limit < 1:
+        raise invalid("limit", limit, "is less than one", "Give a positive number, or leave it out for all.")
+    after = params["after"]
+
+    def work(session: Session) -> dict[str, Any]:
+        found, last = entries.find(
+            session, wanted, limit=limit, after=(after["model"], after["environment"]) if after else None
+        )
+        return {
+            "entries": [as_json(entry) for entry in found],
+            "next_after": {"model": last[0], "environment": last[1]} if last else None,
+            "database_time": rfc3339(entries.database_time(session)),
+        }
+
+    with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
+        return Outcome(result=database.transaction(work, read_only=True))
+
+
+def _filter(params: Mapping[str, Any]) -> entries.Filter:
+    if params["model"] is not None:
+        check_model(params["model"])
+    if params["namespace"] is not None:
+        check_namespace(params["namespace"])
+    age = params["health_check_older_than"]
+    if age is not None and not 0 <= age < 1e9:
+        raise invalid("health_check_older_than", age, "is no age in seconds", "Give a number from 0 on.")
+    return entries.Filter(
+        model=params["model"],
+        environment=params["environment"],
+        namespace=params["namespace"],
+        statuses=tuple(params["status"] or ()),
+        health_check_older_than_s=age,
+    )
+
+
+OPERATION = Operation(argument_spec=ARGUMENT_SPEC, run=run)
+
+
+def main() -> None:
+    run_as_module(OPERATION)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+-- One row for each (model, environment): what is deployed where, and whether routers may send requests there.
+--
+-- The platform may have this table already. Then its columns, its rows and its own rules stay as they are,
+-- and the missing columns are added. Rows of the older table have no deployment_environment: they are no
+-- targets of this collection, which never reads or changes them.
+
+CREATE TABLE IF NOT EXISTS model_registry_entries ();
+
+DO $$
+DECLARE
+    -- Comments that begin with this mark what this migration added: the way down removes that and no more.
+    mark CONSTANT text := 'llmops.platform: ';
+    entry CONSTANT regclass := 'model_registry_entries'::regclass;
+    is_new boolean;
+    wanted record;
+    present text;
+BEGIN
+    is_new := NOT EXISTS (
+        SELECT FROM pg_attribute WHERE attrelid = entry AND attnum > 0 AND NOT attisdropped);
+    IF is_new THEN
+        EXECUTE 'ALTER TABLE model_registry_entries'
+                ' ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY';
+        EXECUTE format('COMMENT ON COLUMN model_registry_entries.id IS %L', mark || 'surrogate key');
+        EXECUTE format('COMMENT ON TABLE model_registry_entries IS %L',
+            mark || 'one row for each (model, environment); routers read the ready ones');
+    END IF;
+
+    -- "accepted" lists the types that an older column of that name may have.
+    FOR wanted IN
+        SELECT * FROM (VALUES
+            ('model_name', 'text', '{text,varchar,citext}',
+             'the name that clients put into the model field of a request'),
+            ('deployment_environment', 'text', '{text,varchar,citext}',
+             'development, staging or production'),
+            ('deployment_status', 'text', '{text,varchar,citext}',
+             'pending, deploying, ready, degraded, draining, disabled or failed; routers use ready only'),
+            ('deployment_endpoint', 'text', '{text,varchar,citext}',
+             'base URL of the model server, without /v1'),
+            ('deployment_namespace', 'text', '{text,varchar,citext}',
+             'Kubernetes namespace of the release'),
+            ('last_health_check_at', 'timestamptz', '{timestamptz}',
+             'when the endpoint last answered a check well, by the clock of the database'),
+            ('release_name', 'text', '{text,varchar,citext}', 'Helm release'),
+            ('release_revision', 'integer', '{int2,int4,int8}', 'revision of the Helm release'),
+            ('manifest_digest', 'text', '{text,varchar,citext}', 'SHA-256 of the rendered manifest'),
+            ('chart_version', 'text', '{text,varchar,citext}', 'version of the Helm chart'),
+            ('image', 'text', '{text,varchar,citext}', 'container image of the model server'),
+            ('model_source', 'text', '{text,varchar,citext}',
+             'where the weights come from: repository, bucket or path'),
+            ('model_revision', 'text', '{text,varchar,citext}', 'commit or tag of the weights'),
+            ('status_reason', 'text', '{text,varchar,citext}', 'why the entry has its status'),
+            ('created_at', 'timestamptz NOT NULL DEFAULT now()', '{timestamptz,timestamp}',
+             'when the row was written first'),
+            ('updated_at', 'timestamptz NOT NULL DEFAULT now()', '{timestamptz,timestamp}',
+             'when the row was changed last, health checks left aside'),
+            ('updated_by', 'text', '{text,varchar,citext}', 'who changed the row last'),
+            ('row_version', 'bigint NOT NULL DEFAULT 1', '{int8}',
+             'grows with every change; whoever changes a row names the version that he saw')
+        ) AS columns (name, definition, accepted, meaning)
+    LOOP
+        SELECT t.typname INTO present
+          FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+         WHERE a.attrelid = entry AND a.attname = wanted.name AND NOT a.attisdropped;
+        IF NOT FOUND THEN
+            EXECUTE format('ALTER TABLE model_registry_entries ADD COLUMN %I %s', wanted.name, wanted.definition);
+            EXECUTE format('COMMENT ON COLUMN model_registry_entries.%I IS %L',
+                wanted.name, mark || wanted.meaning);
+        ELSIF present <> ALL (wanted.accepted::text[]) THEN
+            RAISE EXCEPTION 'model_registry_entries.% has type %, but % is needed',
+                wanted.name, present, split_part(wanted.definition, ' ', 1)
+                USING HINT = format('Rename the older column: ALTER TABLE model_registry_entries '
+                    'RENAME COLUMN %1$I TO platform_%1$s', wanted.name);
+        END IF;
+    END LOOP;
+
+    -- Rules hold for every row written from now on. Rows of an older table may break one: they are kept,
+    -- and a warning says so.
+    FOR wanted IN
+        SELECT * FROM (VALUES
+            ('model_registry_entries_target_complete',
+             'deployment_environment IS NULL OR (model_name IS NOT NULL AND deployment_status IS NOT NULL)'),
+            ('model_registry_entries_model_name_shape',
+             $rule$deployment_environment IS NULL OR (model_name <> '' AND length(model_name) <= 512)$rule$),
+            ('model_registry_entries_environment_known',
+             $rule$deployment_environment IN ('development', 'staging', 'production')$rule$),
+            ('model_registry_entries_status_known',
+             $rule$deployment_status IN
+                ('pending', 'deploying', 'ready', 'degraded', 'draining', 'disabled', 'failed')$rule$),
+            ('model_registry_entries_namespace_shape',
+             $rule$deployment_namespace ~ '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$'$rule$),
+            ('model_registry_entries_endpoint_shape',
+             $rule$deployment_endpoint ~
+                '^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~%!$&''()*+,;=:@/-]*)?$'
+                AND length(deployment_endpoint) <= 2048$rule$),
+            ('model_registry_entries_ready_has_endpoint',
+             $rule$deployment_status <> 'ready' OR deployment_environment IS NULL
+                OR deployment_endpoint IS NOT NULL$rule$),
+            ('model_registry_entries_revision_positive', 'release_revision > 0'),
+            ('model_registry_entries_digest_shape',
+             $rule$manifest_digest ~ '^(sha256:)?[0-9a-f]{64}$'$rule$)
+        ) AS rules (name, condition)
+    LOOP
+        CONTINUE WHEN EXISTS (
+            SELECT FROM pg_constraint WHERE conrelid = entry AND conname = wanted.name);
+        EXECUTE format('ALTER TABLE model_registry_entries ADD CONSTRAINT %I CHECK (%s) NOT VALID',
+            wanted.name, wanted.condition);
+        BEGIN
+            EXECUTE format('ALTER TABLE model_registry_entries VALIDATE CONSTRAINT %I', wanted.name);
+        EXCEPTION WHEN check_violation THEN
+            RAISE WARNING 'Rows of the older table model_registry_entries break the rule %. They are kept;'
+                ' a change of such a row is refused until it obeys the rule.', wanted.name;
+        END;
+    END LOOP;
+END
+$$;
+
+-- One target, one row. Rows without an environment are all distinct to it.
+CREATE UNIQUE INDEX IF NOT EXISTS model_registry_entries_target
+    ON model_registry_entries (model_name, deployment_environment);
