@@ -28,15 +28,16 @@ KUBERNETES_SPEC: dict[str, Any] = {
 
 POSTGRES_SPEC: dict[str, Any] = {
     "dsn": {"type": "str", "no_log": True, **_env("LLMOPS_REGISTRY_DSN")},
-    "pg_host": {"type": "str", **_env("PGHOST")},
-    "pg_port": {"type": "int", **_env("PGPORT")},
-    "pg_database": {"type": "str", **_env("PGDATABASE")},
-    "pg_user": {"type": "str", **_env("PGUSER")},
-    "pg_password": {"type": "str", "no_log": True, **_env("PGPASSWORD")},
+    # No fallback to PGHOST and its like here: libpq reads them itself, for what the DSN does not say.
+    # As values of these arguments they would replace what the DSN says.
+    "pg_host": {"type": "str"},
+    "pg_port": {"type": "int"},
+    "pg_database": {"type": "str"},
+    "pg_user": {"type": "str"},
+    "pg_password": {"type": "str", "no_log": True},
     "pg_sslmode": {
         "type": "str",
         "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
-        **_env("PGSSLMODE"),
     },
     "connect_timeout": {"type": "int", "default": 10},
 }
