@@ -52,7 +52,7 @@ sanity: setup ## ansible-test sanity on a copy of the checkout
 	scripts/sanity
 
 molecule: lab ## Play the molecule scenario on the lab
-	molecule test --scenario-name deploy
+	molecule test
 
 bench: lab ## Measure against kubernetes.core, write build/bench.json
 	python tests/bench

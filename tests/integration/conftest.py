@@ -6,21 +6,18 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-import psycopg2
-import psycopg2.extensions
 import pytest
-from psycopg2 import sql
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
     Authentication,
     ClusterClient,
 )
-from tests.support.lab import Lab, running_lab
+from tests.support.lab import Lab, fresh_database, fresh_namespace, running_lab
 from tests.support.playbooks import PlayRunner, TaskResult, module_play
 
 
@@ -73,19 +70,8 @@ def helm3_binary(lab: Lab) -> str:
 @pytest.fixture
 def make_namespace(api: ClusterClient) -> Iterator[Callable[[str], str]]:
     """Return a function that makes a fresh namespace; all go away after the test, which does not wait."""
-    made: list[str] = []
-
-    def make(prefix: str = "test") -> str:
-        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
-        api.create(
-            "/api/v1/namespaces", {"metadata": {"name": name, "labels": {"llmops.platform/test": "true"}}}
-        )
-        made.append(name)
-        return name
-
-    yield make
-    for name in made:
-        api.delete(f"/api/v1/namespaces/{name}")
+    with ExitStack() as namespaces:
+        yield lambda prefix="test": namespaces.enter_context(fresh_namespace(api, prefix))
 
 
 @pytest.fixture
@@ -97,19 +83,8 @@ def namespace(make_namespace: Callable[[str], str]) -> str:
 @pytest.fixture
 def registry_dsn(lab: Lab) -> Iterator[str]:
     """Return the DSN of a fresh, empty database on the lab's PostgreSQL; it is dropped after the test."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    administrator = psycopg2.connect(lab.registry_dsn)
-    administrator.autocommit = True
-    try:
-        with administrator.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield psycopg2.extensions.make_dsn(lab.registry_dsn, dbname=name)
-        finally:
-            with administrator.cursor() as cursor:
-                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-    finally:
-        administrator.close()
+    with fresh_database(lab) as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -11,13 +11,20 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg2
+import psycopg2.extensions
 import yaml
+from psycopg2 import sql
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from tests.support.playbooks import ROOT
 
 
@@ -75,3 +82,33 @@ def _listens(kubeconfig: Path) -> bool:
             return True
     except OSError:
         return False
+
+
+@contextmanager
+def fresh_namespace(api: ClusterClient, prefix: str = "test") -> Iterator[str]:
+    """Make a namespace and delete it afterwards, without waiting for its end."""
+    name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+    labels = {"llmops.platform/test": "true"}
+    api.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
+    try:
+        yield name
+    finally:
+        api.delete(f"/api/v1/namespaces/{name}")
+
+
+@contextmanager
+def fresh_database(lab: Lab) -> Iterator[str]:
+    """Make an empty database on the lab's PostgreSQL, yield its DSN, and drop it afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    administrator = psycopg2.connect(lab.registry_dsn)
+    administrator.autocommit = True
+    try:
+        with administrator.cursor() as cursor:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield psycopg2.extensions.make_dsn(lab.registry_dsn, dbname=name)
+        finally:
+            with administrator.cursor() as cursor:
+                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    finally:
+        administrator.close()
