@@ -37,7 +37,6 @@ from ..cluster.workload import (
 from ..common.deadline import Backoff, Deadline
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
-from .capacity import assess
 from .release_plan import Plan, ReleaseRequest, make_plan
 
 HELM_ATTEMPTS = 5
@@ -204,9 +203,7 @@ def _wait_for_capacity(
         delay = min(backoff.next(), deadline.remaining())
         progress(f"{plan.spec.name}: waiting for capacity: {verdict.message} (next look in {delay:.0f} s)")
         deadline.pause(delay)
-        verdict = assess(
-            client, plan.shape, plan.replicas_needed, plan.spec.namespace, releasing=plan.releasing
-        )
+        verdict = plan.assess(client)
         polls += 1
 
 

@@ -128,6 +128,18 @@ class Plan:
     verdict: Verdict | None  #: what the capacity check said, where pods are to be made
     releasing: Mapping[str, str] | None
     replicas_needed: int
+    claims: tuple[str, ...] = ()  #: PersistentVolumeClaims that the release brings
+
+    def assess(self, client: ClusterClient) -> Verdict:
+        """Look again whether the pods that this step makes would fit."""
+        return assess(
+            client,
+            self.shape,
+            self.replicas_needed,
+            self.spec.namespace,
+            releasing=self.releasing,
+            planned_claims=self.claims,
+        )
 
     @property
     def changed(self) -> bool:
@@ -207,9 +219,10 @@ def make_plan(
     running = int(live["spec"].get("replicas", 1)) if live is not None else 0
     shape = PodShape.from_pod_template(new_template, request.namespace)
     needs_pods = replaces or wanted > running
+    claims = tuple(item["metadata"]["name"] for item in objects if item["kind"] == "PersistentVolumeClaim")
     needed, releasing, verdict = wanted, None, None
     if needs_pods and check_capacity and wanted and live is None:
-        verdict = assess(client, shape, wanted, request.namespace)
+        verdict = assess(client, shape, wanted, request.namespace, planned_claims=claims)
     elif needs_pods and check_capacity and wanted:
         if asked is None and _holds_volume_alone(objects):
             asked = "recreate"
@@ -233,6 +246,7 @@ def make_plan(
         verdict=verdict,
         releasing=releasing,
         replicas_needed=needed,
+        claims=claims,
     )
 
 
