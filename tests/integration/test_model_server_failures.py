@@ -139,6 +139,12 @@ def test_requests_wait_for_a_slot(start: Start) -> None:
 
 def test_hang_stays_healthy(start: Start) -> None:
     server = start(fault="hang")
+    connection = server.connect(timeout_s=1)
+    body = json.dumps({"model": MODEL, "prompt": "x", "stream": True})
+    connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+    assert connection.getresponse().status == 200  # as with a real engine that hangs: a status, then nothing
+    connection.close()
+    wait_until(lambda: server.metric("vllm:request_success_total", finished_reason="abort") == 1)
     steps = server.metric("vllm:iteration_tokens_total_count")
     with pytest.raises(TimeoutError):
         server.request("POST", "/v1/completions", {"model": MODEL, "prompt": "x"}, timeout_s=0.4)
@@ -146,7 +152,7 @@ def test_hang_stays_healthy(start: Start) -> None:
     assert server.get("/v1/models").status == 200
     assert server.metric("vllm:iteration_tokens_total_count") == steps
     # The client gave up, which ends the request.
-    wait_until(lambda: server.metric("vllm:request_success_total", finished_reason="abort") == 1)
+    wait_until(lambda: server.metric("vllm:request_success_total", finished_reason="abort") == 2)
     assert server.metric("vllm:num_requests_running") == 0
 
 

@@ -83,7 +83,15 @@ func (e *environment) float(name string, fallback float64) float64 {
 }
 
 func (e *environment) whole(name string, fallback int) int {
-	return int(e.float(name, float64(fallback)))
+	text := e.get(name)
+	if text == "" {
+		return fallback
+	}
+	value, err := strconv.Atoi(text)
+	if (err != nil || value < 0) && e.err == nil {
+		e.err = fmt.Errorf("%s must be a whole number from 0, not %q", name, text)
+	}
+	return value
 }
 
 func (e *environment) flag(name string, fallback bool) bool {
@@ -182,8 +190,7 @@ func loadConfig(args []string, getenv func(string) string) (config, error) {
 	if len(c.LoRAModules) > 0 && !c.EnableLoRA {
 		return c, fmt.Errorf("--lora-modules needs --enable-lora")
 	}
-	c.Start, err = loadBehaviour(env)
-	if err != nil {
+	if c.Start, err = loadBehaviour(env); err != nil {
 		return c, err
 	}
 	load := 0.0

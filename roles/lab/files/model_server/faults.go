@@ -66,6 +66,9 @@ func loadBehaviour(env *environment) (behaviour, error) {
 		OOMMBPerS:    env.float("MODEL_SERVER_OOM_MB_PER_S", 256),
 	}
 	b.FaultSeconds = env.float("MODEL_SERVER_FAULT_SECONDS", defaultFaultSeconds(b.Fault))
+	if env.err != nil {
+		return b, env.err
+	}
 	err := b.complete()
 	return b, err
 }
@@ -80,6 +83,9 @@ func defaultFaultSeconds(fault string) float64 {
 	return 0
 }
 
+// maxSetting keeps durations far from overflow: as seconds it is over a month.
+const maxSetting = 1e7
+
 // complete checks the settings and works out the durations.
 func (b *behaviour) complete() error {
 	if !slices.Contains(faultNames, b.Fault) {
@@ -88,8 +94,10 @@ func (b *behaviour) complete() error {
 	if b.FaultEvery < 1 || b.FaultAfter < 0 || b.OutputTokens < 1 {
 		return fmt.Errorf("fault_every and output_tokens must be at least 1, fault_after at least 0")
 	}
-	if b.TTFTMs < 0 || b.ITLMs < 0 || b.FaultSeconds < 0 || b.OOMMBPerS < 0 {
-		return fmt.Errorf("times and rates must not be negative")
+	for _, value := range []float64{b.TTFTMs, b.ITLMs, b.FaultSeconds, b.OOMMBPerS} {
+		if value < 0 || value > maxSetting {
+			return fmt.Errorf("times and rates must be from 0 to %v", float64(maxSetting))
+		}
 	}
 	b.firstToken = milliseconds(b.TTFTMs)
 	b.betweenTokens = milliseconds(b.ITLMs)

@@ -37,6 +37,9 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, c *completion) i
 	options := c.request.StreamOptions
 	events := &eventWriter{out: w, flush: http.NewResponseController(w), c: c, object: "text_completion"}
 	events.usage = options != nil && options.ContinuousUsageStats
+	if c.job.firstToken > 0 || c.job.betweenToken > 0 || c.job.hang {
+		_ = events.flush.Flush() // the status comes before the first token; a failure shows at the next write
+	}
 	buffer := replyBuffers.Get().(*[]byte)
 	defer replyBuffers.Put(buffer)
 	events.buffer = (*buffer)[:0]
