@@ -37,6 +37,8 @@ def check_model(model: str, field: str = "model") -> str:
         raise invalid(field, model, "is empty", advice)
     if model != model.strip():
         raise invalid(field, model, "starts or ends with white space", advice)
+    if model.startswith("-"):
+        raise invalid(field, model, "starts with a hyphen, which a server would read as an option", advice)
     if len(model) > MODEL_MAX_LENGTH:
         raise invalid(field, model, f"has more than {MODEL_MAX_LENGTH} characters", advice)
     if not model.isprintable():

@@ -1,0 +1,347 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The main job, played as a user plays it: deploy on a real cluster, again, in check mode, after damage."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import psycopg2.extras
+import pytest
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
+from tests.support.lab import Lab
+from tests.support.models import fault, model_inventory
+from tests.support.playbooks import PlayResult, PlayRunner, RunningPlay
+
+DEPLOY = "playbooks/deploy.yml"
+MUTATING = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+class Site:
+    """One namespace and one registry, and the models that are deployed there."""
+
+    def __init__(self, lab: Lab, api: ClusterClient, namespace: str, dsn: str, runner: PlayRunner) -> None:
+        self.lab, self.api, self.namespace, self.dsn, self.runner = lab, api, namespace, dsn, runner
+        self.models: dict[str, dict[str, Any]] = {}
+        self.variables: dict[str, Any] = {}
+
+    def inventory(self) -> dict[str, Any]:
+        """Return the inventory as it is now."""
+        return model_inventory(self.lab, self.namespace, self.dsn, self.models, **self.variables)
+
+    def deploy(self, *arguments: str, **extra_vars: Any) -> PlayResult:
+        """Play deploy.yml to its end."""
+        return self.start(*arguments, **extra_vars).wait(300)
+
+    def start(self, *arguments: str, **extra_vars: Any) -> RunningPlay:
+        """Start deploy.yml."""
+        return self.runner.start(
+            DEPLOY, inventory=self.inventory(), arguments=arguments, extra_vars=extra_vars
+        )
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Return the registry's rows by model name."""
+        with (
+            psycopg2.connect(self.dsn) as connection,
+            connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
+        ):
+            cursor.execute("SELECT * FROM model_registry_entries")
+            return {row["model_name"]: dict(row) for row in cursor.fetchall()}
+
+    def objects(self, path: str) -> list[dict[str, Any]]:
+        """List objects of the namespace; ``path`` such as ``api/v1/pods``."""
+        group, _, plural = path.rpartition("/")
+        return list(self.api.list_pages(f"/{group}/namespaces/{self.namespace}/{plural}"))
+
+    def revisions(self, model: str) -> list[str]:
+        """Return the status of each Helm revision of a model's release, oldest first."""
+        secrets = self.objects("api/v1/secrets")
+        name = release_name(model, "development")
+        found = [
+            item["metadata"]["labels"] for item in secrets if item["metadata"]["labels"].get("name") == name
+        ]
+        return [labels["status"] for labels in sorted(found, key=lambda labels: int(labels["version"]))]
+
+
+@pytest.fixture
+def site(lab: Lab, api: ClusterClient, namespace: str, registry_dsn: str, tmp_path: Path) -> Site:
+    """Return an empty site; what was deployed goes away with its namespace."""
+    return Site(lab, api, namespace, registry_dsn, PlayRunner(tmp_path))
+
+
+@pytest.fixture
+def mutations(lab: Lab) -> Callable[[str], list[str]]:
+    """Return a function that lists what was written to a namespace since the fixture was made."""
+    log = lab.folder / "logs" / "audit.log"
+    start = log.stat().st_size
+
+    def read(namespace: str) -> list[str]:
+        # The API server writes its audit log in batches.
+        time.sleep(2)
+        with log.open(encoding="utf-8") as lines:
+            lines.seek(start)
+            events = [json.loads(line) for line in lines]
+        return [
+            f"{event['verb']} {event['requestURI']}"
+            for event in events
+            if event["verb"] in MUTATING
+            and event.get("objectRef", {}).get("namespace") == namespace
+            and event["user"]["username"] == "kubernetes-admin"
+            and "dryRun=All" not in event["requestURI"]
+        ]
+
+    return read
+
+
+def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callable[[str], list[str]]) -> None:
+    site.models = {
+        "llama": {"vllm_model": "meta-llama/Llama-3.1-8B-Instruct"},
+        "mistral": {"vllm_values": {"gpu": {"count": 2}}},
+    }
+    first = site.deploy().check()
+    assert "revision 1 (install)" in first.output
+    rows = site.rows()
+    assert {row["deployment_status"] for row in rows.values()} == {"ready"}
+    llama = rows["meta-llama/Llama-3.1-8B-Instruct"]
+    assert llama["deployment_endpoint"].startswith("http://llama-3-1-8b-instruct-")
+    assert llama["release_revision"] == 1
+    assert llama["manifest_digest"].startswith("sha256:")
+    assert llama["last_health_check_at"] is not None
+
+    before = len(mutations(site.namespace))
+    second = site.deploy().check()
+    assert second.changed == []
+    assert len(mutations(site.namespace)) == before
+    assert site.revisions("mistral") == ["deployed"]
+    assert site.rows() == rows
+
+
+def test_check_mode_tells_the_truth_and_writes_nothing(
+    site: Site, mutations: Callable[[str], list[str]]
+) -> None:
+    site.models = {"mistral": {}}
+    planned = site.deploy("--check", "--diff").check()
+    assert any("Check the model" in line for line in planned.changed)
+    assert "+kind: Deployment" in planned.output.replace("+  ", "+")
+    assert mutations(site.namespace) == []
+    with psycopg2.connect(site.dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        assert cursor.fetchone() == (0,)
+
+    site.deploy().check()
+    row = site.rows()
+    unchanged = site.deploy("--check", "--diff").check()
+    assert unchanged.changed == []
+    site.models["mistral"] = {"vllm_values": {"model": {"maxModelLen": 2048}}}
+    changed = site.deploy("--check", "--diff").check()
+    assert "2048" in changed.output
+    assert site.revisions("mistral") == ["deployed"]
+    assert site.rows() == row
+
+
+def test_tags_preflight_only_checks_and_limit_picks(
+    site: Site, mutations: Callable[[str], list[str]]
+) -> None:
+    site.models = {"one": {}, "two": {}}
+    preflight = site.deploy("--tags", "preflight").check()
+    assert preflight.changed == []
+    assert preflight.output.count("needs an install") == 2
+    assert mutations(site.namespace) == []
+    site.deploy("--limit", "two").check()
+    assert set(site.rows()) == {"two"}
+
+
+def test_pod_that_no_node_can_take_fails_at_once(site: Site) -> None:
+    site.models = {"huge": {"vllm_values": {"gpu": {"count": 64}}}}
+    result = site.deploy()
+    assert result.rc != 0
+    failure = result.find(action="vllm_release")[0].result
+    assert failure["error_class"] == "capacity"
+    assert failure["capacity"]["permanent"] is True
+    assert result.wall_s < 30
+    assert site.rows() == {}
+    assert site.objects("apis/apps/v1/deployments") == []
+
+
+def test_waits_for_capacity_until_the_timeout_then_changes_nothing(site: Site) -> None:
+    # Both fit the node alone, but not together.
+    site.models = {"big": {"vllm_values": {"gpu": {"count": 20}}}}
+    site.deploy().check()
+    site.models = {"late": {"vllm_values": {"gpu": {"count": 20}}, "vllm_capacity_timeout": 6}}
+    result = site.deploy()
+    assert result.rc != 0
+    assert "waiting for capacity" in result.output
+    failed = next(task for task in result.find(action="vllm_release") if task.status == "failed").result
+    assert failed["error_class"] == "capacity"
+    assert failed["waited_s"] >= 6
+    assert site.revisions("late") == []
+
+
+def test_update_surges_with_a_free_slot_and_never_deadlocks_without(site: Site) -> None:
+    site.models = {"mid": {"vllm_values": {"gpu": {"count": 8}}}}
+    site.deploy().check()
+    site.models["mid"]["vllm_values"]["model"] = {"maxModelLen": 1024}
+    surged = site.deploy().check()
+    assert _released(surged)["strategy"] == "surge"
+    site.models["mid"]["vllm_values"]["gpu"] = {"count": 20}
+    site.deploy().check()
+    site.models["mid"]["vllm_values"]["model"] = {"maxModelLen": 2048}
+    replaced = site.deploy().check()
+    assert _released(replaced)["strategy"] == "unavailable-first"
+    assert _released(replaced)["interrupts"] is True
+    assert site.deploy().check().changed == []
+
+
+@pytest.mark.parametrize(
+    ("values", "error_class", "said"),
+    [
+        pytest.param({"image": {"tag": "9.9.9"}}, "workload", "ErrImageNeverPull", id="missing-image"),
+        pytest.param(fault("crash-at-start"), "workload", "CrashLoopBackOff", id="crash-at-start"),
+        pytest.param(fault("oom"), "workload", "OOMKilled", id="out-of-memory"),
+        pytest.param(
+            {"secrets": {"hfToken": {"existingSecret": "nowhere"}}},
+            "workload",
+            "CreateContainerConfigError",
+            id="missing-secret",
+        ),
+        pytest.param(fault("hang"), "verification", "completion", id="hang"),
+        pytest.param(fault("http-500"), "verification", "500", id="http-500"),
+        pytest.param(fault("error-200"), "verification", "", id="error-200"),
+        pytest.param(fault("empty-200"), "verification", "", id="empty-200"),
+        pytest.param(fault("wrong-name"), "verification", "", id="wrong-name"),
+    ],
+)
+def test_failure_mode_is_explained_and_not_registered_as_ready(
+    site: Site, values: dict[str, Any], error_class: str, said: str
+) -> None:
+    site.models = {"broken": {"vllm_values": values}}
+    result = site.deploy(vllm_verify_timeout=8)
+    assert result.rc != 0
+    failed = next(task for task in result.tasks if task.status == "failed").result
+    assert failed["error_class"] == error_class, failed["msg"]
+    assert said in failed["msg"]
+    assert failed["resolution"]
+    assert "FAILED at" in result.output
+    assert site.rows()["broken"]["deployment_status"] == "failed"
+    assert result.wall_s < 90
+
+
+def test_mended_cause_then_the_same_command_again_converges(site: Site) -> None:
+    site.models = {"gated": {"vllm_values": {"secrets": {"hfToken": {"existingSecret": "hugging-face"}}}}}
+    assert site.deploy().rc != 0
+    path = f"/api/v1/namespaces/{site.namespace}/secrets"
+    site.api.create(path, {"metadata": {"name": "hugging-face"}, "stringData": {"token": "canary-4711"}})
+    result = site.deploy("-vvvv").check()
+    assert "canary-4711" not in result.output
+    assert site.rows()["gated"]["deployment_status"] == "ready"
+    assert site.deploy().check().changed == []
+
+
+def test_failed_update_keeps_the_route_to_the_revision_that_serves(site: Site) -> None:
+    site.models = {"model": {}}
+    site.deploy().check()
+    site.models["model"] = {"vllm_values": fault("crash-at-start")}
+    result = site.deploy()
+    assert result.rc != 0
+    row = site.rows()["model"]
+    assert row["deployment_status"] == "ready"
+    assert row["release_revision"] == 1
+    site.models["model"] = {}
+    site.deploy().check()
+    assert site.rows()["model"]["deployment_status"] == "ready"
+
+
+def test_hand_made_change_is_shown_and_mended(site: Site) -> None:
+    site.models = {"model": {}}
+    site.deploy().check()
+    name = release_name("model", "development")
+    site.api.delete(f"/api/v1/namespaces/{site.namespace}/services/{name}")
+    planned = site.deploy("--check", "--diff").check()
+    assert f"Service/{name}: is missing" in planned.output
+    mended = site.deploy().check()
+    assert _released(mended)["drift"] == [f"Service/{name}: is missing"]
+    assert site.deploy().check().changed == []
+
+
+def test_ten_models_at_once_two_of_them_broken(site: Site) -> None:
+    site.models = {f"model-{number}": {} for number in range(8)}
+    site.models["model-8"] = {"vllm_values": fault("crash-at-start")}
+    site.models["model-9"] = {"vllm_values": {"image": {"tag": "9.9.9"}}}
+    result = site.deploy("--forks", "10")
+    assert result.rc != 0
+    rows = site.rows()
+    assert {name for name, row in rows.items() if row["deployment_status"] == "ready"} == {
+        f"model-{number}" for number in range(8)
+    }
+    assert "model-8: FAILED at" in result.output
+    assert "CrashLoopBackOff" in result.output
+    assert "model-9: FAILED at" in result.output
+    assert "ErrImageNeverPull" in result.output
+
+
+@pytest.mark.parametrize(
+    ("phase", "variables"),
+    [
+        ("needs an install", {}),
+        ("helm install", {}),
+        (
+            "waiting for",
+            {"vllm_values": {"model": {"extraEnv": [{"name": "MODEL_SERVER_LOAD_SECONDS", "value": "4"}]}}},
+        ),
+        ("Verify that the model answers", {}),
+        ("Register the endpoint", {}),
+    ],
+)
+def test_killed_run_then_the_same_command_converges(
+    site: Site, phase: str, variables: dict[str, Any]
+) -> None:
+    site.models = {"model": variables}
+    site.variables = {"vllm_takeover_after": 5}
+    running = site.start()
+    running.wait_for(phase)
+    running.kill()
+    site.deploy().check()
+    assert site.rows()["model"]["deployment_status"] == "ready"
+    assert site.revisions("model")[-1] == "deployed"
+    assert site.deploy().check().changed == []
+
+
+def test_removal_deregisters_first_and_is_idempotent(site: Site) -> None:
+    site.models = {"model": {}}
+    site.deploy().check()
+    removed = site.deploy(vllm_state="absent").check()
+    order = [task.action.rsplit(".", 1)[-1] for task in removed.tasks if task.changed]
+    assert order == ["registry_entry", "vllm_release"]
+    assert site.rows() == {}
+    assert site.objects("apis/apps/v1/deployments") == []
+    assert site.deploy(vllm_state="absent").check().changed == []
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "org/Name.With-DOTS_and-Capitals",
+        "日本語/モデル-7b",
+        "o" * 300,
+        "$(touch /tmp/owned); `id` 'quoted' \"twice\" --help",
+    ],
+)
+def test_hostile_name_is_served_under_exactly_that_name(site: Site, model: str) -> None:
+    site.models = {"host": {"vllm_model": model}}
+    site.deploy().check()
+    assert site.rows()[model]["deployment_status"] == "ready"
+    assert site.deploy().check().changed == []
+
+
+def _released(result: PlayResult) -> dict[str, Any]:
+    done = [task for task in result.find(action="vllm_release") if task.task.startswith("Install")]
+    return done[-1].result
