@@ -257,25 +257,12 @@ def test_memory_grows_to_a_limit(start: Start) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a memory cgroup")
-def test_memory_grows_to_a_real_oom_kill(binary: Path, tmp_path: Path) -> None:
-    with (
-        MemoryCgroup(96 * MIB) as group,
-        subprocess.Popen(
-            # The shell joins the group and then becomes the server.
-            [
-                "/bin/sh",
-                "-c",
-                'echo $$ > "$0/cgroup.procs" && exec "$@"',
-                str(group),
-                str(binary),
-                "serve",
-                MODEL,
-            ],
-            env={**os.environ, "MODEL_SERVER_FAULT": "oom", "MODEL_SERVER_OOM_MB_PER_S": "2000"},
-            stdout=(tmp_path / "log").open("wb"),
-        ) as process,
-    ):
-        assert process.wait(timeout=20) == -signal.SIGKILL
+def test_memory_grows_to_a_real_oom_kill(start: Start) -> None:
+    with MemoryCgroup(96 * MIB) as group:
+        server = start(fault="oom", oom_mb_per_s="2000", load_seconds="1", wait=False)
+        # It joins the group while it "loads": memory begins to grow when the port opens.
+        (group / "cgroup.procs").write_text(str(server.process.pid), encoding="ascii")
+        assert server.process.wait(timeout=20) == -signal.SIGKILL
 
 
 def test_control_changes_behaviour(start: Start) -> None:
@@ -393,16 +380,15 @@ class MemoryCgroup:
         root = Path("/sys/fs/cgroup")
         second = (root / "cgroup.controllers").exists()
         self.path = (root if second else root / "memory") / f"llmops-test-{os.getpid()}"
-        self.settings = (
-            {"memory.max": limit, "memory.swap.max": 0} if second else {"memory.limit_in_bytes": limit}
-        )
+        self.limit = limit
+        self.setting = "memory.max" if second else "memory.limit_in_bytes"
 
     def __enter__(self) -> Path:
         self.path.mkdir()
-        for name, value in self.settings.items():
-            setting = self.path / name
-            if setting.exists():
-                setting.write_text(str(value), encoding="ascii")
+        (self.path / self.setting).write_text(str(self.limit), encoding="ascii")
+        swap = self.path / "memory.swap.max"
+        if swap.exists():
+            swap.write_text("0", encoding="ascii")
         return self.path
 
     def __exit__(self, *_error: object) -> None:
