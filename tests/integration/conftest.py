@@ -71,7 +71,11 @@ def helm3_binary(lab: Lab) -> str:
 def make_namespace(api: ClusterClient) -> Iterator[Callable[[str], str]]:
     """Return a function that makes a fresh namespace; all go away after the test, which does not wait."""
     with ExitStack() as namespaces:
-        yield lambda prefix="test": namespaces.enter_context(fresh_namespace(api, prefix))
+
+        def make(prefix: str = "test") -> str:
+            return namespaces.enter_context(fresh_namespace(api, prefix))
+
+        yield make
 
 
 @pytest.fixture

@@ -1,0 +1,304 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every module returns the same, whether it runs in the controller process or as a module of its own.
+
+The cases are the tasks of one play, which deploys, registers and removes a model for real and makes mistakes
+on the way. The play runs once each way, with a namespace and a database of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
+from tests.support.lab import Lab, fresh_database, fresh_namespace
+from tests.support.playbooks import ROOT, PlayRunner, TaskResult, module_play
+from tests.support.repository import load_yaml, modules
+
+# What two runs of the same thing may differ in: when and how fast, and random names.
+VOLATILE = {
+    "attempts",
+    "created_at",
+    "first_token_s",
+    "last_health_check_at",
+    "latency_s",
+    "registered_at",
+    "seconds",
+    "timings",
+    "updated_at",
+    "waited_s",
+    "warmup_s",
+}
+
+# What Ansible itself adds to one of the two: the in-process way shows a warning at once instead.
+OF_ANSIBLE = {"_ansible_no_log", "ansible_facts", "deprecations", "exception", "invocation", "warnings"}
+
+MODEL = "agreement/Both-Ways-7B"
+RELEASE = {"model": MODEL, "environment": "development"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a play works on; each way of running has its own namespace and database."""
+
+    namespace: str = ""
+    dsn: str = ""
+    kubeconfig: str = ""
+    lab_folder: str = ""
+
+    @property
+    def database(self) -> str:
+        """Return the name of the database."""
+        return self.dsn.partition("dbname=")[2].split(" ")[0]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One task. ``error_class`` is that of the failure that it has to end in, if any."""
+
+    name: str
+    module: str
+    arguments: dict[str, Any]
+    check: bool = False
+    diff: bool = False
+    error_class: str | None = None
+
+
+def cases(place: Place) -> list[Case]:
+    """Return the tasks of the play, in order."""
+    cluster = {"kubeconfig": place.kubeconfig}
+    database = {"dsn": place.dsn}
+    release = {
+        **cluster,
+        **RELEASE,
+        "namespace": place.namespace,
+        "chart_path": str(ROOT / "roles/vllm/files/chart/vllm-deployment"),
+        "chart_values": _lab_values(),
+        "helm_binary": f"{place.lab_folder}/bin/helm",
+    }
+    removal = {key: release[key] for key in release if not key.startswith("chart_")} | {"state": "absent"}
+    schema = {**database, "migrations_path": str(ROOT / "roles/registry/files/migrations")}
+    entry = {**database, **RELEASE, "namespace": place.namespace, "status": "deploying"}
+    ready = {
+        **entry,
+        "status": "ready",
+        "endpoint": "http://both-ways.example.com:8000",
+        "health_checked": True,
+    }
+    return [
+        Case("capacity", "gpu_capacity_info", {**cluster, "namespace": place.namespace, "gpus": 1}),
+        Case("capacity that is not there", "gpu_capacity_info", {**cluster, "gpus": 100_000}),
+        Case("capacity in check mode", "gpu_capacity_info", {**cluster, "gpus": 2}, check=True),
+        Case(
+            "capacity for a negative size",
+            "gpu_capacity_info",
+            {**cluster, "gpus": -1},
+            error_class="invalid",
+        ),
+        Case("plan of an installation", "vllm_release", release, check=True, diff=True),
+        Case("installation", "vllm_release", release, diff=True),
+        Case("installation again", "vllm_release", release, diff=True),
+        Case(
+            "plan of an upgrade",
+            "vllm_release",
+            {**release, "chart_values": {**_lab_values(), "revisionHistoryLimit": 2}},
+            check=True,
+            diff=True,
+        ),
+        Case("hostile model", "vllm_release", {**release, "model": "{{ 7 * 7 }}"}, error_class="invalid"),
+        Case(
+            "missing chart",
+            "vllm_release",
+            {**release, "chart_path": "/nonexistent/chart"},
+            error_class="invalid",
+        ),
+        Case("unknown argument", "vllm_release", {**release, "chart_vales": {}}, error_class="invalid"),
+        Case("wrong choice", "vllm_release", {**release, "environment": "qa"}, error_class="invalid"),
+        Case("missing argument", "vllm_release", cluster, error_class="invalid"),
+        Case(
+            "unreachable cluster",
+            "vllm_release",
+            {**removal, "kubeconfig": None, "host": "https://127.0.0.1:9"},
+            error_class="infrastructure",
+        ),
+        Case("endpoint", "vllm_endpoint_info", _endpoint(place, MODEL)),
+        Case("endpoint in check mode", "vllm_endpoint_info", _endpoint(place, MODEL), check=True),
+        Case(
+            "endpoint of another model",
+            "vllm_endpoint_info",
+            _endpoint(place, "agreement/other"),
+            error_class="verification",
+        ),
+        Case("plan of a schema", "registry_schema", schema, check=True, diff=True),
+        Case("schema", "registry_schema", schema, diff=True),
+        Case("schema again", "registry_schema", schema),
+        Case(
+            "schema from nowhere",
+            "registry_schema",
+            {**schema, "migrations_path": "/nonexistent/migrations"},
+            error_class="invalid",
+        ),
+        Case("plan of an entry", "registry_entry", entry, check=True, diff=True),
+        Case("entry", "registry_entry", entry, diff=True),
+        Case("entry again", "registry_entry", entry, diff=True),
+        Case("entry becomes ready", "registry_entry", ready, diff=True),
+        Case(
+            "entry without environment", "registry_entry", {**database, "model": MODEL}, error_class="invalid"
+        ),
+        Case("rows", "registry_info", database),
+        Case("rows in check mode", "registry_info", {**database, "status": ["ready"]}, check=True),
+        Case(
+            "rows of a database that refuses",
+            "registry_info",
+            {"dsn": "postgresql://nobody@127.0.0.1:9/none", "timeout": 1},
+            error_class="infrastructure",
+        ),
+        Case(
+            "plan of a removed entry",
+            "registry_entry",
+            {**database, **RELEASE, "state": "absent"},
+            check=True,
+        ),
+        Case("removed entry", "registry_entry", {**database, **RELEASE, "state": "absent"}, diff=True),
+        Case("plan of a removal", "vllm_release", removal, check=True, diff=True),
+        Case("removal", "vllm_release", removal, diff=True),
+        Case("removal again", "vllm_release", removal),
+        Case("lab in check mode", "lab_cluster", {"lab_dir": place.lab_folder}, check=True),
+    ]
+
+
+def _lab_values() -> dict[str, Any]:
+    """Return the chart's values for the lab's model server, as the local inventory has them."""
+    values: dict[str, Any] = load_yaml(ROOT / "inventories/local/group_vars/models/values.yml")
+    return {**values["vllm_environment_values"], "model": {"sizeBillions": 7}}
+
+
+def _endpoint(place: Place, model: str) -> dict[str, Any]:
+    return {
+        "kubeconfig": place.kubeconfig,
+        "model": model,
+        "service": release_name(MODEL, "development"),
+        "namespace": place.namespace,
+        "access": "proxy",
+        "timeout": 20,
+    }
+
+
+NAMES = [case.name for case in cases(Place())]
+
+
+@pytest.fixture(scope="module")
+def results(
+    lab: Lab, api: ClusterClient, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, TaskResult]]:
+    """Return the tasks' results by way of running and by case."""
+    with ExitStack() as stack:
+        found = {}
+        for way in ("action", "module"):
+            place = Place(
+                stack.enter_context(fresh_namespace(api, "agree")),
+                stack.enter_context(fresh_database(lab)),
+                str(lab.kubeconfig),
+                str(lab.folder),
+            )
+            found[way] = _run(place, way, tmp_path_factory.mktemp(way))
+        return found
+
+
+def _run(place: Place, way: str, folder: Path) -> dict[str, TaskResult]:
+    tasks = []
+    for case in cases(place):
+        (play,) = module_play(
+            case.module,
+            case.arguments,
+            in_process=way == "action",
+            check=case.check,
+            diff=case.diff,
+            ignore_errors=True,
+        )
+        tasks.append({**play["tasks"][0], "name": case.name})
+    runner = PlayRunner(folder, {"_ANSIBLE_TEMPLAR_UNTRUSTED_TEMPLATE_BEHAVIOR": "ignore"})
+    finished = runner.run([{**play, "tasks": tasks}]).check()
+    # Each is compared under one name, so names that only one of the two has become the same.
+    return {
+        task.task: TaskResult(task.host, task.task, task.action, task.status, _stable(task.result, place))
+        for task in finished.tasks
+    }
+
+
+def _stable(result: dict[str, Any], place: Place) -> dict[str, Any]:
+    """Return a result without what is volatile and without the names of the place."""
+    text = json.dumps(_without(result, VOLATILE | OF_ANSIBLE))
+    for name, stand_in in ((place.namespace, "NAMESPACE"), (place.database, "DATABASE")):
+        text = text.replace(name, stand_in)
+    stable: dict[str, Any] = json.loads(text)
+    return stable
+
+
+def _without(value: Any, keys: set[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(item, keys) for key, item in value.items() if key not in keys}
+    if isinstance(value, list):
+        return [_without(item, keys) for item in value]
+    return value
+
+
+def test_every_module_has_a_case_that_works_and_one_in_check_mode() -> None:
+    listed = cases(Place())
+    assert {case.module for case in listed if case.error_class is None} == set(modules())
+    assert {case.module for case in listed if case.check} == set(modules())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_ways_return_the_same(results: dict[str, dict[str, TaskResult]], name: str) -> None:
+    assert results["action"][name].status == results["module"][name].status
+    assert results["action"][name].result == results["module"][name].result
+
+
+@pytest.mark.parametrize("case", cases(Place()), ids=NAMES)
+def test_result_is_what_the_case_expects(results: dict[str, dict[str, TaskResult]], case: Case) -> None:
+    """Two results that agree because both are wrong would prove nothing."""
+    outcome = results["action"][case.name]
+    if case.error_class is None:
+        assert outcome.status == "ok", outcome.result
+    else:
+        assert outcome.status == "failed"
+        assert outcome.result["error_class"] == case.error_class, outcome.result
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("plan of an installation", True),
+        ("installation", True),
+        ("installation again", False),
+        ("plan of an upgrade", True),
+        ("plan of a schema", True),
+        ("schema", True),
+        ("schema again", False),
+        ("plan of an entry", True),
+        ("entry", True),
+        ("entry again", False),
+        ("entry becomes ready", True),
+        ("rows", False),
+        ("plan of a removed entry", True),
+        ("removed entry", True),
+        ("plan of a removal", True),
+        ("removal", True),
+        ("removal again", False),
+    ],
+)
+@pytest.mark.parametrize("way", ["action", "module"])
+def test_changed_is_told_both_ways(
+    results: dict[str, dict[str, TaskResult]], way: str, name: str, changed: bool
+) -> None:
+    assert results[way][name].changed is changed
