@@ -19,6 +19,7 @@ from .pod_resources import pod_limits, pod_requests
 from .quantity import Amounts, amounts, format_amount, parse_quantity
 from .selectors import (
     BLOCKING_EFFECTS,
+    OPERATORS,
     describe_node_selector,
     describe_taint,
     node_selector_matches,
@@ -86,7 +87,7 @@ class PodShape:
         node_affinity = (affinity.get("nodeAffinity") or {}).get(_REQUIRED)
         volumes = spec.get("volumes") or ()
         try:
-            return cls(
+            shape = cls(
                 namespace=namespace,
                 labels=labels,
                 requests=pod_requests(spec),
@@ -110,6 +111,8 @@ class PodShape:
                 preempts=spec.get("preemptionPolicy") != "Never",
                 template=template,
             )
+            shape._check_rules()
+            return shape
         except (AttributeError, KeyError, TypeError) as error:
             raise invalid(
                 "pod_template",
@@ -117,6 +120,22 @@ class PodShape:
                 f"is not shaped like a pod template ({type(error).__name__}: {error})",
                 "Check it with: kubectl apply --dry-run=server",
             ) from error
+
+    def _check_rules(self) -> None:
+        """Raise where a rule lacks what the API server demands, before a node is compared with it."""
+        requirements: list[JSONObject] = []
+        for term in (self.node_affinity or {}).get("nodeSelectorTerms") or ():
+            requirements += [*(term.get("matchExpressions") or ()), *(term.get("matchFields") or ())]
+        for rule in (*self.affinity_terms, *self.anti_affinity_terms, *self.spread):
+            if not rule["topologyKey"]:
+                raise KeyError("topologyKey")
+            requirements += (rule.get("labelSelector") or {}).get("matchExpressions") or ()
+        for constraint in self.spread:
+            int(constraint["maxSkew"])
+        for requirement in requirements:
+            if not requirement["key"] or requirement["operator"] not in OPERATORS:
+                advice = f"Use one of {', '.join(OPERATORS)}, as the Kubernetes API spells them."
+                raise invalid("operator", requirement["operator"], "is not an operator", advice)
 
     def needs(self) -> Amounts:
         """Return the requests that are not zero: only those are checked against a node."""

@@ -13,6 +13,7 @@ from typing import Any
 Labels = Mapping[str, str]
 
 _INTEGER = re.compile(r"[+-]?\d{1,19}")
+OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 BLOCKING_EFFECTS = ("NoSchedule", "NoExecute")
 
 

@@ -54,7 +54,7 @@ def assess(
     if replicas < 0:
         raise invalid("replicas", replicas, "is negative", "Give the number of pods, 0 or more.")
     shape = replace(shape, namespace=namespace)
-    check_countable(client, shape)
+    check_countable(shape)
     shape, refusals = admitted(client, shape)
     resource = shape.device_resource()
     if whole_devices is None:

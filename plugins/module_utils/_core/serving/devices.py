@@ -36,6 +36,11 @@ def sharing(node: Node) -> str | None:
 def whole_device_misfit(shape: PodShape, node: Node) -> Misfit | None:
     """Return why the node's GPUs are no whole ones: several "GPUs" of it may be one card."""
     resource = shape.device_resource() or ""
+    product = node.labels.get("nvidia.com/gpu.product", "")
+    if resource.startswith("nvidia.com/mig-") or (resource == "nvidia.com/gpu" and "-MIG-" in product):
+        has = resource if resource != "nvidia.com/gpu" else product
+        reason = f"offers MIG slices ({has}), of which one process can use only one"
+        return Misfit("shared_gpu", reason, False, resource=resource, has=has, needs="whole GPUs")
     if not resource.startswith("nvidia.com/gpu"):
         return None
     how = sharing(node)
@@ -45,14 +50,11 @@ def whole_device_misfit(shape: PodShape, node: Node) -> Misfit | None:
     return Misfit("shared_gpu", reason, False, resource=resource, has=how or resource, needs="whole GPUs")
 
 
-def check_countable(client: ClusterClient, shape: PodShape) -> None:
+def check_countable(shape: PodShape) -> None:
     """Refuse shapes whose devices this check cannot count: "unknown" must not look like "no room"."""
     if shape.resource_claims:
         names = ", ".join(shape.resource_claims)
-        raise _unknown(f"The pod asks for devices through resource claims ({names})")
-    resource = shape.device_resource()
-    if resource is None:
-        return
+        raise _unknown(f"the pod asks for devices through resource claims ({names})")
 
 
 def device_source(client: ClusterClient, resource: str | None, nodes: Iterable[Node]) -> dict[str, Any]:
