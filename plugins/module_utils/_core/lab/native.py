@@ -1,0 +1,201 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab without Docker and without downloads: every part is a process of this machine."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..common.deadline import Deadline
+from ..common.errors import ErrorClass, PlatformError
+from .addons import FilesStep, coredns, corefile, corefile_content, kwok
+from .binaries import BinariesStep
+from .certificates import CertificatesStep
+from .cluster_objects import ObjectsStep, definitions, dns_objects
+from .components import CRDS, NATIVE, TOOLS
+from .control_plane import ControlPlane
+from .daemons import DaemonStep, DaemonTable, end, processes
+from .gpus import FakeNodesStep, RealNodeStep
+from .images import ImportStep, ModelServerStep
+from .node import Node
+from .packages import PackagesStep
+from .provider import SERVICES, Provider, Report, lock, require_root
+from .remains import Remains, cgroups_complete, make_cgroups
+from .settings import Settings
+from .steps import Change, Progress, Step
+
+
+class NativeProvider(Provider):
+    """etcd, API server, controllers, scheduler, one real node, CoreDNS, KWOK, PostgreSQL and Redis."""
+
+    name = "native"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._node = Node(settings, self.cache, self.address)
+        self._control_plane = ControlPlane(settings, self.cache, self.address)
+        self._remains = Remains(self._node)
+
+    def preflight(self) -> None:
+        """Root on Linux, an address, and no other kubelet, whose packet filter rules would be ours too."""
+        if platform.system() != "Linux":
+            raise PlatformError(
+                ErrorClass.INVALID,
+                f"The native lab needs Linux, this is {platform.system()}.",
+                "Use provider kind, or provider existing with a kubeconfig.",
+            )
+        require_root()
+        if not self.address:
+            raise PlatformError(
+                ErrorClass.INFRASTRUCTURE,
+                "This machine has no IPv4 route, so pods would have no way to the API server.",
+                "Bring a network interface up; no connection to the internet is needed.",
+            )
+        ours = self.table.identity("kubelet")
+        for process in processes():
+            if Path(process.executable).name == "kubelet" and process.identity != ours:
+                own = f"--root-dir={self._node.kubelet_root}" in process.argv
+                if not own:
+                    raise PlatformError(
+                        ErrorClass.INFRASTRUCTURE,
+                        f"Another kubelet runs on this machine (pid {process.identity.pid}).",
+                        "Use that cluster by provider existing, or stop it.",
+                    )
+
+    def steps(self) -> Sequence[Step]:
+        """Return the parts of the lab, in the order of their start."""
+        settings, table, node = self.settings, self.table, self._node
+        control_plane = self._control_plane
+        return [
+            PackagesStep(node=True, services=bool(settings.services)),
+            BinariesStep(self.cache, NATIVE, TOOLS, settings.bin),
+            ModelServerStep(settings),
+            CertificatesStep(settings, self.address),
+            FilesStep(self._files),
+            *self.service_steps(),
+            DaemonStep(table, control_plane.etcd()),
+            DaemonStep(table, control_plane.api_server()),
+            DaemonStep(table, control_plane.controller_manager()),
+            DaemonStep(table, control_plane.scheduler()),
+            RemainsStep(table, node, self._remains),
+            DaemonStep(table, node.containerd()),
+            ImportStep(settings, node.runtime_root / "lab-imported.json", node.load_image),
+            CgroupStep(),
+            DaemonStep(table, node.kubelet()),
+            DaemonStep(table, node.proxy()),
+            ObjectsStep(
+                "cluster objects",
+                self.client,
+                lambda: [*definitions(self.cache.data(CRDS)), *dns_objects(settings, self.address)],
+            ),
+            DaemonStep(table, coredns(settings, self.cache)),
+            DaemonStep(table, kwok(settings, self.cache, self.address, settings.kubeconfig_path)),
+            FakeNodesStep(self.client, settings.fake_nodes),
+            RealNodeStep(
+                self.client, settings.real_gpus, kubelet_started=lambda: table.started_at("kubelet")
+            ),
+        ]
+
+    def running(self) -> list[str]:
+        """Return the daemons that run and what containers have left."""
+        names = [name for name in self.table.names() if self.table.identity(name)]
+        found = self._remains.found()
+        return [*names, *([found] if found else [])]
+
+    def stop(self, progress: Progress, deadline: Deadline) -> Report:
+        """Stop every process and take away mounts, network, rules and control groups. Data stays."""
+        require_root()
+        if not self.settings.folder.exists():
+            return Report()
+        with lock(self.settings.folder / "lab.lock", progress, deadline):
+            found = self._remains.found()
+            changes = self.stop_daemons(["kwok", "coredns", "kube-proxy", "kubelet", "containerd"], progress)
+            changes += self._kill_strays()
+            if changes or found:
+                self._remains.clear()
+                self._remains.clear_network()
+                progress(f"containers: cleared away ({found or 'nothing was left'})")
+            self._remains.remove_cgroups()
+            if found:
+                changes.append(Change("containers", f"cleared away {found}"))
+            order = ["kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd", *SERVICES]
+            changes += self.stop_daemons(order, progress)
+            changes += self._kill_strays()
+        return Report(changes)
+
+    def _kill_strays(self) -> list[Change]:
+        """Kill processes of this lab whose record is lost: their command line names its folder."""
+        recorded = [self.table.identity(name) for name in self.table.names()]
+        prefix = f"{self.settings.folder}/"
+        changes = []
+        for process in processes():
+            ours = Path(process.executable).name in _PROGRAMS and any(prefix in word for word in process.argv)
+            if ours and process.identity not in recorded:
+                end(process.identity)
+                changes.append(Change(Path(process.executable).name, "stopped, without a record"))
+        return changes
+
+    def _files(self) -> dict[Path, str]:
+        return {
+            **self._control_plane.files(),
+            **self._node.files(),
+            corefile(self.settings): corefile_content(self.settings, self.address),
+        }
+
+
+_PROGRAMS = frozenset(
+    {
+        *(name for component in NATIVE for name in component.packages),
+        "containerd",
+        "postgres",
+        "redis-server",
+        "redis-check-rdb",
+    }
+) - {"helm", "helm3", "kubectl"}
+
+
+@dataclass(frozen=True)
+class RemainsStep:
+    """Containers that nobody looks after any more are cleared away before the runtime starts.
+
+    While a shim lives, containerd takes its containers over, and nothing is cleared.
+    """
+
+    table: DaemonTable
+    node: Node
+    remains: Remains
+    name: str = "remains of a hard stop"
+    needs_api: bool = False
+
+    def pending(self) -> str:
+        """Say what is left behind, if containerd is down and cannot take it over."""
+        if self.table.identity("containerd") is not None or self.remains.shims():
+            return ""
+        return self.remains.found()
+
+    def apply(self, progress: Progress, deadline: Deadline) -> None:
+        """Clear it away; the kubelet makes the pods anew."""
+        self.table.stop("kubelet")
+        self.remains.clear()
+        self.remains.clear_network()
+
+
+@dataclass(frozen=True)
+class CgroupStep:
+    """The control group that holds all pods, and the bridge setting that Services need."""
+
+    name: str = "control group"
+    needs_api: bool = False
+
+    def pending(self) -> str:
+        """Say whether it is missing."""
+        return "" if cgroups_complete() else "is missing"
+
+    def apply(self, progress: Progress, deadline: Deadline) -> None:
+        """Make it."""
+        make_cgroups()

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A lab is a list of steps. Each says what is missing and can put it right: start, repair and check mode
+are the same walk through the list.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..common.deadline import Deadline
+from ..common.errors import PlatformError
+
+Progress = Callable[[str], None]
+
+_WAIT_REPORT_S = 15.0
+
+
+class Step(Protocol):
+    """One part of the lab."""
+
+    @property
+    def name(self) -> str:
+        """Name for people."""
+
+    @property
+    def needs_api(self) -> bool:
+        """Whether ``pending`` asks the API server."""
+
+    def pending(self) -> str:
+        """Say what is missing, or return an empty string. Changes nothing."""
+
+    def apply(self, progress: Progress, deadline: Deadline) -> None:
+        """Put right what is missing, and wait until it is."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a step had, or would have, to do."""
+
+    step: str
+    reason: str
+
+
+def plan(steps: Sequence[Step]) -> list[Change]:
+    """Return what a start would do. Where the API server is down, what depends on it is not asked."""
+    changes: list[Change] = []
+    for step in steps:
+        api_is_down = any(change.step == "kube-apiserver" for change in changes)
+        if step.needs_api and api_is_down:
+            changes.append(Change(step.name, "is checked once the API server answers"))
+        elif reason := _reason(step):
+            changes.append(Change(step.name, reason))
+    return changes
+
+
+def carry_out(steps: Sequence[Step], progress: Progress, deadline: Deadline) -> list[Change]:
+    """Walk through the steps and do what is missing; return what was done."""
+    changes: list[Change] = []
+    for step in steps:
+        reason = step.pending()
+        if not reason:
+            continue
+        progress(f"{step.name}: {reason}")
+        began = time.monotonic()
+        step.apply(progress, deadline)
+        progress(f"{step.name}: done in {time.monotonic() - began:.1f} s")
+        changes.append(Change(step.name, reason))
+    return changes
+
+
+def _reason(step: Step) -> str:
+    try:
+        return step.pending()
+    except PlatformError as error:
+        return error.message
+
+
+def wait_for(
+    what: str, check: Callable[[], str], deadline: Deadline, progress: Progress, interval: float = 0.2
+) -> None:
+    """Call ``check`` until it returns an empty string; the error at the deadline says its last reason."""
+    reported = time.monotonic()
+    while reason := check():
+        if deadline.expired():
+            raise deadline.timeout_error(what, reason, "See the logs folder of the lab, then run again.")
+        if time.monotonic() - reported >= _WAIT_REPORT_S:
+            progress(f"{what}: still waiting after {deadline.elapsed():.0f} s: {reason}")
+            reported = time.monotonic()
+        deadline.pause(interval)
