@@ -16,9 +16,11 @@ from tests.support.lab import Lab
 QUICK_VALUES: dict[str, Any] = {
     "image": {"repository": "llmops.local/model-server", "tag": "0.1.0", "pullPolicy": "Never"},
     "engineVersion": "0.33.0",
-    "resources": {
-        "requests": {"cpu": "10m", "memory": "32Mi"},
-        "limits": {"cpu": "1", "memory": "256Mi"},
+    "gpu": {
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "32Mi"},
+            "limits": {"cpu": "1", "memory": "256Mi"},
+        },
     },
     "probes": {
         "startup": {"periodSeconds": 1},

@@ -55,7 +55,7 @@ def read_release(client: ClusterClient, name: str, namespace: str) -> ReleaseRec
     path = f"/api/v1/namespaces/{segment(namespace)}/secrets"
     query = {"labelSelector": f"owner=helm,name={name}"}
     listed = json.loads(client.request("GET", path, query, headers=_METADATA_ONLY).data)
-    newest = max(listed.get("items", []), key=_revision, default=None)
+    newest = max(listed.get("items") or [], key=_revision, default=None)
     if newest is None:
         return None
     secret = client.find(f"{path}/{segment(newest['metadata']['name'])}")
