@@ -18,6 +18,9 @@
 {{- fail "persistence.accessModes ReadWriteOncePod admits one pod only: use replicas 1 with strategy recreate or unavailable-first, or another access mode" -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
+{{- fail "ingress.enabled needs ingress.host: without a host it would take every request of the ingress controller" -}}
+{{- end -}}
 {{- if and .Values.rbac.create (not .Values.serviceAccount.automountToken) -}}
 {{- fail "rbac.create without serviceAccount.automountToken grants rights that nothing in the pod can use: set both or none" -}}
 {{- end -}}

@@ -1,0 +1,146 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The chart, rendered by a real helm, as data."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.playbooks import ROOT
+
+CHART = ROOT / "roles/vllm/files/chart/vllm-deployment"
+ENVIRONMENTS = ("development", "staging", "production")
+MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+RELEASE = "llama-3-1-8b"
+NAMESPACE = "llm-test"
+
+Values = Mapping[str, Any]
+Object = dict[str, Any]
+
+
+class RenderError(Exception):
+    """Helm refused; the message is what it wrote to standard error."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What helm made of the chart."""
+
+    text: str
+
+    @property
+    def objects(self) -> list[Object]:
+        """Every object, hooks among them."""
+        return [document for document in yaml.safe_load_all(self.text) if document]
+
+    @property
+    def kinds(self) -> set[str]:
+        """Kinds of all objects."""
+        return {item["kind"] for item in self.objects}
+
+    def one(self, kind: str) -> Object:
+        """Return the only object of a kind."""
+        (found,) = [item for item in self.objects if item["kind"] == kind]
+        return found
+
+    @property
+    def pod(self) -> Object:
+        """Specification of the server's pod."""
+        specification: Object = self.one("Deployment")["spec"]["template"]["spec"]
+        return specification
+
+    @property
+    def container(self) -> Object:
+        """The server's container."""
+        (container,) = self.pod["containers"]
+        return dict(container)
+
+
+@dataclass(frozen=True)
+class HelmChart:
+    """Renders the chart by one helm binary."""
+
+    binary: Path
+
+    def render(
+        self,
+        values: Values | None = None,
+        *,
+        environment: str = "development",
+        release: str = "",
+        namespace: str = NAMESPACE,
+    ) -> Rendered:
+        """Render with the environment's values file below ``values``; raise RenderError when refused."""
+        name = release or f"{RELEASE}-{environment}"
+        return Rendered(self._run("template", name, environment, values, "--namespace", namespace))
+
+    def lint(self, environment: str) -> str:
+        """Return what ``helm lint`` writes; raise RenderError when it finds a fault."""
+        return self._run("lint", "", environment, None, "--strict")
+
+    def _run(self, command: str, release: str, environment: str, values: Values | None, *options: str) -> str:
+        given = {"model": {"name": MODEL}, **(values or {})}
+        given["model"] = {"name": MODEL, **given["model"]}
+        arguments = [
+            command,
+            *options,
+            "--values",
+            str(CHART / f"values-{environment}.yaml"),
+            "--values",
+            "-",
+        ]
+        names = [release] if release else []
+        finished = subprocess.run(
+            [str(self.binary), *arguments, *names, str(CHART)],
+            input=as_yaml(given),
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            timeout=60,
+        )
+        if finished.returncode:
+            raise RenderError(finished.stderr + finished.stdout)
+        return finished.stdout
+
+
+def as_yaml(values: Values) -> str:
+    """Return values as JSON that every YAML reader takes.
+
+    Characters outside the BMP stay as they are, since YAML knows no surrogate pairs; those that YAML refuses
+    are escaped.
+    """
+    text = json.dumps(values, ensure_ascii=False)
+    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def expand(argument: str, environment: Mapping[str, str]) -> str:
+    """Return a container argument as the kubelet passes it: ``$(NAME)`` replaced, ``$$`` read as ``$``."""
+
+    def replacement(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        return environment.get(match[1], match[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", replacement, argument)
+
+
+def started_arguments(rendered: Rendered) -> list[str]:
+    """Return the arguments that the server is started with."""
+    environment: dict[str, str] = rendered.one("ConfigMap")["data"]
+    return [expand(argument, environment) for argument in rendered.container["args"]]
+
+
+def option(rendered: Rendered, name: str) -> str | None:
+    """Return the value that follows an option of the server, or None where the option is not given."""
+    arguments = started_arguments(rendered)
+    return arguments[arguments.index(name) + 1] if name in arguments else None
