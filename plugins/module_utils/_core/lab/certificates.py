@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..common.deadline import Deadline
 from ..common.errors import missing_library
-from .filesystem import write_if_changed
+from .filesystem import differs, write_if_changed
 from .settings import API_SERVICE_ADDRESS, CLUSTER_DOMAIN, NODE_NAME, Settings
 from .steps import Progress
 
@@ -89,10 +89,8 @@ class CertificatesStep:
         for wanted in wanted_certificates(self.address):
             if reason := _unfit(pki, wanted, authority):
                 return f"{wanted.name}: {reason}"
-        for name in KUBECONFIGS:
-            if not (pki / f"{name}.kubeconfig").exists():
-                return f"no kubeconfig for {name}"
-        return "" if self.settings.kubeconfig_path.exists() else "no kubeconfig"
+        stale = [path.name for path, content in self._kubeconfigs().items() if differs(path, content, 0o600)]
+        return f"missing or different: {', '.join(stale)}" if stale else ""
 
     def apply(self, progress: Progress, deadline: Deadline) -> None:
         """Make what is missing; what is still good stays."""
@@ -108,11 +106,17 @@ class CertificatesStep:
         key = pki / "service-account.key"
         if not key.exists():
             _write_key(key, ec.generate_private_key(ec.SECP256R1()))
-        server = f"https://127.0.0.1:{self.settings.ports.api_server}"
-        for name in KUBECONFIGS:
-            write_if_changed(pki / f"{name}.kubeconfig", kubeconfig(pki, name, server), 0o600)
-        admin = kubeconfig(pki, "admin", f"https://{self.address}:{self.settings.ports.api_server}")
-        write_if_changed(self.settings.kubeconfig_path, admin, 0o600)
+        for path, content in self._kubeconfigs().items():
+            write_if_changed(path, content, 0o600)
+
+    def _kubeconfigs(self) -> dict[Path, str]:
+        pki, port = self.settings.pki, self.settings.ports.api_server
+        files = {
+            pki / f"{name}.kubeconfig": kubeconfig(pki, name, f"https://127.0.0.1:{port}")
+            for name in KUBECONFIGS
+        }
+        admin = kubeconfig(pki, "admin", f"https://{self.address}:{port}")
+        return {**files, self.settings.kubeconfig_path: admin}
 
 
 def kubeconfig(pki: Path, user: str, server: str) -> str:

@@ -45,16 +45,23 @@ def run(
         ) from error
     except subprocess.TimeoutExpired as error:
         raise PlatformError(
-            ErrorClass.TIMEOUT, f"{' '.join(words[:4])} did not end within {timeout:g} s.", ""
+            ErrorClass.TIMEOUT,
+            f"{' '.join(words[:4])} did not end within {timeout:g} s. "
+            f"Last seen: {tail(_text(error.stderr) or _text(error.stdout), 3) or 'no output'}",
+            "Run it by hand to see where it hangs.",
         ) from error
     if check and finished.returncode != 0:
         raise PlatformError(
             ErrorClass.INFRASTRUCTURE,
             f"{' '.join(words[:6])} ended with status {finished.returncode}: "
             f"{tail(finished.stderr or finished.stdout)}",
-            "",
+            "The message above is the program's own; put right what it names, then run again.",
         )
     return finished
+
+
+def _text(output: object) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else str(output or "")
 
 
 def tail(text: str, lines: int = 12) -> str:

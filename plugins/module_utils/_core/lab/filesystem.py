@@ -29,9 +29,11 @@ def write_if_changed(path: Path, content: str | bytes, mode: int = 0o644) -> boo
 
 
 def differs(path: Path, content: str | bytes, mode: int = 0o644) -> bool:
-    """Tell whether the file is missing or has another content or mode."""
+    """Tell whether the file is missing, a link, or has another content or mode."""
     data = content.encode() if isinstance(content, str) else content
     try:
+        if path.is_symlink():
+            return True
         return path.stat().st_mode & 0o7777 != mode or path.read_bytes() != data
     except OSError:
         return True

@@ -29,6 +29,8 @@ from .remains import Remains, cgroups_complete, make_cgroups
 from .settings import Settings
 from .steps import Change, Progress, Step
 
+_NEEDS_ROOT = "The native lab runs containers and sets up a network"
+
 
 class NativeProvider(Provider):
     """etcd, API server, controllers, scheduler, one real node, CoreDNS, KWOK, PostgreSQL and Redis."""
@@ -49,7 +51,7 @@ class NativeProvider(Provider):
                 f"The native lab needs Linux, this is {platform.system()}.",
                 "Use provider kind, or provider existing with a kubeconfig.",
             )
-        require_root()
+        require_root(_NEEDS_ROOT)
         if not self.address:
             raise PlatformError(
                 ErrorClass.INFRASTRUCTURE,
@@ -109,7 +111,7 @@ class NativeProvider(Provider):
 
     def stop(self, progress: Progress, deadline: Deadline) -> Report:
         """Stop every process and take away mounts, network, rules and control groups. Data stays."""
-        require_root()
+        require_root(_NEEDS_ROOT)
         if not self.settings.folder.exists():
             return Report()
         with lock(self.settings.folder / "lab.lock", progress, deadline):

@@ -44,7 +44,7 @@ _ACCESS = """\
 local all {role} scram-sha-256
 host all all 127.0.0.1/32 scram-sha-256
 host all all {address}/32 scram-sha-256
-host all all {pods} scram-sha-256
+host all all {clients} scram-sha-256
 """
 
 
@@ -92,6 +92,8 @@ class PostgreSQL:
 
     settings: Settings
     address: str
+    #: Where pods come from, in the language of ``pg_hba.conf``.
+    clients: str = POD_CIDR
 
     @property
     def folder(self) -> Path:
@@ -120,7 +122,7 @@ class PostgreSQL:
             port=self.settings.ports.postgresql,
             sockets=self.folder / "sockets",
         )
-        access = _ACCESS.format(role=ROLE, address=self.address, pods=POD_CIDR)
+        access = _ACCESS.format(role=ROLE, address=self.address, clients=self.clients)
         return {self.folder / "postgresql.conf": configuration, self.folder / "pg_hba.conf": access}
 
     def program(self, name: str) -> str:

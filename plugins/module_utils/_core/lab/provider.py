@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ..common.deadline import Deadline
-from ..common.errors import ErrorClass, PlatformError
+from ..common.errors import ErrorClass, PlatformError, invalid
 from .binaries import BinaryCache
 from .cluster_objects import LabClient
 from .daemons import DaemonTable
 from .filesystem import differs, read_json, write_if_changed
 from .postgresql import DATABASE, ROLE, PostgreSQL, PostgreSQLStep
 from .redis import Redis, RedisStep
-from .settings import MODEL_SERVER_IMAGE, Settings, cache_folder, node_address
+from .settings import MODEL_SERVER_IMAGE, POD_CIDR, Settings, cache_folder, node_address
 from .steps import Change, Progress, Step, carry_out, plan
 
 
@@ -40,6 +41,8 @@ class Provider(ABC):
     """A way to have a lab. Everything is observed; nothing is remembered between calls but pids."""
 
     name: str
+    #: The network that pods come from, as PostgreSQL's access file says it.
+    clients = POD_CIDR
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -72,7 +75,7 @@ class Provider(ABC):
     def start(self, progress: Progress, deadline: Deadline) -> Report:
         """Start what is missing, repair what is broken; the same call again does nothing."""
         self.preflight()
-        self.settings.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         with lock(self.settings.folder / "lab.lock", progress, deadline):
             changes = carry_out(self.steps(), progress, deadline)
             facts = self.facts()
@@ -121,7 +124,7 @@ class Provider(ABC):
         """Return the steps of PostgreSQL and Redis, as far as they are wanted."""
         steps: list[Step] = []
         if "postgresql" in self.settings.services:
-            steps.append(PostgreSQLStep(self.table, PostgreSQL(self.settings, self.address)))
+            steps.append(PostgreSQLStep(self.table, PostgreSQL(self.settings, self.address, self.clients)))
         if "redis" in self.settings.services:
             steps.append(RedisStep(self.table, Redis(self.settings, self.address)))
         return steps
@@ -135,6 +138,16 @@ class Provider(ABC):
                 progress(f"{name}: stopped")
                 changes.append(Change(name, "stopped"))
         return changes
+
+    def _make_folder(self) -> None:
+        try:
+            self.settings.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PlatformError(
+                ErrorClass.AUTH,
+                f"lab_dir: {self.settings.folder} cannot be made: {error.strerror}.",
+                "Run as root (sudo), or give a lab_dir of your own.",
+            ) from error
 
     def _write_facts(self, facts: dict[str, Any]) -> None:
         content = f"{json.dumps(facts, indent=1, sort_keys=True)}\n"
@@ -170,12 +183,24 @@ def lock(path: Path, progress: Progress, deadline: Deadline) -> Iterator[None]:
         yield
 
 
-def require_root() -> None:
-    """Raise an error if we are not root."""
+def purge(folder: Path) -> None:
+    """Remove a stopped lab's folder; refuse one that is not a lab's, or where something is mounted."""
+    if not (folder / "lab.lock").exists():
+        raise invalid(
+            "lab_dir", str(folder), "is not the folder of a lab", "Remove it by hand if it is yours."
+        )
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        mount = line.split(" ")[1]
+        if Path(mount).is_relative_to(folder):
+            raise invalid("lab_dir", str(folder), f"holds the mount {mount}", "Unmount it first.")
+    shutil.rmtree(folder)
 
+
+def require_root(reason: str) -> None:
+    """Raise an error if we are not root; ``reason`` says what for."""
     if os.geteuid() != 0:
         raise PlatformError(
             ErrorClass.AUTH,
-            "The native lab runs containers and sets up a network, which needs root.",
-            "Run as root (sudo), or use provider kind, or provider existing with a kubeconfig.",
+            f"{reason}, which needs root.",
+            "Run as root (sudo); or use provider existing with a kubeconfig, or kind, and no services.",
         )
