@@ -40,7 +40,8 @@ ALL_ON: dict[str, Any] = {
 }
 EVERY_KIND = {
     "ConfigMap", "Deployment", "Ingress", "NetworkPolicy", "PersistentVolumeClaim", "Pod",
-    "PodDisruptionBudget", "PrometheusRule", "Role", "RoleBinding", "Service", "ServiceAccount", "ServiceMonitor",
+    "PodDisruptionBudget", "PrometheusRule", "Role", "RoleBinding", "Service", "ServiceAccount",
+    "ServiceMonitor",
 }  # fmt: skip
 
 
