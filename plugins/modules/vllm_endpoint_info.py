@@ -50,12 +50,12 @@ options:
       - How to reach the server.
       - V(dns) uses C({service}.{namespace}.svc.cluster.local), which works inside the cluster's network.
       - V(proxy) uses the API server's proxy for Services. It drops the C(Authorization) header, so it cannot
-        be used with an API key.
+        be used with an API key, and a network policy has to admit the API server.
       - V(port_forward) opens a connection to a ready pod through the API server and the kubelet. It works
         with network policies and API keys.
       - V(url) uses O(url).
       - V(auto) is V(url) where O(url) is given. Otherwise it is V(dns) where the name leads to the Service's
-        own address within a second, else V(port_forward) with an API key and V(proxy) without.
+        own address within a second, else V(port_forward).
     type: str
     choices: [auto, dns, proxy, port_forward, url]
     default: auto
@@ -164,7 +164,7 @@ access:
   description: The way that was used, one of V(dns), V(proxy), V(port_forward) and V(url).
   returned: whenever the endpoint was tried, also on failure
   type: str
-  sample: proxy
+  sample: port_forward
 healthy:
   description: Whether all checks passed.
   returned: whenever the endpoint was tried, also on failure
@@ -350,11 +350,11 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         route, endpoint = route_to_url(params["url"]), str(params["url"])
     else:
         endpoint = endpoint_url(params["service"], params["namespace"], params["port"])
-        route = _route(client, params, keyed=bool(key))
+        route = _route(client, params)
     return Outcome(result=verify(route, endpoint, wanted, deadline, context.progress, key))
 
 
-def _route(client: ClusterClient | None, params: Mapping[str, Any], *, keyed: bool) -> Route:
+def _route(client: ClusterClient | None, params: Mapping[str, Any]) -> Route:
     access, service, namespace, port = (params[name] for name in ("access", "service", "namespace", "port"))
     if access == "dns" or client is None:
         return route_by_dns(service, namespace, port)
@@ -363,7 +363,7 @@ def _route(client: ClusterClient | None, params: Mapping[str, Any], *, keyed: bo
         return route_by_proxy(client, target)
     if access == "port_forward":
         return route_by_port_forward(client, target)
-    return choose_route(client, target, keyed=keyed)
+    return choose_route(client, target)
 
 
 def _check(params: Mapping[str, Any]) -> None:

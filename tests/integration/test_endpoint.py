@@ -94,7 +94,7 @@ def test_a_good_server(start: StartServer) -> None:
     completion = result["completion"]
     assert completion["completion_tokens"] == 16
     assert completion["prompt_tokens"] > 0
-    assert 0 <= completion["first_token_s"] <= completion["latency_s"] < 1
+    assert 0 <= completion["first_token_s"] <= completion["latency_s"] < 0.5
     assert completion["finish_reason"] in ("stop", "length")
     assert completion["text"]
     # One completion is enough when it was fast: nothing more is asked of a production server.

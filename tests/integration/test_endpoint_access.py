@@ -94,7 +94,7 @@ def test_each_way_reaches_the_server(verify: Callable[..., dict[str, Any]], serv
     assert result["healthy"]
     assert result["successes"] == 3
     assert result["endpoint"] == f"http://opened.{served}.svc.cluster.local:8000"
-    assert result["access"] == access if access != "auto" else result["access"] in ("dns", "proxy")
+    assert result["access"] == access if access != "auto" else result["access"] in ("dns", "port_forward")
     assert result["completion"]["completion_tokens"] == 16
     assert result["completion"]["first_token_s"] <= result["completion"]["latency_s"] < 3
 

@@ -314,7 +314,7 @@ def _broken(error: Exception, path: str, *, completing: bool) -> Rejection:
     if isinstance(error, socket.gaierror):
         return Rejection(
             f"the host name does not resolve here: {error.strerror}",
-            "Cluster names resolve only in the cluster's network: use access: port_forward or proxy.",
+            "Cluster names resolve only in the cluster's network: use access: port_forward.",
             Again.FEW,
             ErrorClass.INFRASTRUCTURE,
         )
