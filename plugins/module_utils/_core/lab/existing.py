@@ -65,7 +65,7 @@ class ExistingProvider(Provider):
 
 @dataclass(frozen=True)
 class LinkStep:
-    """``kubeconfig`` in the lab's folder leads to the caller's file, so that paths are the same everywhere."""
+    """``kubeconfig`` in the lab's folder leads to the caller's file, so that paths stay the same."""
 
     link: Path
     target: Path
