@@ -320,11 +320,13 @@ class Database:
     def _begin(self, session: Session) -> None:
         """Set what holds for this transaction only: nothing is left behind in a pooler's connection."""
         timeout_ms = max(1, int(self.deadline.remaining() * 1000))
+        lock_ms = min(timeout_ms, int(LOCK_TIMEOUT_S * 1000))
         session.execute(
             "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),"
             " set_config('idle_in_transaction_session_timeout', %s, true),"
             " set_config('TimeZone', 'UTC', true)",
-            (str(timeout_ms), str(min(timeout_ms, int(LOCK_TIMEOUT_S * 1000))), str(timeout_ms + 60_000)),
+            # The wait for a lock ends first: its error says more.
+            (str(timeout_ms + 200), str(lock_ms), str(timeout_ms + 60_000)),
         )
 
     def _rollback(self, connection: psycopg2.extensions.connection) -> None:

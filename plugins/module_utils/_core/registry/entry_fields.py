@@ -169,7 +169,10 @@ def check_endpoint(endpoint: str) -> str:
         port = parts.port
     except ValueError as error:
         raise invalid("endpoint", shown, f"is no URL: {error}", advice) from None
-    if parts.scheme not in ("http", "https") or not endpoint.startswith(("http://", "https://")):
+    # urlsplit drops line ends silently.
+    if not endpoint.isprintable():
+        raise invalid("endpoint", shown, "holds unprintable characters", advice)
+    if not endpoint.startswith(("http://", "https://")):
         raise invalid("endpoint", shown, "does not begin with http:// or https://", advice)
     if "@" in parts.netloc:
         raise invalid(

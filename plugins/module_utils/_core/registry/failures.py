@@ -62,6 +62,7 @@ _BY_SQLSTATE: dict[str, tuple[ErrorClass, str]] = {
 _BY_TEXT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), sqlstate)
     for pattern, sqlstate in (
+        (r"invalid (integer value|port number|\S+ value:)", "22"),
         (r"too many (clients|connections)|connection slots|is out of memory", "53300"),
         (r"(starting up|shutting down|in recovery mode|not (yet )?accepting connections)", "57P03"),
         (r"certificate verify failed|(root|server) certificate|certificate .*expired", "TLS"),
