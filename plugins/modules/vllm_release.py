@@ -197,7 +197,7 @@ interrupts:
   type: bool
   sample: false
 revision:
-  description: Revision of the Helm release, V(0) where there is none yet.
+  description: Revision of the Helm release. In check mode the one that would be made.
   returned: success and O(state=present)
   type: int
   sample: 3
@@ -273,6 +273,7 @@ log_tail:
   type: str
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -331,8 +332,8 @@ _REMOVAL_TIMEOUT_S = 600.0
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Bring the release to the wanted state."""
     for name in ("capacity_timeout", "rollout_timeout", "takeover_after"):
-        if params[name] is not None and params[name] < 0:
-            raise invalid(name, params[name], "is negative", "Give seconds, zero or more.")
+        if params[name] is not None and not 0 <= params[name] < math.inf:
+            raise invalid(name, params[name], "is not a time", "Give seconds, zero or more.")
     authentication = Authentication.from_params(params)
     if params["state"] == "absent":
         return _absent(params, context, authentication)

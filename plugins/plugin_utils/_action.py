@@ -12,6 +12,7 @@ as usual. Private to this collection.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -141,4 +142,7 @@ def _plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, float):
         return float(value)
+    if isinstance(value, dt.date):
+        # YAML reads 2026-01-31 as a date; a module of its own process gets the text.
+        return value.isoformat()
     return value

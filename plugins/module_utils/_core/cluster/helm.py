@@ -17,7 +17,9 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +34,8 @@ MINIMUM_VERSIONS = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY_MAX = 10
 
 _PR_SET_PDEATHSIG = 1
+# Loaded before any fork: the child must not wait for a lock that another thread held.
+_LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 
 
@@ -50,13 +54,21 @@ class ReleaseSpec:
         """Return the arguments that rendering and upgrading have in common."""
         arguments = ["--namespace", self.namespace]
         for path in self.values_files:
-            arguments += ["--values", str(path)]
+            arguments += ["--values", _list_item(str(path))]
         # "--" ends the options: no name or path can ever be read as one
         return [*arguments, "--values", "-", "--", self.name, str(self.chart)]
 
     def stdin(self) -> bytes:
-        """Return the values that helm reads from standard input; JSON is YAML."""
-        return json.dumps(self.values).encode()
+        """Return the values that helm reads from standard input: JSON that every YAML reader takes.
+
+        YAML knows no surrogate pairs, so characters outside the BMP stay as they are; those that YAML
+        refuses are escaped.
+        """
+        text = json.dumps(self.values, ensure_ascii=False)
+        return _NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
+
+
+_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 class Helm:
@@ -103,6 +115,11 @@ class Helm:
         self._run(["uninstall", *options, "--", name], deadline)
 
     def _run(self, arguments: list[str], deadline: Deadline, stdin: bytes = b"") -> str:
+        if deadline.expired():
+            raise deadline.timeout_error(
+                f"helm {arguments[0]}", "no time was left to start helm", "Run again with a longer timeout."
+            )
+        parent = os.getpid()
         process = subprocess.Popen(
             [self._binary, *arguments],
             stdin=subprocess.PIPE,
@@ -110,44 +127,66 @@ class Helm:
             stderr=subprocess.PIPE,
             env=self._environment,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl call, no locks taken
+            preexec_fn=lambda: _die_with_parent(parent),  # noqa: PLW1509 - system calls only, no locks taken
         )
         try:
             output, errors = process.communicate(stdin, timeout=deadline.remaining())
-        except subprocess.TimeoutExpired:
+        except BaseException as error:
+            _stop(process)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
             raise deadline.timeout_error(
                 f"helm {arguments[0]}",
                 "helm still ran when it was stopped",
                 "Run again: a release that is left pending is recovered.",
             ) from None
-        finally:
-            if process.poll() is None:
-                _stop(process)
+        if process.returncode < 0:
+            name = signal.Signals(-process.returncode).name
+            raise PlatformError(
+                ErrorClass.INFRASTRUCTURE,
+                f"helm {arguments[0]} was ended by {name}.",
+                "Run again: a release that is left pending is recovered. SIGKILL may mean too little memory.",
+            )
         if process.returncode != 0:
             raise _failure(arguments[0], errors.decode(errors="replace"))
-        return output.decode()
+        return output.decode(errors="replace")
 
 
-def _die_with_parent() -> None:
-    # A worker that is killed must not leave a helm behind that goes on writing.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _list_item(text: str) -> str:
+    # helm reads --values as a line of comma-separated values
+    if not any(mark in text for mark in ',"\n'):
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _die_with_parent(parent: int) -> None:
+    # A worker that is killed must not leave a helm behind that goes on writing. Only Linux can promise it.
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        os.killpg(process.pid, number)
-        try:
-            process.communicate(timeout=3)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+    """End the process and everything that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=3)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=3)
 
 
 def _environment(authentication: Authentication) -> dict[str, str]:
     given = authentication
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HELM_KUBE")}
+    # Records are read as Secrets (helm_storage), so they have to be written as such.
+    environment["HELM_DRIVER"] = "secret"
     optional = {
-        "KUBECONFIG": given.kubeconfig,
+        # A host without a kubeconfig is the whole address: nothing comes from a kubeconfig that is around.
+        "KUBECONFIG": given.kubeconfig or (os.devnull if given.host else None),
         "HELM_KUBECONTEXT": given.context,
         "HELM_KUBEAPISERVER": given.host,
         "HELM_KUBETOKEN": given.api_key,
@@ -161,7 +200,18 @@ def _environment(authentication: Authentication) -> dict[str, str]:
 
 @lru_cache(maxsize=8)
 def _version(binary: str) -> tuple[int, int, int]:
-    answer = subprocess.run([binary, "version", "--short"], capture_output=True, timeout=30, check=False)
+    try:
+        answer = subprocess.run(
+            [binary, "version", "--short"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise invalid(
+            "helm_binary", binary, f"cannot be run: {error}", "Give the path of a Helm 3 or 4 binary."
+        ) from error
     match = _VERSION.search(answer.stdout.decode(errors="replace"))
     if match is None:
         raise invalid(
@@ -179,31 +229,57 @@ def _version(binary: str) -> tuple[int, int, int]:
     return version
 
 
-# What helm says, the class of it, and what to do. The first pattern that is found wins.
+# What helm says, the class of it, and what to do. The first pattern that is found wins, so what says more
+# comes first: "cluster unreachable" also introduces refused credentials and wrong certificates.
 _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
     (
         r"values don't meet the specifications of the schema",
         ErrorClass.INVALID,
         "Correct the value that is named; the chart's README lists them all.",
     ),
-    (r"another operation .* is in progress", ErrorClass.LOCKED, "Wait until it has ended, then run again."),
+    (
+        r"(parse|execution) error (at|on) |release name is invalid|path \"[^\"]*\" not found",
+        ErrorClass.INVALID,
+        "Correct what the message names, then run again.",
+    ),
+    (
+        r"another operation .* is in progress|sh\.helm\.release\.v1\.\S+ already exists",
+        ErrorClass.LOCKED,
+        "Wait until it has ended, then run again.",
+    ),
+    (
+        r"x509:|tls: [^\n]*certificate",
+        ErrorClass.AUTH,
+        "Check that the certificates in the kubeconfig are the cluster's and have not expired.",
+    ),
+    (
+        r"asked for the client to provide credentials|[Uu]nauthorized|getting credentials",
+        ErrorClass.AUTH,
+        "Log in again: the credentials are missing, wrong or expired.",
+    ),
+    (
+        r"is forbidden: User",
+        ErrorClass.AUTH,
+        "Ask for the right that the message names (Role or ClusterRole).",
+    ),
+    (
+        r"context \"[^\"]*\" does not exist",
+        ErrorClass.INVALID,
+        "Give a context that is in the kubeconfig.",
+    ),
     (
         (
-            r"cluster unreachable|connection refused|i/o timeout|no such host|EOF|TLS handshake timeout|"
-            r"etcdserver|the server is currently unable|too many requests|context deadline exceeded"
+            r"cluster unreachable|connection refused|connection reset|broken pipe|i/o timeout|no such host|"
+            r"no route to host|network is unreachable|\": (unexpected )?EOF|http2: |TLS handshake timeout|"
+            r"etcdserver|the server is currently unable|too many requests|context deadline exceeded|"
+            r"the object has been modified|Timeout: request did not complete|Internal error occurred"
         ),
         ErrorClass.INFRASTRUCTURE,
         "Check that the API server can be reached, then run again.",
     ),
-    (r"x509:|certificate", ErrorClass.AUTH, "Check the certificates in the kubeconfig."),
-    (
-        r"[Uu]nauthorized|forbidden: (?!exceeded quota)User|asked for the client to provide credentials",
-        ErrorClass.AUTH,
-        "Ask for the right that the message names (Role or ClusterRole).",
-    ),
     (r"exceeded quota", ErrorClass.CAPACITY, "Ask for a larger ResourceQuota or free some of it."),
     (
-        r"namespaces? .* not found",
+        r"namespaces \"[^\"]*\" not found",
         ErrorClass.INVALID,
         "Create the namespace first, or set create_namespace: true.",
     ),

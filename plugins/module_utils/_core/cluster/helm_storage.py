@@ -80,7 +80,17 @@ def parse_record(secret: JSONObject) -> ReleaseRecord:
             description=str(info.get("description", "")),
             secret=secret,
         )
-    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error, OSError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        EOFError,
+        binascii.Error,
+        zlib.error,
+        OSError,
+    ) as error:
         raise PlatformError(
             ErrorClass.INFRASTRUCTURE,
             f"The release record {name} cannot be decoded: {error}.",

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..common.errors import PlatformError, missing_library
+from ..common.errors import ErrorClass, PlatformError, missing_library
 from .client import ClusterClient, JSONObject, segment
 from .quantity import parse_quantity
 
@@ -36,15 +36,21 @@ _PLURALS = {
     "ServiceAccount": "serviceaccounts",
     "ServiceMonitor": "servicemonitors",
 }
-_IDENTITY_KEYS = ("name", "mountPath", "key", "type", "ip")
+# What tells the items of a list apart, the most telling first: one volume may be mounted twice.
+_IDENTITY_KEYS = ("mountPath", "name", "key", "type", "ip")
 
 
 def parse_manifest(manifest: str) -> list[JSONObject]:
-    """Return the objects of a multi-document manifest."""
+    """Return the objects of a multi-document manifest; raises ``invalid`` where it is no YAML."""
     if LIBRARY_ERROR is not None:
         raise missing_library("PyYAML", LIBRARY_ERROR)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return [item for item in yaml.load_all(manifest, loader) if item]
+    try:
+        return [item for item in yaml.load_all(manifest, loader) if item]
+    except yaml.YAMLError as error:
+        raise PlatformError(
+            ErrorClass.INVALID, f"Not a YAML manifest: {error}", "Correct the chart, then run again."
+        ) from error
 
 
 def dump_manifest(objects: list[JSONObject]) -> str:
@@ -99,21 +105,33 @@ def differences(wanted: Any, live: Any, path: str = "") -> Iterator[str]:
         for key, item in wanted.items():
             yield from differences(item, live.get(key), f"{path}.{key}" if path else str(key))
     elif isinstance(wanted, list):
-        live_items = live if isinstance(live, list) else []
-        for index, item in enumerate(wanted):
-            label, found = _counterpart(item, index, live_items)
-            yield from differences(item, found, f"{path}[{label}]")
+        yield from _list_differences(wanted, live if isinstance(live, list) else [], path)
     elif not _same(wanted, live):
         yield f"{path} is {live!r} instead of {wanted!r}"
 
 
-def _counterpart(item: Any, index: int, live: list[Any]) -> tuple[str, Any]:
-    if isinstance(item, Mapping):
-        for key in _IDENTITY_KEYS:
-            if key in item:
-                same = (other for other in live if isinstance(other, Mapping) and other.get(key) == item[key])
-                return str(item[key]), next(same, None)
-    return str(index), live[index] if index < len(live) else None
+def _list_differences(wanted: list[Any], live: list[Any], path: str) -> Iterator[str]:
+    key = _identity_key(wanted)
+    if key is not None:
+        # Others may add items of their own here, such as a variable. An upgrade keeps them: no drift.
+        by_key = {str(item.get(key)): item for item in live if isinstance(item, Mapping)}
+        for item in wanted:
+            yield from differences(item, by_key.get(str(item[key])), f"{path}[{item[key]}]")
+        return
+    for index, item in enumerate(wanted):
+        yield from differences(item, live[index] if index < len(live) else None, f"{path}[{index}]")
+    for index in range(len(wanted), len(live)):
+        yield f"{path}[{index}] is {live[index]!r} instead of nothing"
+
+
+def _identity_key(items: list[Any]) -> str | None:
+    """Return the key by which all items of a list can be told apart, if there is one."""
+    if not items or not all(isinstance(item, Mapping) for item in items):
+        return None
+    for key in _IDENTITY_KEYS:
+        if len({str(item[key]) for item in items if key in item}) == len(items):
+            return key
+    return None
 
 
 def _same(wanted: Any, live: Any) -> bool:

@@ -29,10 +29,12 @@ _NEVER_PULLS = re.compile(
     r"not found|notfound|denied|unauthorized|manifest unknown|no such image|forbidden|does not exist",
     re.IGNORECASE,
 )
-# Resources come free, volumes bind, nodes recover; selectors and other taints stay as they are.
+# Resources come free, volumes bind, nodes recover, other pods go; selectors and other taints stay.
 _MAY_BECOME_SCHEDULABLE = re.compile(
-    r"Insufficient|Too many pods|volume|persistentvolumeclaim|"
-    r"node\.kubernetes\.io/(not-ready|unreachable|disk-pressure|memory-pressure|pid-pressure)",
+    r"Insufficient|Too many pods|volume|persistentvolumeclaim|were unschedulable|"
+    r"pod anti-affinity|topology spread|no nodes available|ToBeDeletedByClusterAutoscaler|"
+    r"node\.cloudprovider\.kubernetes\.io/uninitialized|node\.kubernetes\.io/"
+    r"(not-ready|unreachable|unschedulable|network-unavailable|disk-pressure|memory-pressure|pid-pressure)",
     re.IGNORECASE,
 )
 _CACHE_NOT_SYNCED = re.compile(r"failed to sync (configmap|secret) cache", re.IGNORECASE)
@@ -48,6 +50,8 @@ class Snapshot:
     deployment: JSONObject | None
     replica_sets: list[JSONObject] = field(default_factory=list)
     pods: list[JSONObject] = field(default_factory=list)
+    #: Message of the last FailedMount event, by pod. Read only while a pod's volumes are being mounted.
+    failed_mounts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,9 @@ class Symptoms:
         self._at_start: dict[str, bool] = {}
 
     def appeared(self, key: str, seen: bool) -> bool:
-        """Tell whether a symptom is there now that was absent when it was first looked for."""
-        return seen and not self._at_start.setdefault(key, seen)
+        """Tell whether a symptom is there now that was absent at some look before."""
+        self._at_start[key] = self._at_start.get(key, True) and seen
+        return seen and not self._at_start[key]
 
     def lasted(self, key: str) -> float:
         """Note the symptom and return for how many seconds it has lasted."""
@@ -104,11 +109,15 @@ def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> 
     if deployment is None:
         return Snapshot(None)
     query = {"labelSelector": selector}
-    return Snapshot(
-        deployment,
-        list(client.list_pages(f"{apps}/replicasets", query)),
-        list(client.list_pages(f"/api/v1/namespaces/{segment(namespace)}/pods", query)),
-    )
+    core = f"/api/v1/namespaces/{segment(namespace)}"
+    replica_sets = list(client.list_pages(f"{apps}/replicasets", query))
+    pods = list(client.list_pages(f"{core}/pods", query))
+    failed_mounts = {}
+    if any(_mounts_volumes(pod) for pod in pods):
+        # Only an event tells that a volume cannot be mounted.
+        events = client.list_pages(f"{core}/events", {"fieldSelector": "reason=FailedMount"})
+        failed_mounts = {event["involvedObject"]["name"]: event.get("message", "") for event in events}
+    return Snapshot(deployment, replica_sets, pods, failed_mounts)
 
 
 def judge(snapshot: Snapshot, symptoms: Symptoms) -> Rollout:
@@ -123,12 +132,6 @@ def judge(snapshot: Snapshot, symptoms: Symptoms) -> Rollout:
     current = _current_replica_set(deployment, snapshot.replica_sets)
     pods = _pods_of(current, snapshot.pods)
     ready = sum(1 for pod in pods if _condition(pod, "Ready") == "True" and not _terminating(pod))
-    cause = _controller_failure(deployment, current, symptoms)
-    for pod in pods:
-        if cause is None and not _terminating(pod):
-            cause = _pod_failure(pod, symptoms)
-    if cause is not None:
-        return Rollout(False, cause=cause, ready=ready, wanted=wanted)
     complete = (
         status.get("updatedReplicas", 0) == wanted
         and status.get("availableReplicas", 0) == wanted
@@ -136,6 +139,13 @@ def judge(snapshot: Snapshot, symptoms: Symptoms) -> Rollout:
     )
     if complete and ready == wanted:
         return Rollout(True, ready=ready, wanted=wanted)
+    cause = _controller_failure(deployment, current, symptoms)
+    for pod in pods:
+        # What a ready pod went through before, such as an OOM kill last week, is no failure of this rollout.
+        if cause is None and not _terminating(pod) and _condition(pod, "Ready") != "True":
+            cause = _pod_failure(pod, snapshot.failed_mounts.get(pod["metadata"]["name"], ""), symptoms)
+    if cause is not None:
+        return Rollout(False, cause=cause, ready=ready, wanted=wanted)
     return Rollout(False, _waiting_for(pods, snapshot, wanted, ready), ready=ready, wanted=wanted)
 
 
@@ -146,10 +156,14 @@ def failure_details(
     names = {cause.pod} if cause.pod else {item["metadata"]["name"] for item in snapshot.replica_sets}
     query = {"fieldSelector": "type=Warning"}
     path = f"/api/v1/namespaces/{segment(namespace)}/events"
-    events = [
-        f"{event.get('reason', '')}: {excerpt(event.get('message', ''), 400)}"
+    warnings = [
+        event
         for event in client.list_pages(path, query)
         if event.get("involvedObject", {}).get("name") in names
+    ]
+    warnings.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+    events = [
+        f"{event.get('reason', '')}: {excerpt(event.get('message', ''), 400)}" for event in warnings[-5:]
     ]
     log = ""
     if cause.crashed:
@@ -160,7 +174,7 @@ def failure_details(
         "cause": cause.reason,
         "pod": cause.pod,
         "container": cause.container,
-        "events": events[-5:],
+        "events": events,
         "log_tail": excerpt(log, 4096),
     }
 
@@ -171,7 +185,8 @@ _LOG_HINTS: tuple[tuple[str, str], ...] = (
         "The model is gated: give a Secret with a Hugging Face token that may read it.",
     ),
     (
-        r"trust_remote_code",
+        # A server prints its settings as it starts, so the name of a setting alone tells nothing.
+        r"contains custom code|(set|setting|argument|option) `?trust_remote_code=True",
         "The model wants to run code of its own (trust_remote_code): review it, or choose another model.",
     ),
     (
@@ -179,7 +194,7 @@ _LOG_HINTS: tuple[tuple[str, str], ...] = (
         "The GPU's memory is too small: use more GPUs, a shorter context or a quantised model.",
     ),
     (
-        r"max[_ ]model[_ ]len|maximum model length|max seq len",
+        r"max_model_len \(|max seq len \(|maximum model length|tokens that can be stored in KV cache",
         "The context length does not fit the model or the memory: lower maxModelLen.",
     ),
     (
@@ -225,6 +240,15 @@ def _terminating(pod: JSONObject) -> bool:
     return "deletionTimestamp" in pod["metadata"]
 
 
+def _mounts_volumes(pod: JSONObject) -> bool:
+    """Tell whether the node has the pod but not yet its volumes and network."""
+    return (
+        pod.get("status", {}).get("phase") == "Pending"
+        and _condition(pod, "PodScheduled") == "True"
+        and _condition(pod, "PodReadyToStartContainers") != "True"
+    )
+
+
 def _controller_failure(
     deployment: JSONObject, current: JSONObject | None, symptoms: Symptoms
 ) -> Cause | None:
@@ -251,7 +275,7 @@ def _controller_failure(
     return None
 
 
-def _pod_failure(pod: JSONObject, symptoms: Symptoms) -> Cause | None:
+def _pod_failure(pod: JSONObject, failed_mount: str, symptoms: Symptoms) -> Cause | None:
     name = pod["metadata"]["name"]
     status = pod.get("status", {})
     if status.get("phase") == "Failed" and status.get("reason", "") not in _RETRIED_POD_FAILURES:
@@ -262,6 +286,13 @@ def _pod_failure(pod: JSONObject, symptoms: Symptoms) -> Cause | None:
         cause = _container_failure(name, container, symptoms)
         if cause is not None:
             return cause
+    if (
+        failed_mount
+        and _mounts_volumes(pod)
+        and symptoms.lasted(f"{name}/FailedMount") >= FAILED_MOUNT_GRACE_S
+    ):
+        advice = "Create the Secret, ConfigMap or volume claim that the message names."
+        return Cause("FailedMount", excerpt(failed_mount, 1000), name, advice=advice)
     return _scheduling_failure(pod, symptoms)
 
 
@@ -306,8 +337,11 @@ def _container_failure(pod: str, status: JSONObject, symptoms: Symptoms) -> Caus
             )
         return None
     if reason == "CrashLoopBackOff" and status.get("restartCount", 0) >= 2:
-        code = next((str(ended.get("exitCode")) for ended in reversed(terminated)), "unknown")
-        message = f"container {name} crashed {status['restartCount'] + 1} times, last with exit code {code}"
+        last = terminated[-1] if terminated else {}
+        message = f"container {name} crashed {status['restartCount'] + 1} times, "
+        message += f"last with exit code {last.get('exitCode', 'unknown')}"
+        if last.get("message"):
+            message += f": {excerpt(last['message'], 500)}"
         return Cause(reason, message, pod, name, crashed=True, advice="See the tail of its log.")
     return None
 
@@ -333,7 +367,8 @@ def _scheduling_failure(pod: JSONObject, symptoms: Symptoms) -> Cause | None:
 
 def _waiting_for(pods: list[JSONObject], snapshot: Snapshot, wanted: int, ready: int) -> str:
     for pod in pods:
-        if _terminating(pod) or _condition(pod, "Ready") == "True":
+        over = pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
+        if over or _terminating(pod) or _condition(pod, "Ready") == "True":
             continue
         condition = _find_condition(pod, "PodScheduled")
         if condition and condition.get("reason") == "Unschedulable":

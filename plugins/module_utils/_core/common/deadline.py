@@ -48,7 +48,7 @@ class Deadline:
 
     def pause(self, seconds: float) -> None:
         """Sleep for ``seconds`` or until the deadline, whichever comes first."""
-        self._sleep(min(seconds, self.remaining()))
+        self._sleep(max(0.0, min(seconds, self.remaining())))
 
     def timeout_error(self, what: str, last_reason: str, resolution: str) -> PlatformError:
         """Build the error for an expired deadline; it always says the last reason seen."""

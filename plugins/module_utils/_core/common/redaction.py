@@ -13,20 +13,29 @@ from typing import Any
 HIDDEN = "[hidden]"
 
 _SECRET_KEY = re.compile(
-    r"(pass(word|wd)?|secret|token|api[-_]?key|credential|private[-_]?key)$", re.IGNORECASE
+    r"(pass(word|wd)?|secret|token|(api|private|access)[-_]?key|credentials?|authorization)$", re.IGNORECASE
 )
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^:/@\s]*:)[^@\s]+(?=@)", re.IGNORECASE)
-_DSN_PASSWORD = re.compile(r"(?P<head>\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
-_BEARER = re.compile(r"(?P<head>\bBearer\s+)[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
-# C0 and C1 controls except tab and newline: a log of a container may hold terminal escapes.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Names of Secrets, as charts and specs call them: a reference, which a reader needs.
+_REFERENCE_KEY = re.compile(r"(existing|tls|pull)[-_]?secret$", re.IGNORECASE)
+# Up to the last "@" before the path: a password may hold an "@" that somebody forgot to encode.
+_URL_PASSWORD = re.compile(
+    r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^:/@\s]*:)(?:[^/\s]+|[^@\s]+)(?=@)", re.IGNORECASE
+)
+_DSN_PASSWORD = re.compile(r"(?P<head>\b(?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
+# "invalid bearer token" is a message, not a header.
+_BEARER = re.compile(r"(?P<head>\bBearer\s+)(?!token\b)[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
+_BASIC = re.compile(r"(?P<head>\bAuthorization\W{1,5}Basic\s+)[A-Za-z0-9+/=]+", re.IGNORECASE)
+_HUB_TOKEN = re.compile(r"(?P<head>\bhf_)[A-Za-z0-9]{16,}")
+# C0 and C1 controls except tab and newline, because a log may hold terminal escapes; marks that reverse the
+# direction of text; and half characters, which nothing can print.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _MARGIN = 4096
 
 
 def redact_text(text: str) -> str:
-    """Return the text without passwords of URLs and DSNs and without bearer tokens."""
-    for pattern in (_URL_PASSWORD, _DSN_PASSWORD, _BEARER):
+    """Return the text without passwords of URLs and DSNs, authorization headers and Hugging Face tokens."""
+    for pattern in (_URL_PASSWORD, _DSN_PASSWORD, _BEARER, _BASIC, _HUB_TOKEN):
         text = pattern.sub(lambda match: match.group("head") + HIDDEN, text)
     return text
 
@@ -34,17 +43,19 @@ def redact_text(text: str) -> str:
 def redact(value: Any) -> Any:
     """Return a copy of JSON data in which values under secret-looking keys are hidden.
 
-    A mapping or list below such a key stays visible (``secrets: {existingSecret: name}`` is a reference);
-    Kubernetes Secrets lose their ``data`` and ``stringData`` whole.
+    References stay visible: ``existingSecret: name``, or a mapping such as ``secretKeyRef: {name, key}``.
+    Kubernetes Secrets lose their ``data`` and ``stringData`` whole, and entries such as
+    ``{name: HF_TOKEN, value: ...}`` of a container's ``env`` their value.
     """
     if isinstance(value, Mapping):
         is_secret = value.get("kind") == "Secret"
+        named_secret = _is_secret_key(value.get("name"))
         shown: dict[str, Any] = {}
         for key, item in value.items():
             if is_secret and key in ("data", "stringData") and isinstance(item, Mapping):
                 shown[key] = dict.fromkeys(item, HIDDEN)
-            elif isinstance(item, str) and item and _SECRET_KEY.search(str(key)):
-                shown[key] = HIDDEN
+            elif _is_secret_key(key) or (named_secret and key == "value"):
+                shown[key] = _hide(item)
             else:
                 shown[key] = redact(item)
         return shown
@@ -53,6 +64,20 @@ def redact(value: Any) -> Any:
     if isinstance(value, str):
         return redact_text(value)
     return value
+
+
+def _is_secret_key(key: object) -> bool:
+    text = str(key)
+    return _SECRET_KEY.search(text) is not None and _REFERENCE_KEY.search(text) is None
+
+
+def _hide(item: Any) -> Any:
+    """Hide a scalar, or the scalars of a list; an empty value or a switch is no secret."""
+    if isinstance(item, list):
+        return [_hide(element) for element in item]
+    if isinstance(item, Mapping):
+        return redact(item)
+    return item if item is None or item == "" or isinstance(item, bool) else HIDDEN
 
 
 def excerpt(text: str, limit: int = 4096) -> str:

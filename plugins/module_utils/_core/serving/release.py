@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ..cluster.client import ClusterClient, segment
+from ..cluster.client import APIError, ClusterClient, segment
 from ..cluster.helm import Helm
 from ..cluster.helm_storage import ReleaseRecord, mark_failed, read_release
 from ..cluster.manifests import dump_manifest, parse_manifest
@@ -164,11 +164,15 @@ def _settled_record(
 ) -> ReleaseRecord | None:
     """Return the newest record once no helm works on it any more; recover what a killed run left."""
     shown = False
+    version, since = "", 0.0
     while True:
         record = read_release(client, request.name, request.namespace)
         if record is None or check_mode or not (record.pending or record.status == "uninstalling"):
             return record
-        idle = (datetime.now(UTC) - record.modified_at).total_seconds()
+        if record.secret["metadata"]["resourceVersion"] != version:
+            version, since = record.secret["metadata"]["resourceVersion"], time.monotonic()
+        # Clocks differ: what has stayed the same before our eyes for so long is idle too.
+        idle = max((datetime.now(UTC) - record.modified_at).total_seconds(), time.monotonic() - since)
         if idle < waits.takeover_s:
             if not shown:
                 progress(
@@ -185,7 +189,12 @@ def _settled_record(
         progress(
             f"{request.name}: recovering revision {record.revision}, left {record.status} by a run that died"
         )
-        mark_failed(client, record, f"left {record.status} by a run that died; recovered by {_actor()}")
+        try:
+            mark_failed(client, record, f"left {record.status} by a run that died; recovered by {_actor()}")
+        except APIError as error:
+            # 409: somebody else wrote meanwhile, so look again.
+            if error.status != 409:
+                raise
 
 
 def _wait_for_capacity(
@@ -231,6 +240,8 @@ def _upgrade(
             if error.error_class is not ErrorClass.INFRASTRUCTURE or attempt == HELM_ATTEMPTS:
                 raise
             delay = backoff.next()
+            if delay >= deadline.remaining():
+                raise
             progress(f"{plan.spec.name}: {error.message}; helm again in {delay:.0f} s")
             deadline.pause(delay)
         else:
@@ -346,7 +357,9 @@ def _describe(plan: Plan) -> str:
 def _planned(client: ClusterClient, request: ReleaseRequest, plan: Plan, timings: Timings) -> ReleaseResult:
     result = _result(request, plan, plan.record, timings, changed=plan.changed)
     rollout = Rollout(False)
-    if not plan.changed:
+    if plan.changed:
+        result.result["revision"] += 1
+    else:
         snapshot = observe(client, request.namespace, request.name, request.selector)
         rollout = judge(snapshot, Symptoms())
     result.result["ready"] = rollout.done

@@ -10,6 +10,7 @@ has to be kept in step with the chart, and the same input never makes a new revi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,7 @@ class ReleaseRequest:
             raise invalid(
                 "environment", environment, "is not known", f"Use one of {', '.join(ENVIRONMENTS)}."
             )
+        _check_values(values or {})
         chart_path = Path(chart).expanduser()
         chart_name, chart_version = _chart_metadata(chart_path)
         return cls(
@@ -165,11 +167,22 @@ class Plan:
         return self.strategy == "recreate" or (self.strategy == "unavailable-first" and not several)
 
 
+def _check_values(values: Mapping[str, Any]) -> None:
+    advice = "Write it as the chart's README shows."
+    model = values.get("model")
+    if model is not None and not isinstance(model, Mapping):
+        raise invalid("chart_values.model", model, "is not a mapping", advice)
+    try:
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise invalid("chart_values", values, f"cannot be handed to Helm: {error}", advice) from error
+
+
 def _chart_metadata(chart: Path) -> tuple[str, str]:
     try:
         metadata = parse_manifest((chart / "Chart.yaml").read_text())[0]
         return str(metadata["name"]), str(metadata["version"])
-    except (OSError, KeyError, IndexError, TypeError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, IndexError, TypeError, UnicodeDecodeError, PlatformError) as error:
         raise invalid(
             "chart_path",
             str(chart),
@@ -185,7 +198,8 @@ def check_owner(request: ReleaseRequest, record: ReleaseRecord | None) -> None:
     advice = "Choose another name or namespace, or uninstall that release first."
     if record.chart_name != request.chart_name:
         raise invalid("name", request.name, f"is a release of another chart, {record.chart_name}", advice)
-    other = (record.config.get("model") or {}).get("name")
+    model = record.config.get("model")
+    other = model.get("name") if isinstance(model, Mapping) else None
     if other not in (None, request.model):
         raise invalid("name", request.name, f"is the release of another model, {other!r}", advice)
 
@@ -214,7 +228,7 @@ def make_plan(
         if not drift:
             return _unchanged(spec, manifest, deployment, record, live)
     new_template = deployment["spec"]["template"]
-    replaces = live is None or bool(list(differences(new_template, live["spec"]["template"])))
+    replaces = live is None or _changes_pods(new_template, record, live)
     wanted = int(deployment["spec"].get("replicas", 1))
     running = int(live["spec"].get("replicas", 1)) if live is not None else 0
     shape = PodShape.from_pod_template(new_template, request.namespace)
@@ -248,6 +262,20 @@ def make_plan(
         replicas_needed=needed,
         claims=claims,
     )
+
+
+def _changes_pods(template: JSONObject, record: ReleaseRecord | None, live: JSONObject) -> bool:
+    """Tell whether the update makes new pods.
+
+    The cluster alone does not tell: there, a variable that the chart no longer sets looks like one that
+    somebody else has added.
+    """
+    if record is None or record.status != "deployed":
+        return True
+    before = find_object(parse_manifest(record.manifest), "Deployment")
+    if before is None or before["spec"]["template"] != template:
+        return True
+    return any(differences(template, live["spec"]["template"]))
 
 
 def _choose_strategy(
