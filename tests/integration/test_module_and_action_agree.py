@@ -5,7 +5,7 @@
 """Every module returns the same, whether it runs in the controller process or as a module of its own.
 
 The cases are the tasks of one play, which deploys, registers and removes a model for real and makes mistakes
-on the way. The play runs once each way, in the same namespace, because a manifest's digest depends on its name.
+on the way. The play runs once each way, in the same namespace, whose name a manifest's digest depends on.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ VOLATILE = {
     "database_time",
     "first_token_s",
     "free",
+    "holders",
     "last_health_check_at",
     "latency_s",
     "message",
@@ -189,7 +190,9 @@ def cases(place: Place) -> list[Case]:
 def _lab_values() -> dict[str, Any]:
     """Return the chart's values for the lab's model server, as the local inventory has them."""
     values: dict[str, Any] = load_yaml(ROOT / "inventories/local/group_vars/models/values.yml")
-    return {**values["vllm_environment_values"], "model": {"sizeBillions": 7}}
+    # No router sends requests here, so nothing has to be waited for when a pod goes away.
+    drain = {"preStopSeconds": 0, "shutdownTimeoutSeconds": 1}
+    return {**values["vllm_environment_values"], "model": {"sizeBillions": 7}, "drain": drain}
 
 
 def _endpoint(place: Place, model: str) -> dict[str, Any]:
