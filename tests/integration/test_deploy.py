@@ -108,7 +108,7 @@ def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callabl
         "mistral": {"vllm_values": {"gpu": {"count": 2}}},
     }
     first = site.deploy().check()
-    assert "revision 1 (install)" in first.output
+    assert "revision 1 installed" in first.output.replace("\n        ", " ")
     rows = site.rows()
     assert {row["deployment_status"] for row in rows.values()} == {"ready"}
     llama = rows["meta-llama/Llama-3.1-8B-Instruct"]
