@@ -15,6 +15,7 @@ CHART := roles/vllm/files/chart/vllm-deployment
 MODEL_SERVER := roles/lab/files/model_server
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 
 .PHONY: help setup demo test test-full test-go lint sanity lab lab-stop bench molecule build format clean
 
@@ -55,7 +56,7 @@ molecule: lab ## Play the molecule scenario on the lab
 	molecule test
 
 bench: lab ## Measure against kubernetes.core, write build/bench.json
-	python tests/bench
+	python -m tests.bench $(BENCH_ARGS)
 
 build: setup ## Make the Galaxy artefact in build/
 	@mkdir -p build

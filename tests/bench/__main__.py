@@ -1,0 +1,92 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``python -m tests.bench``: measure, print a table, write ``build/bench.json``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench.deployments import Deployments, sides
+from tests.bench.measure import Row
+from tests.bench.place import peer_environment, prepared_place
+from tests.support.lab import running_lab
+from tests.support.playbooks import ROOT
+
+RESULT = ROOT / "build/bench.json"
+LOGS = ROOT / "build/bench-logs"
+GROUPS = ("deploy_1", "deploy_10", "capacity")
+
+
+def main() -> int:
+    """Run the benchmark; return the exit status."""
+    arguments = _arguments()
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"bench: [{time.monotonic() - started:6.1f} s] {line}", file=sys.stderr, flush=True)
+
+    wanted = [group for group in GROUPS if arguments.only is None or _covers(group, arguments.only)]
+    if not wanted:
+        print(f"bench: no group measures {arguments.only!r}; groups: {', '.join(GROUPS)}", file=sys.stderr)
+        return 2
+    lab = running_lab()
+    rows: list[Row] = []
+    deploy = [int(group.removeprefix("deploy_")) for group in wanted if group.startswith("deploy_")]
+    if deploy:
+        shutil.rmtree(LOGS, ignore_errors=True)
+        peer = None if arguments.no_peer else peer_environment(say)
+        with (
+            tempfile.TemporaryDirectory(prefix="llmops-bench-") as folder,
+            prepared_place(lab, Path(folder)) as place,
+        ):
+            measured = Deployments(place, sides(peer), LOGS, say)
+            for models in deploy:
+                # One model is quick to repeat; ten are repeated less.
+                measured.run(models, arguments.repeats or (3 if models == 1 else 2))
+                rows += measured.rows(models)
+    if arguments.only:
+        rows = [row for row in rows if row.name.startswith(arguments.only)]
+    print(table(rows))
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
+    say(f"written to {RESULT.relative_to(ROOT)}")
+    return 0
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as a table for people."""
+    lines = [f"{'name':<24} {'unit':<6} {'ours':>10} {'peer':>10} {'ratio':>7}  peer"]
+    for row in rows:
+        figures = [f"{value:.2f}" if value is not None else "-" for value in (row.ours, row.peer)]
+        ratio = f"{row.ratio:.3f}" if row.ratio is not None else "-"
+        lines.append(
+            f"{row.name:<24} {row.unit:<6} {figures[0]:>10} {figures[1]:>10} {ratio:>7}  {row.peer_name}"
+        )
+    return "\n".join(lines)
+
+
+def _covers(group: str, only: str) -> bool:
+    """Tell whether a group measures the row that was asked for (``redeploy_1`` comes with ``deploy_1``)."""
+    name = only.removeprefix("re")
+    return name == group or name.startswith(f"{group}_") or group.startswith(f"{name}_")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", metavar="NAME", help="measure only rows whose name starts like this")
+    parser.add_argument("--repeats", type=int, help="runs of each job; the median counts")
+    parser.add_argument("--no-peer", action="store_true", help="measure ours alone")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
