@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.lab import Lab
 from tests.support.playbooks import ROOT, PlayRunner
-from tests.support.repository import modules, roles
+from tests.support.repository import load_yaml, modules, roles
 
 # The collection functions when only these remain.
 SHIPPED = {
@@ -96,6 +97,31 @@ def test_playbook_is_found_by_its_name(elsewhere: PlayRunner, tmp_path: Path, pl
     ).check()
     assert "TAGS" in finished.output
     assert str(ROOT) not in finished.output
+
+
+def test_model_is_deployed_from_another_folder(
+    elsewhere: PlayRunner, tmp_path: Path, lab: Lab, namespace: str, registry_dsn: str
+) -> None:
+    """An inventory of one's own and the playbook's name are all that a user needs."""
+    values = load_yaml(ROOT / "inventories/local/group_vars/models/values.yml")["vllm_environment_values"]
+    model = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "vllm_model": "artefact/Installed-7B",
+        "vllm_namespace": namespace,
+        "vllm_kubeconfig": str(lab.kubeconfig),
+        "vllm_helm_binary": str(lab.binary("helm")),
+        "vllm_registry_dsn": registry_dsn,
+        "registry_dsn": registry_dsn,
+        "vllm_values": {**values, "model": {"sizeBillions": 7}},
+    }
+    inventory = {"models": {"hosts": {"installed-7b": model}}}
+    first = elsewhere.run("llmops.platform.deploy", inventory=inventory, cwd=tmp_path).check()
+    assert first.changed
+    assert "http://installed-7b-" in first.output
+    again = elsewhere.run("llmops.platform.deploy", inventory=inventory, cwd=tmp_path).check()
+    assert again.changed == []
+    assert str(ROOT) not in first.output + again.output
 
 
 @pytest.mark.parametrize("module", modules())
