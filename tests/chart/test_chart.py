@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import Any
@@ -413,3 +414,21 @@ def test_readme_is_up_to_date() -> None:
     script = [sys.executable, str(ROOT / "scripts/chart_readme.py"), "--check"]
     finished = subprocess.run(script, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
+
+
+def test_documented_sizes_are_the_rendered_ones(chart: HelmChart) -> None:
+    rows = re.findall(
+        r"^\| (\d+) \| (\d+) \| (\d+) s \| (\d+) s \| (\d+) / (\d+) \| (\w+) / (\w+) \|$",
+        (ROOT / "docs/model-initialization.md").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    assert len(rows) >= 5
+    for billions, failures, budget, deadline, *resources in rows:
+        rendered = chart.render({"model": {"sizeBillions": int(billions)}}, environment="staging")
+        deployment = rendered.one("Deployment")
+        requests, limits = (rendered.container["resources"][kind] for kind in ("requests", "limits"))
+        assert rendered.container["startupProbe"]["failureThreshold"] == int(failures)
+        annotations = deployment["metadata"]["annotations"]
+        assert annotations["llmops.platform/startup-budget-seconds"] == budget
+        assert deployment["spec"]["progressDeadlineSeconds"] == int(deadline)
+        assert resources == [requests["cpu"], limits["cpu"], requests["memory"], limits["memory"]]
