@@ -116,6 +116,12 @@ steps:
       version: 1
       name: model_registry_entries
       seconds: 0.021
+steps_done:
+  description: Migrations that were run before the one that failed; they stay.
+  returned: when a step failed
+  type: list
+  elements: str
+  sample: [0001_model_registry_entries]
 tables_with_rows:
   description: Tables that kept the run from going down.
   returned: when going down was refused

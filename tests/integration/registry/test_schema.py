@@ -160,7 +160,12 @@ def test_older_column_of_another_type_is_named(schema: Run, query: Query) -> Non
 def test_down_is_refused_only_where_it_would_drop_rows(schema: Run, entry: Run, query: Query) -> None:
     schema()
     entry(status="pending")
-    # These steps drop no table and no column.
+    catalogue = query(CATALOGUE)
+    with pytest.raises(PlatformError, match="0001_model_registry_entries drops data"):
+        schema(target_version=0)
+    # Not even the steps before the one that is refused.
+    assert query(CATALOGUE) == catalogue
+    # Those drop no table and no column.
     assert schema(target_version=1).changed
     with pytest.raises(PlatformError) as failure:
         schema(target_version=0)
@@ -233,6 +238,7 @@ def test_failing_step_leaves_the_ones_before_it(schema: Run, copied_migrations: 
     with pytest.raises(PlatformError, match="22012") as failure:
         schema(migrations_path=str(copied_migrations))
     assert failure.value.error_class is ErrorClass.INVALID
+    assert len(failure.value.details["steps_done"]) == LATEST
     assert query("SELECT to_regclass('half')") == [(None,)]
     assert query("SELECT max(version) FROM registry_schema_migrations") == [(LATEST,)]
 

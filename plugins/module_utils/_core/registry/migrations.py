@@ -91,16 +91,23 @@ def migrate(
     report = Report(version_before=len(before), version_after=len(before))
     if not steps:
         return report
-    if dry_run:
-        report.done = database.transaction(
+    # On the way down a later step may be refused for its rows: find out before the first one is taken.
+    if dry_run or (steps[0].direction == "down" and not allow_data_loss):
+        rehearsed = database.transaction(
             lambda session: _rehearse(session, migrations, target, allow_data_loss, report), dry_run=True
         )
+    if dry_run:
+        report.done = rehearsed
     else:
         # A second runner may have taken some of the steps meanwhile, but never makes them more.
         for _ in range(len(steps)):
-            done = database.transaction(
-                lambda session: _advance(session, migrations, target, allow_data_loss, report)
-            )
+            try:
+                done = database.transaction(
+                    lambda session: _advance(session, migrations, target, allow_data_loss, report)
+                )
+            except PlatformError as error:
+                error.details["steps_done"] = [taken.step.migration.label for taken in report.done]
+                raise
             if done is None:
                 break
             report.done.append(done)
