@@ -80,6 +80,8 @@ class CertificatesStep:
 
     def pending(self) -> str:
         """Say which certificate is missing, about to expire, or for another address."""
+        if LIBRARY_ERROR is not None:
+            raise missing_library("cryptography", LIBRARY_ERROR)
         pki = self.settings.pki
         if not (pki / "service-account.key").exists():
             return "no certificates yet"
@@ -94,8 +96,6 @@ class CertificatesStep:
 
     def apply(self, progress: Progress, deadline: Deadline) -> None:
         """Make what is missing; what is still good stays."""
-        if LIBRARY_ERROR is not None:
-            raise missing_library("cryptography", LIBRARY_ERROR)
         pki = self.settings.pki
         pki.mkdir(parents=True, exist_ok=True)
         pki.chmod(0o700)

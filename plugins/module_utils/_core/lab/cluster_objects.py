@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..cluster.client import Authentication, ClusterClient
 from ..common.deadline import Deadline
+from ..common.errors import missing_library
 from .settings import DNS_SERVICE_ADDRESS, Settings
 from .steps import Progress, wait_for
+
+try:
+    import yaml
+
+    LIBRARY_ERROR: ImportError | None = None
+except ImportError as error:
+    LIBRARY_ERROR = error
 
 FIELD_MANAGER = "llmops-lab"
 HASH_ANNOTATION = "llmops.platform/lab-hash"
@@ -109,6 +115,8 @@ class ObjectsStep:
 
 def definitions(files: Iterable[Path]) -> Iterable[JSONObject]:
     """Yield custom resource definitions from YAML files."""
+    if LIBRARY_ERROR is not None:
+        raise missing_library("PyYAML", LIBRARY_ERROR)
     for file in files:
         # The C parser where it is there: these files have twenty thousand lines.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

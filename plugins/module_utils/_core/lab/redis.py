@@ -29,6 +29,8 @@ dir {data}
 save ""
 appendonly no
 daemonize no
+# Its command line names the folder of the lab: a process whose record is lost is still found.
+set-proc-title no
 maxmemory 256mb
 maxmemory-policy noeviction
 """
