@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from ..cluster.client import APIError, ClusterClient, segment
 from ..cluster.helm import Helm
@@ -38,6 +39,8 @@ from ..common.deadline import Backoff, Deadline
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
 from .release_plan import Plan, ReleaseRequest, make_plan
+
+Answer = TypeVar("Answer")
 
 HELM_ATTEMPTS = 5
 _DEFAULT_ROLLOUT_MARGIN_S = 60.0
@@ -212,8 +215,23 @@ def _wait_for_capacity(
         delay = min(backoff.next(), deadline.remaining())
         progress(f"{plan.spec.name}: waiting for capacity: {verdict.message} (next look in {delay:.0f} s)")
         deadline.pause(delay)
-        verdict = plan.assess(client)
+        verdict = _patiently(partial(plan.assess, client), deadline, plan.spec.name, progress)
         polls += 1
+
+
+def _patiently(
+    read: Callable[[], Answer], deadline: Deadline, name: str, progress: Callable[[str], None]
+) -> Answer:
+    """Read until it works: while an API server restarts, a failed read is no verdict about the release."""
+    backoff = Backoff(0.5, 5.0)
+    while True:
+        try:
+            return read()
+        except PlatformError as error:
+            if error.error_class is not ErrorClass.INFRASTRUCTURE or deadline.expired():
+                raise
+            progress(f"{name}: {error.message} Asking again.")
+            deadline.pause(backoff.next())
 
 
 def _capacity_error(plan: Plan, capacity: dict[str, Any], waited: float, polls: int = 1) -> PlatformError:
@@ -261,8 +279,12 @@ def _roll_out(
     symptoms = Symptoms()
     restarted = False
     last_line, last_shown = "", 0.0
+
+    def patiently(read: Callable[[], Answer]) -> Answer:
+        return _patiently(read, deadline, request.name, progress)
+
     while True:
-        snapshot = observe(client, request.namespace, request.name, request.selector)
+        snapshot = patiently(partial(observe, client, request.namespace, request.name, request.selector))
         rollout = judge(snapshot, symptoms)
         symptoms.next_round()
         if rollout.cause is not None and not plan.changed and not restarted:
@@ -274,7 +296,7 @@ def _roll_out(
             continue
         if rollout.cause is not None:
             raise _workload_error(client, request, rollout, rollout.cause, snapshot)
-        if rollout.done and _endpoints_are_new(client, request, snapshot):
+        if rollout.done and patiently(partial(_endpoints_are_new, client, request, snapshot)):
             return restarted
         line = rollout.waiting_for or "the Service to list the new pods"
         if deadline.expired():
