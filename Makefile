@@ -27,6 +27,7 @@ setup: ## System packages, Python environment, collection link
 
 demo: lab ## Deploy the local models on the embedded lab and show the result
 	ansible-playbook playbooks/deploy.yml -i inventories/local $(DEMO_ARGS)
+	scripts/demo.py
 
 test: lint lab test-go ## All tests: lint, unit, chart, integration on the lab, molecule, installed artefact
 	pytest $(PYTEST_ARGS)
