@@ -364,7 +364,7 @@ pending:
       description: What each needs.
       type: dict
 preemption:
-  description: Nodes whose pods of lower priority could be evicted, where that would make room.
+  description: Nodes that run pods of lower priority, which the scheduler may evict where replicas do not fit.
   returned: success
   type: list
   elements: str

@@ -48,6 +48,7 @@ def admitted(client: ClusterClient, shape: PodShape) -> tuple[PodShape, list[str
     completed = PodShape.from_pod_template({**shape.template, "spec": spec}, shape.namespace)
     for item in ranges:
         refusals.extend(limit_range_refusals(completed, item))
+    refusals.extend(requests_above_limits(spec))
     return _with_priority_class(client, completed, refusals), refusals
 
 
@@ -117,6 +118,20 @@ def limit_range_refusals(shape: PodShape, limit_range: JSONObject) -> list[str]:
     for rule in _rules(limit_range, "Pod"):
         requests, limits = _scaled(shape.requests), _scaled(shape.limits)
         found += [f"LimitRange {name}: {text}" for text in _broken(rule, "the pod", requests, limits)]
+    return found
+
+
+def requests_above_limits(spec: Mapping[str, Any]) -> list[str]:
+    """Return the containers whose request exceeds their limit, which a LimitRange's default may have set."""
+    found: list[str] = []
+    for container in [*spec["containers"], *(spec.get("initContainers") or ())]:
+        resources = container.get("resources") or {}
+        requests, limits = _parsed(resources.get("requests")), _parsed(resources.get("limits"))
+        found += [
+            f"container {container.get('name', '?')} requests more {name} than its limit allows"
+            for name in requests
+            if requests[name] > limits.get(name, requests[name])
+        ]
     return found
 
 

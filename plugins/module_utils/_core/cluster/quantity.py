@@ -22,7 +22,9 @@ from ..common.errors import PlatformError, invalid
 Amounts = dict[str, int]
 
 _NUMBER = r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))"
-_QUANTITY = re.compile(_NUMBER + r"(?:[eE](?P<exponent>[+-]?\d{1,3})|(?P<suffix>[numkMGTPE]|[KMGTPE]i)?)")
+_QUANTITY = re.compile(
+    _NUMBER + r"(?:[eE](?P<exponent>[+-]?\d{1,3})|(?P<suffix>[numkMGTPE]|[KMGTPE]i)?)", re.ASCII
+)
 _SCALE = {
     "n": Fraction(1, 10**9),
     "u": Fraction(1, 10**6),

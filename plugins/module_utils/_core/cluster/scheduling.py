@@ -81,12 +81,11 @@ class PodShape:
                 "has no spec.containers",
                 "Give a pod template as it stands in a Deployment: a map with metadata and spec.",
             )
-        labels = dict((template.get("metadata") or {}).get("labels") or {})
-        labels.setdefault("pod-template-hash", NEW_TEMPLATE_HASH)
-        affinity = spec.get("affinity") or {}
-        node_affinity = (affinity.get("nodeAffinity") or {}).get(_REQUIRED)
-        volumes = spec.get("volumes") or ()
         try:
+            labels = dict((template.get("metadata") or {}).get("labels") or {})
+            labels.setdefault("pod-template-hash", NEW_TEMPLATE_HASH)
+            affinity = spec.get("affinity") or {}
+            node_affinity = (affinity.get("nodeAffinity") or {}).get(_REQUIRED)
             shape = cls(
                 namespace=namespace,
                 labels=labels,
@@ -104,7 +103,7 @@ class PodShape:
                     for constraint in spec.get("topologySpreadConstraints") or ()
                     if constraint.get("whenUnsatisfiable") == "DoNotSchedule"
                 ),
-                claims=tuple(claim_names(volumes)),
+                claims=tuple(claim_names(spec.get("volumes"))),
                 resource_claims=tuple(claim["name"] for claim in spec.get("resourceClaims") or ()),
                 priority=int(spec.get("priority") or 0),
                 priority_class=spec.get("priorityClassName") or "",

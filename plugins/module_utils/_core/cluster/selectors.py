@@ -12,7 +12,7 @@ from typing import Any
 
 Labels = Mapping[str, str]
 
-_INTEGER = re.compile(r"[+-]?\d{1,19}")
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 BLOCKING_EFFECTS = ("NoSchedule", "NoExecute")
 

@@ -112,6 +112,7 @@ def _judge(found: Assessment, node_demand: NodeDemand | None, whole_devices: boo
     in_use = any(found.occupancy.claim_users.get(claim) for claim in found.claims.single_pod)
     blocked = in_use or bool(found.claims.blocked)
     # In this order: placing replicas in thought changes the counts of the topology.
+    reachable = [node for node in eligible if topology.misfit(node) is None]
     stay_apart = replace(shape, affinity_terms=())
     unpopulated = Topology(stay_apart, nodes, lambda namespace: {})
     found.placeable_when_empty = _place(found, [node.emptied() for node in some_day], unpopulated, stay_apart)
@@ -120,12 +121,15 @@ def _judge(found: Assessment, node_demand: NodeDemand | None, whole_devices: boo
     found.placeable = 0 if blocked else _place(found, eligible, topology, shape)
     if found.placeable >= wanted or blocked:
         return
-    after = [node.without(node.terminating) for node in eligible]
+    after = [node.without(node.terminating) for node in reachable]
     found.placeable_after_termination = _place(found, after, None, shape)
     if shape.preempts:
-        found.preemption_nodes = [node.name for node in eligible if node.lower]
+        # Foretold from resources alone; whose eviction would lift a rule between pods is not followed.
+        found.preemption_nodes = [node.name for node in reachable if node.lower]
+        apart = {node.name for node in reachable}
+        found.exact = found.exact and not any(node.lower and node.name not in apart for node in eligible)
         if found.preemption_nodes:
-            relieved = [node.without(node.lower) for node in eligible]
+            relieved = [node.without(node.lower) for node in reachable]
             found.placeable_by_preemption = _place(found, relieved, None, shape)
 
 

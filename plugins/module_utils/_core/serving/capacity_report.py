@@ -63,7 +63,7 @@ def write_verdict(found: Assessment) -> Verdict:
             }
             for kind in list(occupancy.waiting.values())[:LISTED]
         ],
-        preemption=found.preemption_nodes[:LISTED] if word == "fits_by_preemption" else [],
+        preemption=found.preemption_nodes[:LISTED],
         warnings=_warnings(found),
     )
 

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The verdict of the capacity check against an independent judge: what kube-scheduler then does."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.scheduling import PodShape
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.capacity import Verdict, assess
+from tests.support.lab import fresh_namespace
+from tests.support.scheduler_cases import Case, make_case
+from tests.support.scheduler_stage import SnapshotClient, Stage, seed_of_run
+
+_BATCH = 50
+
+
+@pytest.fixture
+def run(api: ClusterClient) -> Iterator[str]:
+    """Make the cluster-wide classes that the cases use."""
+    name = uuid.uuid4().hex[:6]
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    runtimes = "/apis/node.k8s.io/v1/runtimeclasses"
+    api.create(classes, {"metadata": {"name": f"capacity-low-{name}"}, "value": -100})
+    api.create(classes, {"metadata": {"name": f"capacity-high-{name}"}, "value": 1000})
+    quiet = {"metadata": {"name": f"capacity-quiet-{name}"}, "value": 1000, "preemptionPolicy": "Never"}
+    api.create(classes, quiet)
+    overhead = {"podFixed": {"cpu": "300m", "memory": "200Mi"}}
+    api.create(runtimes, {"metadata": {"name": f"capacity-{name}"}, "handler": "runc", "overhead": overhead})
+    yield name
+    for kind in ("low", "high", "quiet"):
+        api.delete(f"{classes}/capacity-{kind}-{name}")
+    api.delete(f"{runtimes}/capacity-{name}")
+
+
+@pytest.mark.parametrize(
+    "count", [200, pytest.param(2000, marks=pytest.mark.full)], ids=["200 cases", "2000 cases"]
+)
+def test_verdict_equals_what_the_scheduler_does(
+    count: int, run: str, api: ClusterClient, kubeconfig: str
+) -> None:
+    seed = seed_of_run()
+    print(f"seed {seed} (CAPACITY_SEED={seed} runs the same cases again)")
+    words: Counter[str] = Counter()
+    inexact = 0
+    with fresh_namespace(api, "capacity") as namespace:
+        for start in range(0, count, _BATCH):
+            batch = [
+                make_case(Random(f"{seed}-{number}"), run, number, namespace)  # noqa: S311
+                for number in range(start, min(start + _BATCH, count))
+            ]
+            verdicts, placed = _play(kubeconfig, run, batch)
+            differing = [
+                text
+                for case in batch
+                if (text := _disagreement(case, verdicts[case.name], placed[case.name]))
+            ]
+            assert not differing, f"seed {seed}: {len(differing)} disagreements:\n" + "\n".join(differing)
+            words.update(verdict.verdict for verdict in verdicts.values())
+            inexact += sum(not verdict.exact for verdict in verdicts.values())
+    print(f"verdicts: {dict(words)}; {inexact} of {count} depend on the scheduler's preference")
+    # A generator that asks easy questions only would prove nothing.
+    assert min(words["fits"], words["no_room"], words["never_fits"]) >= count // 20
+    assert inexact <= count // 10
+
+
+def _play(
+    kubeconfig: str, run: str, batch: list[Case]
+) -> tuple[dict[str, Verdict], dict[str, list[str | None]]]:
+    with Stage(kubeconfig, run, batch) as stage:
+        stage.create()
+        client = SnapshotClient(stage.authentication)
+        verdicts = {
+            case.name: assess(
+                client,
+                PodShape.from_pod_template(case.template, case.namespace),
+                case.replicas,
+                case.namespace,
+                releasing=case.releasing,
+                whole_devices=False,
+            )
+            for case in batch
+        }
+        stage.release()
+        return verdicts, stage.ask()
+
+
+def _disagreement(case: Case, verdict: Verdict, nodes: list[str | None]) -> str | None:
+    """Return what differs between the verdict and what happened, if anything does."""
+    bound = [node for node in nodes if node is not None]
+    complete = len(bound) == case.replicas
+    if verdict.verdict == "fits_by_preemption":
+        agrees = complete
+    elif verdict.preemption:
+        # Some of the replicas may have found a place by evicting others.
+        agrees = not complete and len(bound) >= verdict.placeable
+    elif verdict.exact:
+        agrees = len(bound) == verdict.placeable
+    else:
+        agrees = verdict.fits is complete
+    if verdict.fits and "topologySpreadConstraints" not in case.template["spec"]:
+        # Spread lets a node in later, when others have got their pods.
+        agrees = agrees and set(bound) <= {item["node"] for item in verdict.nodes_fit}
+    if agrees:
+        return None
+    own = {node["metadata"]["name"] for node in case.nodes}
+    excluded = [item for item in verdict.nodes_excluded if item["node"] in own]
+    return (
+        f"{case.name}: {verdict.verdict}, {verdict.placeable} of {case.replicas} placeable, but "
+        f"the scheduler placed {len(bound)} ({bound}). {verdict.message} excluded: {excluded}"
+    )

@@ -1,0 +1,241 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Puts random cases on a real cluster and reads what kube-scheduler makes of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    APIError,
+    Authentication,
+    ClusterClient,
+    JSONObject,
+)
+from tests.support.scheduler_cases import CASE, RUN, Case
+
+_CONNECTIONS = 4
+_SETTLED_S = 4.0
+_LONGEST_S = 90.0
+
+
+class SnapshotClient(ClusterClient):
+    """Reads nodes and pods once and answers many cases from that picture; everything else is read anew."""
+
+    def __init__(self, authentication: Authentication) -> None:
+        super().__init__(authentication)
+        self._kept: dict[str, list[JSONObject]] = {}
+
+    def list_pages(
+        self, path: str, query: Mapping[str, Any] | None = None, limit: int = 500
+    ) -> Iterator[JSONObject]:
+        """Yield items, remembered for the two big lists."""
+        if path not in ("/api/v1/nodes", "/api/v1/pods"):
+            yield from super().list_pages(path, query, limit)
+            return
+        if path not in self._kept:
+            self._kept[path] = list(super().list_pages(path, query, limit))
+        yield from self._kept[path]
+
+
+class Stage:
+    """A batch of cases on the cluster; removes everything at the end."""
+
+    def __init__(self, kubeconfig: str, run: str, cases: Sequence[Case]) -> None:
+        self.run = run
+        self.cases = cases
+        self.authentication = Authentication(kubeconfig=kubeconfig)
+        self.api = ClusterClient(self.authentication)
+        # Made here, one after the other: a client must not be shared between threads.
+        self._clients: SimpleQueue[ClusterClient] = SimpleQueue()
+        for _ in range(_CONNECTIONS):
+            self._clients.put(ClusterClient(self.authentication))
+        self._pool = ThreadPoolExecutor(max_workers=_CONNECTIONS)
+        self._selector = {"labelSelector": f"{RUN}={run}"}
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.clear()
+        finally:
+            self._pool.shutdown()
+
+    def _all(self, work: Callable[[ClusterClient, Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Do the work for all items with a few connections."""
+
+        def call(item: Any) -> Any:
+            api = self._clients.get()
+            try:
+                return work(api, item)
+            finally:
+                self._clients.put(api)
+
+        return list(self._pool.map(call, items))
+
+    def create(self) -> None:
+        """Create namespaces, limits, nodes and bound pods, and wait until controllers have reacted."""
+        limited = [case for case in self.cases if case.own_namespace]
+        self._all(self._create_namespace, limited)
+        nodes = [node for case in self.cases for node in case.nodes]
+        self._all(lambda api, node: api.create("/api/v1/nodes", node), nodes)
+        self._wait("namespaces and quotas", lambda: all(self._limits_ready(case) for case in limited))
+        self._wait("nodes", self._nodes_settled)
+        self._all(lambda api, case: [self._create_pod(api, case, pod) for pod in case.pods], self.cases)
+        self._wait("running pods", self._pods_run)
+        self._all(self._end_some_pods, self.cases)
+
+    @staticmethod
+    def _create_namespace(api: ClusterClient, case: Case) -> None:
+        metadata = {"name": case.namespace, "labels": {RUN: case.run, CASE: case.name}}
+        api.create("/api/v1/namespaces", {"metadata": metadata})
+        base = f"/api/v1/namespaces/{case.namespace}"
+        if case.quota:
+            api.create(f"{base}/resourcequotas", case.quota)
+        if case.limit_range:
+            api.create(f"{base}/limitranges", case.limit_range)
+
+    def _limits_ready(self, case: Case) -> bool:
+        base = f"/api/v1/namespaces/{case.namespace}"
+        if self.api.find(f"{base}/serviceaccounts/default") is None:
+            return False
+        return not case.quota or "hard" in self.api.get(f"{base}/resourcequotas/quota").get("status", {})
+
+    @staticmethod
+    def _create_pod(api: ClusterClient, case: Case, pod: JSONObject) -> bool:
+        try:
+            api.create(f"/api/v1/namespaces/{case.namespace}/pods", pod)
+        except APIError as error:
+            # Limits of the namespace refuse some of the random pods.
+            if error.status in (403, 422) and case.own_namespace:
+                return False
+            raise
+        return True
+
+    def _nodes_settled(self) -> bool:
+        """Whether the controllers have tainted the nodes that are not Ready or cordoned, and only those."""
+        for node in self.api.list_pages("/api/v1/nodes", self._selector):
+            taints = {taint["key"] for taint in node["spec"].get("taints") or ()}
+            ready = "kwok.x-k8s.io/node" in (node["metadata"].get("annotations") or {})
+            cordoned = bool(node["spec"].get("unschedulable"))
+            if ("node.kubernetes.io/not-ready" in taints) is ready:
+                return False
+            if ("node.kubernetes.io/unschedulable" in taints) is not cordoned:
+                return False
+        return True
+
+    def _pods_run(self) -> bool:
+        finished = {name for case in self.cases for name in case.finished}
+        kept = {
+            node["metadata"]["name"]
+            for case in self.cases
+            for node in case.nodes
+            if node["metadata"]["annotations"]
+        }
+        return all(
+            pod["status"]["phase"] == "Running" or pod["spec"].get("nodeName") not in kept
+            for pod in self.pods()
+            if pod["metadata"]["name"] in finished
+        )
+
+    def _end_some_pods(self, api: ClusterClient, case: Case) -> None:
+        base = f"/api/v1/namespaces/{case.namespace}/pods"
+        for name in case.finished:
+            api.patch(f"{base}/{name}/status", {"status": {"phase": "Succeeded"}})
+        for name in case.terminating:
+            api.delete(f"{base}/{name}", {"gracePeriodSeconds": 0})
+
+    def pods(self) -> list[JSONObject]:
+        """Return all pods of the batch."""
+        return list(self.api.list_pages("/api/v1/pods", self._selector))
+
+    def release(self) -> None:
+        """Delete the pods that the new ones replace, as an update without surge does."""
+        for case in self.cases:
+            if case.releasing:
+                base = f"/api/v1/namespaces/{case.namespace}/pods"
+                selector = ",".join(f"{key}={value}" for key, value in case.releasing.items())
+                self.api.delete(base, {"labelSelector": selector, "gracePeriodSeconds": 0})
+
+    def ask(self) -> dict[str, list[str | None]]:
+        """Create the replicas of every case; return the node (or none) of each pod that was let in."""
+        self._all(self._create_replicas, self.cases)
+        before: dict[str, tuple[str | None, bool]] = {}
+        since = start = time.monotonic()
+        while time.monotonic() - start < _LONGEST_S:
+            now = {
+                f"{pod['metadata']['namespace']}/{pod['metadata']['name']}": _fate(pod)
+                for pod in self.pods()
+                if pod["metadata"]["name"].startswith("new-")
+            }
+            if now != before:
+                before, since = now, time.monotonic()
+            decided = all(node is not None or refused for node, refused in now.values())
+            if decided and time.monotonic() - since >= _SETTLED_S:
+                return self._by_case(before)
+            time.sleep(1)
+        undecided = [name for name, (node, refused) in before.items() if node is None and not refused]
+        raise AssertionError(f"the scheduler did not decide within {_LONGEST_S} s: {undecided[:5]}")
+
+    def _create_replicas(self, api: ClusterClient, case: Case) -> None:
+        for index in range(case.replicas):
+            metadata = {**case.template["metadata"], "name": f"new-{case.name}-{index}"}
+            if not self._create_pod(api, case, {"metadata": metadata, "spec": case.template["spec"]}):
+                return
+
+    def _by_case(self, fates: Mapping[str, tuple[str | None, bool]]) -> dict[str, list[str | None]]:
+        placed: dict[str, list[str | None]] = {case.name: [] for case in self.cases}
+        for name, (node, _) in fates.items():
+            placed[name.rpartition("/new-")[2].rpartition("-")[0]].append(node)
+        return placed
+
+    def clear(self) -> None:
+        """Remove what the batch made."""
+        held = [pod for pod in self.pods() if pod["metadata"].get("finalizers")]
+        self._all(_let_go, held)
+        for namespace in {case.namespace for case in self.cases}:
+            query = {**self._selector, "gracePeriodSeconds": 0}
+            self.api.delete(f"/api/v1/namespaces/{namespace}/pods", query)
+        self.api.delete("/api/v1/nodes", self._selector)
+        for case in self.cases:
+            if case.own_namespace:
+                self.api.delete(f"/api/v1/namespaces/{case.namespace}")
+
+    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _LONGEST_S
+        while not ready():
+            assert time.monotonic() < deadline, f"{what} were not ready within {_LONGEST_S} s"
+            time.sleep(0.5)
+
+
+def _let_go(api: ClusterClient, pod: JSONObject) -> None:
+    metadata = pod["metadata"]
+    path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+    try:
+        api.patch(path, {"metadata": {"finalizers": None}})
+    except APIError as error:
+        if error.status != 404:
+            raise
+
+
+def _fate(pod: JSONObject) -> tuple[str | None, bool]:
+    """Return the node, and whether the scheduler has said that there is none."""
+    refused = any(
+        condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable"
+        for condition in pod["status"].get("conditions") or ()
+    )
+    return pod["spec"].get("nodeName"), refused
+
+
+def seed_of_run() -> int:
+    """Return the seed: that of an earlier run where one is given, else a new one."""
+    given = os.environ.get("CAPACITY_SEED")
+    return int(given) if given else int.from_bytes(os.urandom(4), "big")
