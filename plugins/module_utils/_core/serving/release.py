@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ HELM_ATTEMPTS = 5
 _DEFAULT_ROLLOUT_MARGIN_S = 60.0
 _HELM_SHARE_S = 300.0
 _REPEAT_LINE_S = 30.0
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -307,10 +309,12 @@ def _roll_out(
                 f"kubectl -n {request.namespace} describe pods -l {request.selector}",
             )
         now = deadline.elapsed()
-        if line != last_line or now - last_shown >= _REPEAT_LINE_S:
+        # Counts within a reason go up and down; only another reason is news.
+        news = _DIGITS.sub("", line) != _DIGITS.sub("", last_line)
+        if news or now - last_shown >= _REPEAT_LINE_S:
             ready = f"{rollout.ready}/{rollout.wanted} ready after {now:.0f} s"
             progress(f"{request.name}: {ready}, waiting for {line}")
-            if line != last_line:
+            if news:
                 backoff.reset()
             last_line, last_shown = line, now
         deadline.pause(backoff.next())
