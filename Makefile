@@ -29,10 +29,11 @@ demo: lab ## Deploy the local models on the embedded lab and show the result
 	ansible-playbook playbooks/deploy.yml -i inventories/local $(DEMO_ARGS)
 	scripts/demo.py
 
-test: lint lab test-go ## All tests: lint, unit, chart, integration on the lab, molecule, installed artefact
+# The lab comes first because linting the chart uses its Helm instead of building another.
+test: lab lint test-go ## All tests: lint, unit, chart, integration on the lab, molecule, installed artefact
 	pytest $(PYTEST_ARGS)
 
-test-full: lint lab test-go ## The same with the long cases too
+test-full: lab lint test-go ## The same with the long cases too
 	pytest -m 'not bench' $(PYTEST_ARGS)
 
 test-go: setup ## The model server's own tests
