@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -59,8 +60,16 @@ def dump_manifest(objects: list[JSONObject]) -> str:
 
 
 def digest(manifest: str) -> str:
-    """Return the SHA-256 of a manifest as ``sha256:<hex>``."""
-    return f"sha256:{hashlib.sha256(manifest.strip().encode()).hexdigest()}"
+    """Return the SHA-256 of the objects of a manifest as ``sha256:<hex>``.
+
+    Comments, order and layout do not count: Helm 3 and 4 write the same objects differently.
+    """
+    objects = sorted(
+        parse_manifest(manifest),
+        key=lambda item: (item["apiVersion"], item["kind"], item["metadata"]["name"]),
+    )
+    canonical = json.dumps(objects, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
 def find_object(objects: list[JSONObject], kind: str) -> JSONObject | None:

@@ -223,7 +223,7 @@ def make_plan(
     deployment = _deployment(objects, request)
     live = client.find(_deployment_path(deployment, request.namespace))
     drift: list[str] = []
-    if record is not None and record.status == "deployed" and record.manifest.strip() == manifest.strip():
+    if record is not None and record.status == "deployed" and _same(record.manifest, manifest):
         drift = find_drift(client, objects, request.namespace)
         if not drift:
             return _unchanged(spec, manifest, deployment, record, live)
@@ -314,6 +314,10 @@ def _holds_volume_alone(objects: list[JSONObject]) -> bool:
     """Tell whether the release has a volume that a second pod on another node could not mount."""
     claim = find_object(objects, "PersistentVolumeClaim")
     return claim is not None and not {"ReadWriteMany", "ReadOnlyMany"} & set(claim["spec"]["accessModes"])
+
+
+def _same(stored: str, rendered: str) -> bool:
+    return stored.strip() == rendered.strip() or digest(stored) == digest(rendered)
 
 
 def _unchanged(
