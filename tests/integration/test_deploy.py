@@ -13,63 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-import psycopg2.extras
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
 from tests.support.lab import Lab
-from tests.support.models import fault, model_inventory
-from tests.support.playbooks import PlayResult, PlayRunner, RunningPlay
+from tests.support.models import fault
+from tests.support.playbooks import PlayResult, PlayRunner
+from tests.support.site import Site
 
-DEPLOY = "playbooks/deploy.yml"
 MUTATING = {"create", "update", "patch", "delete", "deletecollection"}
-
-
-class Site:
-    """One namespace and one registry, and the models that are deployed there."""
-
-    def __init__(self, lab: Lab, api: ClusterClient, namespace: str, dsn: str, runner: PlayRunner) -> None:
-        self.lab, self.api, self.namespace, self.dsn, self.runner = lab, api, namespace, dsn, runner
-        self.models: dict[str, dict[str, Any]] = {}
-        self.variables: dict[str, Any] = {}
-
-    def inventory(self) -> dict[str, Any]:
-        """Return the inventory as it is now."""
-        return model_inventory(self.lab, self.namespace, self.dsn, self.models, **self.variables)
-
-    def deploy(self, *arguments: str, **extra_vars: Any) -> PlayResult:
-        """Play deploy.yml to its end."""
-        return self.start(*arguments, **extra_vars).wait(300)
-
-    def start(self, *arguments: str, **extra_vars: Any) -> RunningPlay:
-        """Start deploy.yml."""
-        return self.runner.start(
-            DEPLOY, inventory=self.inventory(), arguments=arguments, extra_vars=extra_vars
-        )
-
-    def rows(self) -> dict[str, dict[str, Any]]:
-        """Return the registry's rows by model name."""
-        with (
-            psycopg2.connect(self.dsn) as connection,
-            connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
-        ):
-            cursor.execute("SELECT * FROM model_registry_entries")
-            return {row["model_name"]: dict(row) for row in cursor.fetchall()}
-
-    def objects(self, path: str) -> list[dict[str, Any]]:
-        """List objects of the namespace; ``path`` such as ``api/v1/pods``."""
-        group, _, plural = path.rpartition("/")
-        return list(self.api.list_pages(f"/{group}/namespaces/{self.namespace}/{plural}"))
-
-    def revisions(self, model: str) -> list[str]:
-        """Return the status of each Helm revision of a model's release, oldest first."""
-        secrets = self.objects("api/v1/secrets")
-        name = release_name(model, "development")
-        found = [
-            item["metadata"]["labels"] for item in secrets if item["metadata"]["labels"].get("name") == name
-        ]
-        return [labels["status"] for labels in sorted(found, key=lambda labels: int(labels["version"]))]
 
 
 @pytest.fixture
@@ -108,7 +61,8 @@ def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callabl
         "mistral": {"vllm_values": {"gpu": {"count": 2}}},
     }
     first = site.deploy().check()
-    assert "revision 1 installed" in first.output.replace("\n        ", " ")
+    assert "2 of 2 models are as wanted" in first.output
+    assert first.output.count("revision 1 installed;") == 2
     rows = site.rows()
     assert {row["deployment_status"] for row in rows.values()} == {"ready"}
     llama = rows["meta-llama/Llama-3.1-8B-Instruct"]
