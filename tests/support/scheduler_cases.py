@@ -67,14 +67,14 @@ class Case:
 def make_case(rng: Random, run: str, number: int, shared_namespace: str) -> Case:
     """Return a random case; the same generator state makes the same case."""
     name = f"{run}-{number}"
-    case = Case(name, run, shared_namespace, replicas=rng.randint(1, 4))
+    case = Case(name, run, shared_namespace, replicas=rng.choice((1, 1, 2, 2, 3, 4)))
     if rng.random() < 0.14:
         case.namespace = f"capacity-{name}"
         _limit(case, rng)
-    for index in range(rng.randint(1, 5)):
+    for index in range(rng.choice((1, 2, 3, 3, 4, 5))):
         _add_node(case, rng, f"ct-{name}-{index}")
     for item in list(case.nodes):
-        for _ in range(rng.choice((0, 0, 1, 2, 3))):
+        for _ in range(rng.choice((0, 1, 2, 3, 4))):
             _add_pod(case, rng, item["metadata"]["name"])
     if not case.own_namespace and rng.random() < 0.1:
         case.releasing = {"app": f"{case.name}-old"}
@@ -119,11 +119,11 @@ def _add_node(case: Case, rng: Random, name: str) -> None:
     if rng.random() < 0.7:
         labels["generation"] = rng.choice(("1", "5", "9", "03", "ampere"))
     amounts = {
-        "cpu": rng.choice(("2", "4", "7920m", "16")),
-        "memory": rng.choice(("4Gi", "8G", "32Gi", "64Gi")),
-        "ephemeral-storage": rng.choice(("3Gi", "20Gi", "100Gi")),
-        "pods": str(rng.choice((2, 4, 8, 110, 110, 110))),
-        GPU: str(rng.choice((0, 1, 2, 4, 8, 8))),
+        "cpu": rng.choice(("4", "7920m", "16", "16")),
+        "memory": rng.choice(("8G", "16Gi", "32Gi", "64Gi")),
+        "ephemeral-storage": rng.choice(("6Gi", "20Gi", "100Gi")),
+        "pods": str(rng.choice((3, 5, 8, 110, 110, 110))),
+        GPU: str(rng.choice((0, 2, 4, 8, 8, 8))),
     }
     if rng.random() < 0.3:
         amounts[MIG] = str(rng.randint(1, 7))
@@ -156,7 +156,7 @@ def _resources(rng: Random, *, main: bool) -> JSONObject:
     limits = dict(requests) if rng.random() < 0.5 else {}
     if main and rng.random() < 0.7:
         name = MIG if rng.random() < 0.15 else GPU
-        limits[name] = str(rng.choice((1, 1, 2, 3, 4)))
+        limits[name] = str(rng.choice((1, 1, 1, 2, 2, 4)))
     if limits and rng.random() < 0.3:
         # The API server turns a limit without request into a request.
         requests = {}
@@ -204,7 +204,7 @@ def _add_pod(case: Case, rng: Random, node: str) -> None:
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 0,
     }
-    low = rng.random() < 0.15
+    low = rng.random() < 0.3
     if not low and rng.random() < 0.12:
         # Existing pods may keep the new ones away.
         spec["affinity"] = {"podAntiAffinity": {_REQUIRED: [_pod_term(rng, f"{case.name}-new")]}}
@@ -284,10 +284,11 @@ def _template(case: Case, rng: Random) -> JSONObject:
     if rng.random() < 0.1:
         spec["runtimeClassName"] = f"capacity-{case.run}"
     repelled = any("affinity" in pod["spec"] for pod in case.pods)
-    if rule < 0.36 or repelled or "ports" in spec["containers"][0]:
+    # Here terminating pods never end, and the scheduler would wait for them after an eviction.
+    if rule < 0.36 or repelled or case.terminating or "ports" in spec["containers"][0]:
         # Evictions are foretold from resources only: with rules between pods nobody is evicted.
         spec["priorityClassName"] = f"capacity-quiet-{case.run}"
-    elif rng.random() < 0.15:
+    elif rng.random() < 0.35:
         spec["priorityClassName"] = f"capacity-high-{case.run}"
     return {"metadata": {"labels": {CASE: case.name, RUN: case.run, "app": app}}, "spec": spec}
 
