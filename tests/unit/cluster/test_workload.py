@@ -353,7 +353,7 @@ def test_done_needs_the_new_pods_ready_and_the_old_ones_gone() -> None:
             "vllm: ContainerCreating",
         ),
         # A pod that ends no longer counts, though it still answers.
-        ([pod(terminating=True, conditions=[condition("Ready", "True")])], {"availableReplicas": 1}, "(0 are"),
+        ([pod(terminating=True, conditions=[condition("Ready", "True")])], {"availableReplicas": 1}, "0 are"),
     ],
 )  # fmt: skip
 def test_not_done_yet(pods: list[Object], status: Object, reason: str) -> None:

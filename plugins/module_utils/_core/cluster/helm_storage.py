@@ -66,7 +66,7 @@ def parse_record(secret: JSONObject) -> ReleaseRecord:
     """Decode a release Secret; raises ``infrastructure`` if it does not hold a release."""
     name = secret["metadata"]["name"]
     try:
-        release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+        release = _unpack(secret["data"]["release"])
         info = release["info"]
         chart = release["chart"]["metadata"]
         return ReleaseRecord(
@@ -74,7 +74,7 @@ def parse_record(secret: JSONObject) -> ReleaseRecord:
             status=str(info["status"]),
             modified_at=_modified_at(secret),
             manifest=str(release.get("manifest", "")),
-            config=release.get("config") or {},
+            config=dict(release.get("config") or {}),
             chart_name=str(chart["name"]),
             chart_version=str(chart["version"]),
             description=str(info.get("description", "")),
@@ -104,18 +104,30 @@ def mark_failed(client: ClusterClient, record: ReleaseRecord, reason: str) -> No
     The Secret's ``resourceVersion`` goes along: if any helm process wrote since we read, the API server
     refuses (409) and nothing changes.
     """
-    secret = json.loads(json.dumps(record.secret))
-    release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    metadata = record.secret["metadata"]
+    client.replace(
+        f"/api/v1/namespaces/{segment(metadata['namespace'])}/secrets/{segment(metadata['name'])}",
+        failed_copy(record, reason, datetime.now(UTC)),
+    )
+
+
+def failed_copy(record: ReleaseRecord, reason: str, now: datetime) -> JSONObject:
+    """Return the record's Secret with the status ``failed`` and the reason as description."""
+    secret: JSONObject = json.loads(json.dumps(record.secret))
+    release = _unpack(secret["data"]["release"])
     release["info"]["status"] = "failed"
     release["info"]["description"] = reason
     packed = gzip.compress(json.dumps(release).encode())
     secret["data"]["release"] = base64.b64encode(base64.b64encode(packed)).decode()
     secret["metadata"]["labels"]["status"] = "failed"
-    secret["metadata"]["labels"]["modifiedAt"] = str(int(datetime.now(UTC).timestamp()))
-    metadata = secret["metadata"]
-    client.replace(
-        f"/api/v1/namespaces/{segment(metadata['namespace'])}/secrets/{segment(metadata['name'])}", secret
-    )
+    secret["metadata"]["labels"]["modifiedAt"] = str(int(now.timestamp()))
+    return secret
+
+
+def _unpack(data: str) -> JSONObject:
+    # Once encoded by Helm, once by Kubernetes.
+    release: JSONObject = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(data))))
+    return release
 
 
 def _revision(item: JSONObject) -> int:

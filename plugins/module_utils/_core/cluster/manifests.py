@@ -68,7 +68,7 @@ def digest(manifest: str) -> str:
         parse_manifest(manifest),
         key=lambda item: (item["apiVersion"], item["kind"], item["metadata"]["name"]),
     )
-    canonical = json.dumps(objects, sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(objects, sort_keys=True, separators=(",", ":"), default=str)
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
@@ -144,12 +144,12 @@ def _identity_key(items: list[Any]) -> str | None:
 
 
 def _same(wanted: Any, live: Any) -> bool:
-    if wanted == live or (live is None and wanted in ("", False, 0)):
-        return True
-    if wanted is None:
+    if wanted is None or (live is None and wanted in ("", False, 0)):
         return True
     if isinstance(wanted, bool) or isinstance(live, bool):
-        return False
+        return wanted is live
+    if wanted == live:
+        return True
     if isinstance(wanted, (str, int, float)) and isinstance(live, (str, int, float)):
         try:
             return parse_quantity(str(wanted)) == parse_quantity(str(live))
