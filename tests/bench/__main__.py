@@ -15,15 +15,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.bench import capacity_scale
 from tests.bench.deployments import Deployments, sides
-from tests.bench.measure import Row
+from tests.bench.measure import Row, RunFailedError
 from tests.bench.place import peer_environment, prepared_place
 from tests.support.lab import running_lab
 from tests.support.playbooks import ROOT
 
 RESULT = ROOT / "build/bench.json"
 LOGS = ROOT / "build/bench-logs"
-GROUPS = ("deploy_1", "deploy_10", "capacity")
+MODELS = (1, 10)
+GROUPS = tuple(f"deploy_{models}" for models in MODELS) + tuple(
+    f"capacity_{nodes}" for nodes in capacity_scale.SIZES
+)
 
 
 def main() -> int:
@@ -40,8 +44,7 @@ def main() -> int:
         return 2
     lab = running_lab()
     rows: list[Row] = []
-    deploy = [int(group.removeprefix("deploy_")) for group in wanted if group.startswith("deploy_")]
-    if deploy:
+    if deploy := [models for models in MODELS if f"deploy_{models}" in wanted]:
         shutil.rmtree(LOGS, ignore_errors=True)
         peer = None if arguments.no_peer else peer_environment(say)
         with (
@@ -53,6 +56,8 @@ def main() -> int:
                 # One model is quick to repeat; ten are repeated less.
                 measured.run(models, arguments.repeats or (3 if models == 1 else 2))
                 rows += measured.rows(models)
+    if nodes := [size for size in capacity_scale.SIZES if f"capacity_{size}" in wanted]:
+        rows += capacity_scale.measure(str(lab.kubeconfig), str(lab.binary("kubectl")), say, nodes)
     if arguments.only:
         rows = [row for row in rows if row.name.startswith(arguments.only)]
     print(table(rows))
@@ -89,4 +94,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except RunFailedError as error:
+        sys.exit(f"bench: {error}")
