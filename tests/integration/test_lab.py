@@ -214,6 +214,7 @@ def test_a_part_that_is_killed_is_repaired(
 ) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     server = _pod("survivor", "serve", "some/model", resources={"limits": {"nvidia.com/gpu": "1"}})
+    _wait("service account", lambda: api.find(f"/api/v1/namespaces/{namespace}/serviceaccounts/default"))
     api.create(pods, server)
     _wait("survivor", lambda: _phase(api, namespace, "survivor") == "Running")
 

@@ -23,9 +23,11 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab import daemons
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.daemons import (
     Daemon,
+    DaemonStep,
     DaemonTable,
     Identity,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.lab.steps import Change, plan
 
 
 def _silent(line: str) -> None:
@@ -69,6 +71,24 @@ def test_a_change_of_what_it_reads_restarts_it(table: DaemonTable, tmp_path: Pat
     assert table.pending(daemon) == ""
     assert before is not None
     assert not before.alive(), "the old process is gone"
+
+
+def test_a_client_is_restarted_after_its_server(table: DaemonTable, tmp_path: Path) -> None:
+    server = _daemon(tmp_path)
+    client = replace(server, name="client", follows="part")
+    for daemon in (server, client):
+        table.start(daemon, _silent, Deadline(10))
+    assert table.pending(client) == ""
+    table.start(server, _silent, Deadline(10))
+    assert table.pending(client) == "its part was restarted"
+    table.start(client, _silent, Deadline(10))
+    assert table.pending(client) == ""
+    step = DaemonStep(table, client)
+    table.stop("part")
+    assert plan([DaemonStep(table, server), step]) == [
+        Change("part", "is not running"),
+        Change("client", "its part was restarted"),
+    ]
 
 
 def test_a_killed_daemon_is_noticed(table: DaemonTable, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.steps import (
     Change,
     Progress,
+    Step,
     carry_out,
     plan,
     wait_for,
@@ -25,7 +26,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.lab.steps im
 
 
 @dataclass
-class Part:
+class Part(Step):
     """A part that is put right by one call."""
 
     name: str

@@ -18,7 +18,7 @@ from .filesystem import differs, write_if_changed
 from .gpus import FAKE_ANNOTATION
 from .health import http_check
 from .settings import CLUSTER_DOMAIN, Settings
-from .steps import Progress
+from .steps import Progress, Step
 
 _COREFILE = """\
 .:{port} {{
@@ -65,6 +65,7 @@ def coredns(settings: Settings, cache: BinaryCache) -> Daemon:
         [str(cache.program(COREDNS, "coredns")), "-conf", str(corefile(settings))],
         partial(http_check, settings.ports.dns_health, "/health"),
         inputs=[corefile(settings), settings.kubeconfig_path],
+        follows="kube-apiserver",
         ports=[settings.ports.dns, settings.ports.dns_health],
     )
 
@@ -88,15 +89,15 @@ def kwok(settings: Settings, cache: BinaryCache, address: str, kubeconfig: Path)
         ],
         partial(http_check, settings.ports.kwok, "/healthz"),
         inputs=[kubeconfig],
+        follows="kube-apiserver",
         ports=[settings.ports.kwok],
     )
 
 
-class FilesStep:
+class FilesStep(Step):
     """Configuration files that daemons read; a daemon whose file changed is restarted by its own step."""
 
     name = "configuration files"
-    needs_api = False
 
     def __init__(self, files: Callable[[], dict[Path, str]]) -> None:
         self._files = files

@@ -19,7 +19,7 @@ from ..common.errors import ErrorClass, PlatformError
 from .components import Component, go_architecture
 from .downloads import Downloader, DownloadError
 from .go import build, go_version, module_folder
-from .steps import Progress
+from .steps import Progress, Step
 
 
 class BinaryCache:
@@ -123,11 +123,10 @@ def _programs(
     return "built"
 
 
-class BinariesStep:
+class BinariesStep(Step):
     """Programs in the cache, and links to those that people and modules use."""
 
     name = "binaries"
-    needs_api = False
 
     def __init__(
         self,

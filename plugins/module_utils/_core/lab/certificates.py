@@ -19,7 +19,7 @@ from ..common.deadline import Deadline
 from ..common.errors import missing_library
 from .filesystem import differs, write_if_changed
 from .settings import API_SERVICE_ADDRESS, CLUSTER_DOMAIN, NODE_NAME, Settings
-from .steps import Progress
+from .steps import Progress, Step
 
 try:
     from cryptography import x509
@@ -70,13 +70,12 @@ KUBECONFIGS = ("controller-manager", "scheduler", "kube-proxy", "kubelet")
 
 
 @dataclass(frozen=True)
-class CertificatesStep:
+class CertificatesStep(Step):
     """CA, certificates, the service accounts' key, kubeconfigs."""
 
     settings: Settings
     address: str
     name: str = "certificates"
-    needs_api: bool = False
 
     def pending(self) -> str:
         """Say which certificate is missing, about to expire, or for another address."""

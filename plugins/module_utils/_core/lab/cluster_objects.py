@@ -16,7 +16,7 @@ from ..cluster.client import Authentication, ClusterClient
 from ..common.deadline import Deadline
 from ..common.errors import missing_library
 from .settings import DNS_SERVICE_ADDRESS, Settings
-from .steps import Progress, wait_for
+from .steps import Progress, Step, wait_for
 
 try:
     import yaml
@@ -74,7 +74,7 @@ def apply(client: ClusterClient, manifest: JSONObject, subresource: str = "") ->
     )
 
 
-class ObjectsStep:
+class ObjectsStep(Step):
     """Custom resource definitions and the cluster's DNS Service."""
 
     needs_api = True

@@ -143,6 +143,7 @@ class ControlPlane:
             argv,
             partial(http_check, ports.api_server, "/readyz", ca=self._ca),
             inputs=[self._ca, pki / "server.crt", pki / "service-account.key", self._audit_policy],
+            follows="etcd",
             ports=[ports.api_server],
             # On SIGTERM it waits for watches that nobody ends.
             stop_grace_s=3.0,
@@ -180,6 +181,7 @@ class ControlPlane:
             argv,
             partial(http_check, port, "/healthz", ca=self._ca),
             inputs=[Path(kubeconfig), self._ca, pki / "server.crt", pki / "service-account.key"],
+            follows="kube-apiserver",
             ports=[port],
         )
 
@@ -203,5 +205,6 @@ class ControlPlane:
             argv,
             partial(http_check, port, "/healthz", ca=self._ca),
             inputs=[self._scheduler_configuration, Path(kubeconfig), pki / "server.crt"],
+            follows="kube-apiserver",
             ports=[port],
         )

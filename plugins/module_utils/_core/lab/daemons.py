@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError
 from .commands import tail_of_file
 from .filesystem import read_json, write_if_changed
-from .steps import Progress, wait_for
+from .steps import Progress, Step, restart_reason, wait_for
 
 _LOG_LIMIT_BYTES = 20 * 1024 * 1024
 _START_LIMIT_S = 120.0
 #: How long a running process may fail its health check before a start replaces it.
 _PATIENCE_S = 4.0
+_PORT_PATIENCE_S = 3.0
 
 # Kept so that a child that dies while this process lives is reaped, not left as a zombie.
 _children: list[subprocess.Popen[bytes]] = []
@@ -62,6 +63,9 @@ class Daemon:
     inputs: Sequence[Path] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: Sequence[int] = ()
+    #: A daemon whose restart restarts this one too. Clients of the API server would come back by
+    #: themselves, but only after a pause that doubles up to a minute.
+    follows: str = ""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_grace_s: float = 5.0
 
@@ -101,11 +105,13 @@ class DaemonTable:
 
     def pending(self, daemon: Daemon) -> str:
         """Say why the daemon has to be (re)started, or return an empty string."""
+        record = read_json(self._record(daemon.name))
         if self.identity(daemon.name) is None:
-            died = self._record(daemon.name).exists()
-            return "died; starting it again" if died else "is not running"
-        if read_json(self._record(daemon.name)).get("fingerprint") != daemon.fingerprint():
+            return "died; starting it again" if record else "is not running"
+        if record.get("fingerprint") != daemon.fingerprint():
             return "has new settings"
+        if record.get("followed", "") != self._followed(daemon):
+            return restart_reason(daemon.follows)
         patience = Deadline(_PATIENCE_S)
         while reason := daemon.healthy():
             if patience.expired():
@@ -139,6 +145,11 @@ class DaemonTable:
         self._record(name).unlink(missing_ok=True)
         return identity is not None
 
+    def _followed(self, daemon: Daemon) -> str:
+        """Return which process it follows."""
+        identity = self.identity(daemon.follows) if daemon.follows else None
+        return f"{identity.pid}-{identity.started}" if identity else ""
+
     def _record(self, name: str) -> Path:
         return self._run / f"{name}.json"
 
@@ -159,24 +170,24 @@ class DaemonTable:
             )
         _children.append(child)
         identity = Identity(child.pid, start_time(child.pid), boot_id())
-        record = {**identity.__dict__, "fingerprint": daemon.fingerprint(), "argv": list(daemon.argv)}
+        record = {
+            **asdict(identity),
+            "fingerprint": daemon.fingerprint(),
+            "followed": self._followed(daemon),
+            "argv": list(daemon.argv),
+        }
         write_if_changed(self._record(daemon.name), json.dumps(record, indent=1), 0o600)
         return identity
 
 
-class DaemonStep:
+class DaemonStep(Step):
     """A daemon as a step of the lab."""
 
-    needs_api = False
-
     def __init__(self, table: DaemonTable, daemon: Daemon) -> None:
+        self.name = daemon.name
+        self.follows = (daemon.follows,) if daemon.follows else ()
         self._table = table
         self._daemon = daemon
-
-    @property
-    def name(self) -> str:
-        """Return the daemon's name."""
-        return self._daemon.name
 
     def pending(self) -> str:
         """Say why it has to be (re)started."""
@@ -276,13 +287,23 @@ def _identity_of(record: Mapping[str, Any]) -> Identity | None:
 
 
 def _require_free_port(name: str, port: int) -> None:
+    """Wait a moment for the port: the last thread of a killed predecessor may still hold it."""
+    patience = Deadline(_PORT_PATIENCE_S)
+    while problem := _port_problem(port):
+        if patience.expired():
+            raise PlatformError(
+                ErrorClass.INFRASTRUCTURE,
+                f"{name} needs TCP port {port}, which another program uses ({problem}).",
+                f"Find it with: ss -ltnp 'sport = :{port}', and stop it.",
+            )
+        patience.pause(0.05)
+
+
+def _port_problem(port: int) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("0.0.0.0", port))  # noqa: S104 - the question is whether anybody listens anywhere
         except OSError as error:
-            raise PlatformError(
-                ErrorClass.INFRASTRUCTURE,
-                f"{name} needs TCP port {port}, which another program uses ({error.strerror}).",
-                f"Find it with: ss -ltnp 'sport = :{port}', and stop it.",
-            ) from error
+            return error.strerror or str(error)
+    return ""

@@ -64,13 +64,12 @@ class ExistingProvider(Provider):
 
 
 @dataclass(frozen=True)
-class LinkStep:
+class LinkStep(Step):
     """``kubeconfig`` in the lab's folder leads to the caller's file, so that paths stay the same."""
 
     link: Path
     target: Path
     name: str = "kubeconfig"
-    needs_api: bool = False
 
     def pending(self) -> str:
         """Say whether the link is missing or leads elsewhere."""
@@ -85,7 +84,7 @@ class LinkStep:
 
 
 @dataclass(frozen=True)
-class AnswersStep:
+class AnswersStep(Step):
     """The API server answers, and there is a node. Nothing here can be put right, so it only checks."""
 
     client: LabClient

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ..common.deadline import Deadline
 from .cluster_objects import FIELD_MANAGER, JSONObject, LabClient, apply, hash_of, with_hash
 from .settings import NODE_NAME
-from .steps import Progress, wait_for
+from .steps import Progress, Step, wait_for
 
 FAKE_NAME = re.compile(r"fake-gpu-(\d+)")
 FAKE_ANNOTATION = "kwok.x-k8s.io/node"
@@ -106,7 +106,7 @@ def fake_node(number: int) -> JSONObject:
     }
 
 
-class FakeNodesStep:
+class FakeNodesStep(Step):
     """As many fake nodes as wanted, Ready; others that the lab made earlier go away."""
 
     name = "fake GPU nodes"
@@ -145,7 +145,7 @@ class FakeNodesStep:
         return {_name(node): node for node in nodes if FAKE_NAME.fullmatch(_name(node))}
 
 
-class RealNodeStep:
+class RealNodeStep(Step):
     """The real node is Ready, is alive, has GPU labels and advertises GPUs."""
 
     name = "real node"

@@ -19,7 +19,7 @@ from .filesystem import read_json, write_if_changed
 from .go import build, go_version
 from .image_archive import write_images
 from .settings import MODEL_SERVER_IMAGE, PAUSE_IMAGE, Settings
-from .steps import Progress
+from .steps import Progress, Step
 
 _COMMANDS = {MODEL_SERVER_IMAGE: ["/model-server"], PAUSE_IMAGE: ["/model-server", "pause"]}
 
@@ -35,12 +35,11 @@ def source_key(folder: Path) -> str:
 
 
 @dataclass(frozen=True)
-class ModelServerStep:
+class ModelServerStep(Step):
     """The archive ``images/model-server.tar``."""
 
     settings: Settings
     name: str = "model server image"
-    needs_api: bool = False
 
     @property
     def archive(self) -> Path:
@@ -78,7 +77,7 @@ class ModelServerStep:
 
 
 @dataclass(frozen=True)
-class ImportStep:
+class ImportStep(Step):
     """Every archive in ``images/`` is in the container runtime.
 
     ``record`` lies where the runtime keeps its images, so it vanishes with them.
@@ -88,7 +87,6 @@ class ImportStep:
     record: Path
     load: Callable[[Path], None]
     name: str = "image import"
-    needs_api: bool = False
 
     def pending(self) -> str:
         """Name the archives that are not imported."""

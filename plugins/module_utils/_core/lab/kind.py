@@ -120,13 +120,12 @@ class KindProvider(Provider):
 
 
 @dataclass(frozen=True)
-class ClusterStep:
+class ClusterStep(Step):
     """The kind cluster itself. One whose containers were stopped is made anew: kind cannot start it again."""
 
     settings: Settings
     import_record: Path
     name: str = "kube-apiserver"
-    needs_api: bool = False
 
     def pending(self) -> str:
         """Say whether the cluster is missing or stopped."""

@@ -162,7 +162,7 @@ _PROGRAMS = frozenset(
 
 
 @dataclass(frozen=True)
-class RemainsStep:
+class RemainsStep(Step):
     """Containers that nobody looks after any more are cleared away before the runtime starts.
 
     While a shim lives, containerd takes its containers over, and nothing is cleared.
@@ -172,7 +172,6 @@ class RemainsStep:
     node: Node
     remains: Remains
     name: str = "remains of a hard stop"
-    needs_api: bool = False
 
     def pending(self) -> str:
         """Say what is left behind, if containerd is down and cannot take it over."""
@@ -188,11 +187,10 @@ class RemainsStep:
 
 
 @dataclass(frozen=True)
-class CgroupStep:
+class CgroupStep(Step):
     """The control group that holds all pods, and the bridge setting that Services need."""
 
     name: str = "control group"
-    needs_api: bool = False
 
     def pending(self) -> str:
         """Say whether it is missing."""

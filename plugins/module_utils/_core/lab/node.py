@@ -136,6 +136,7 @@ class Node:
                 self._settings.pki / "kubelet.kubeconfig",
                 self._settings.pki / "kubelet-server.crt",
             ],
+            follows="kube-apiserver",
             ports=[self._settings.ports.kubelet, self._settings.ports.kubelet_health],
         )
 
@@ -152,6 +153,7 @@ class Node:
             argv,
             partial(http_check, self._settings.ports.proxy_health, "/livez"),
             inputs=[self._proxy, self._settings.pki / "kube-proxy.kubeconfig"],
+            follows="kube-apiserver",
             ports=[self._settings.ports.proxy_health, self._settings.ports.proxy_metrics],
         )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError
 from .commands import run
-from .steps import Progress
+from .steps import Progress, Step
 
 CNI_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,13 +41,12 @@ def cni_folder() -> Path | None:
 
 
 @dataclass(frozen=True)
-class PackagesStep:
+class PackagesStep(Step):
     """Everything that comes from the distribution."""
 
     node: bool
     services: bool
     name: str = "system packages"
-    needs_api: bool = False
 
     def missing(self) -> list[str]:
         """Return the packages to install, sorted."""

@@ -22,7 +22,7 @@ from .commands import run
 from .daemons import Daemon, DaemonTable, base_environment, end, processes
 from .filesystem import write_if_changed
 from .settings import POD_CIDR, SYSTEM_USER, Settings
-from .steps import Progress
+from .steps import Progress, Step
 
 DATABASE = "registry"
 ROLE = "llmops"
@@ -185,11 +185,10 @@ class PostgreSQL:
         return {0: "", 1: "it starts or shuts down"}.get(ready.returncode, "it does not answer")
 
 
-class PostgreSQLStep:
+class PostgreSQLStep(Step):
     """The server, its database and its password."""
 
     name = "postgresql"
-    needs_api = False
 
     def __init__(self, table: DaemonTable, server: PostgreSQL) -> None:
         self._table = table

@@ -18,7 +18,7 @@ from .daemons import Daemon, DaemonTable
 from .filesystem import differs, write_if_changed
 from .postgresql import as_user, ensure_user
 from .settings import SYSTEM_USER, Settings
-from .steps import Progress
+from .steps import Progress, Step
 
 _CONFIGURATION = """\
 bind 127.0.0.1 {address}
@@ -91,11 +91,10 @@ class Redis:
         return "" if answer == b"+OK\r\n+PONG\r\n" else f"it answers {answer[:80]!r}"
 
 
-class RedisStep:
+class RedisStep(Step):
     """The server and its password."""
 
     name = "redis"
-    needs_api = False
 
     def __init__(self, table: DaemonTable, server: Redis) -> None:
         self._table = table

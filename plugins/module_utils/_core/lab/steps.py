@@ -9,9 +9,9 @@ are the same walk through the list.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ..common.deadline import Deadline
 from ..common.errors import PlatformError
@@ -21,20 +21,21 @@ Progress = Callable[[str], None]
 _WAIT_REPORT_S = 15.0
 
 
-class Step(Protocol):
+class Step(ABC):
     """One part of the lab."""
 
-    @property
-    def name(self) -> str:
-        """Name for people."""
+    #: Name for people.
+    name: str
+    #: Whether ``pending`` asks the API server.
+    needs_api: bool = False
+    #: Steps after whose change this one has something to do as well.
+    follows: Sequence[str] = ()
 
-    @property
-    def needs_api(self) -> bool:
-        """Whether ``pending`` asks the API server."""
-
+    @abstractmethod
     def pending(self) -> str:
         """Say what is missing, or return an empty string. Changes nothing."""
 
+    @abstractmethod
     def apply(self, progress: Progress, deadline: Deadline) -> None:
         """Put right what is missing, and wait until it is."""
 
@@ -51,11 +52,13 @@ def plan(steps: Sequence[Step]) -> list[Change]:
     """Return what a start would do. Where the API server is down, what depends on it is not asked."""
     changes: list[Change] = []
     for step in steps:
-        api_is_down = any(change.step == "kube-apiserver" for change in changes)
-        if step.needs_api and api_is_down:
+        changed = {change.step for change in changes}
+        if step.needs_api and "kube-apiserver" in changed:
             changes.append(Change(step.name, "is checked once the API server answers"))
         elif reason := _reason(step):
             changes.append(Change(step.name, reason))
+        elif followed := changed.intersection(step.follows):
+            changes.append(Change(step.name, restart_reason(followed.pop())))
     return changes
 
 
@@ -72,6 +75,11 @@ def carry_out(steps: Sequence[Step], progress: Progress, deadline: Deadline) -> 
         progress(f"{step.name}: done in {time.monotonic() - began:.1f} s")
         changes.append(Change(step.name, reason))
     return changes
+
+
+def restart_reason(followed: str) -> str:
+    """Return why a client of ``followed`` is restarted after it."""
+    return f"its {followed} was restarted"
 
 
 def _reason(step: Step) -> str:
