@@ -26,7 +26,7 @@ options:
     type: str
   host:
     description:
-      - URL of the API server. No kubeconfig is read then.
+      - URL of the API server. It replaces that of O(kubeconfig); if that is not given, no kubeconfig is read.
       - If the value is not specified, the environment variable E(K8S_AUTH_HOST) is used.
     type: str
   api_key:

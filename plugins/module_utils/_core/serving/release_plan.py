@@ -180,7 +180,7 @@ def _check_values(values: Mapping[str, Any]) -> None:
 
 def _chart_metadata(chart: Path) -> tuple[str, str]:
     try:
-        metadata = parse_manifest((chart / "Chart.yaml").read_text())[0]
+        metadata = parse_manifest((chart / "Chart.yaml").read_text("utf-8"))[0]
         return str(metadata["name"]), str(metadata["version"])
     except (OSError, KeyError, IndexError, TypeError, UnicodeDecodeError, PlatformError) as error:
         raise invalid(

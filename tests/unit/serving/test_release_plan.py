@@ -1,0 +1,199 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is asked for is checked before anything is tried, and becomes values that nobody can override."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import ReleaseRecord
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
+    ErrorClass,
+    PlatformError,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import slug
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import (
+    ReleaseRequest,
+    _changes_pods,
+    check_owner,
+    rendered_strategy,
+)
+from tests.support.chart import CHART
+
+MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+def request(**changes: Any) -> ReleaseRequest:
+    given = {"model": MODEL, "environment": "staging", "namespace": "llm", "chart": str(CHART), **changes}
+    return ReleaseRequest.build(**given)
+
+
+def test_a_request_names_release_and_endpoint() -> None:
+    made = request()
+    assert made.name == f"{slug(MODEL)}-staging"
+    assert made.endpoint == f"http://{made.name}.llm.svc.cluster.local:8000"
+    assert made.selector == f"app.kubernetes.io/instance={made.name}"
+    assert made.chart_name == "vllm-deployment"
+    assert request(name="mine").name == "mine"
+
+
+def test_identity_wins_over_values_and_the_environment_has_its_file() -> None:
+    values = {"model": {"name": "other", "sizeBillions": 8}, "environment": "production", "slug": "x", "a": 1}
+    spec = request(values=values, environment="development").spec("surge")
+    assert spec.values == {
+        "model": {"name": MODEL, "sizeBillions": 8},
+        "environment": "development",
+        "slug": slug(MODEL),
+        "a": 1,
+        "strategy": "surge",
+    }
+    assert spec.values_files == (CHART / "values-development.yaml",)
+    assert values["model"] == {"name": "other", "sizeBillions": 8}
+    assert "strategy" not in request().spec(None).values
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "shown"),
+    [
+        ({"model": ""}, "model", "''"),
+        ({"model": "{{ x }}"}, "model", "'{{ x }}'"),
+        ({"model": "x" * 513}, "model", "characters)"),
+        ({"environment": "qa"}, "environment", "'qa'"),
+        ({"namespace": "Llm"}, "namespace", "'Llm'"),
+        ({"namespace": "../x"}, "namespace", "'../x'"),
+        ({"name": "Upper"}, "name", "'Upper'"),
+        ({"name": "a" * 54}, "name", "aaa"),
+        ({"chart": "/nonexistent"}, "chart_path", "'/nonexistent'"),
+        ({"chart": str(CHART / "Chart.yaml")}, "chart_path", "Chart.yaml"),
+        ({"values": {"model": "a name"}}, "chart_values.model", "'a name'"),
+        ({"values": {"model": ["a"]}}, "chart_values.model", "['a']"),
+        ({"values": {"since": date(2026, 1, 31)}}, "chart_values", "2026"),
+        ({"values": {"ratio": float("nan")}}, "chart_values", "nan"),
+    ],
+)
+def test_bad_input_names_field_value_and_what_to_do(changes: dict[str, Any], field: str, shown: str) -> None:
+    with pytest.raises(PlatformError) as caught:
+        request(**changes)
+    error = caught.value
+    assert error.error_class is ErrorClass.INVALID
+    assert error.details == {"field": field}
+    assert error.message.startswith(f"{field}: ")
+    assert shown in error.message
+    assert len(error.resolution) > 20
+
+
+@pytest.mark.parametrize("content", ["", "just text", "a: [1", "name: x", "[]", "7", "\xff\xfe"])
+def test_what_is_no_chart_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "Chart.yaml").write_bytes(content.encode("latin-1"))
+    with pytest.raises(PlatformError, match="is not a Helm chart") as caught:
+        request(chart=str(tmp_path))
+    assert caught.value.details == {"field": "chart_path"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ({"type": "Recreate"}, "recreate"),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}, "surge"),
+        (
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+            "unavailable-first",
+        ),
+        ({"rollingUpdate": {"maxSurge": "0%"}}, "unavailable-first"),
+        ({"rollingUpdate": {"maxSurge": "0"}}, "unavailable-first"),
+        # What Kubernetes does where nothing is said: 25 % of one replica, rounded up, is a second pod.
+        ({"type": "RollingUpdate"}, "surge"),
+        ({}, "surge"),
+        (None, "surge"),
+    ],
+)
+def test_strategy_in_the_words_of_the_chart(strategy: dict[str, Any] | None, expected: str) -> None:
+    assert rendered_strategy({"spec": {"strategy": strategy}}) == expected
+
+
+TEMPLATE = {
+    "spec": {"containers": [{"name": "vllm", "args": ["serve"], "env": [{"name": "A", "value": "1"}]}]}
+}
+
+
+def record(**changes: Any) -> ReleaseRecord:
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": TEMPLATE}}
+    made = ReleaseRecord(
+        revision=3,
+        status="deployed",
+        modified_at=datetime(2026, 11, 21, tzinfo=UTC),
+        manifest=json.dumps(manifest),
+        config={"model": {"name": MODEL}},
+        chart_name="vllm-deployment",
+        chart_version="0.1.0",
+        description="",
+        secret={},
+    )
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize(
+    "owned",
+    [None, record(), record(config={}), record(config={"model": None}), record(config={"model": "x"})],
+)
+def test_our_own_release_may_be_changed(owned: ReleaseRecord | None) -> None:
+    check_owner(request(), owned)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "shown"),
+    [
+        (record(chart_name="postgresql"), "another chart, postgresql"),
+        (record(config={"model": {"name": "org/other"}}), "another model, 'org/other'"),
+    ],
+)
+def test_the_release_of_somebody_else_is_not_touched(foreign: ReleaseRecord, shown: str) -> None:
+    with pytest.raises(PlatformError, match=shown) as caught:
+        check_owner(request(), foreign)
+    assert caught.value.error_class is ErrorClass.INVALID
+
+
+def live(template: dict[str, Any]) -> dict[str, Any]:
+    """Return the Deployment as the API server holds it, with a default of its own."""
+    made: dict[str, Any] = json.loads(json.dumps({"spec": {"template": template}}))
+    made["spec"]["template"]["spec"]["restartPolicy"] = "Always"
+    return made
+
+
+def changed(**fields: Any) -> dict[str, Any]:
+    container = {**TEMPLATE["spec"]["containers"][0], **fields}
+    return {"spec": {"containers": [container]}}
+
+
+def test_the_same_template_makes_no_new_pods() -> None:
+    assert not _changes_pods(TEMPLATE, record(), live(TEMPLATE))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        changed(env=[]),
+        changed(args=[]),
+        changed(args=["serve", "--x"]),
+        changed(env=[{"name": "A", "value": "2"}]),
+        changed(env=[{"name": "A", "value": "1"}, {"name": "B", "value": "1"}]),
+        changed(image="x:2"),
+    ],
+)
+def test_a_changed_template_makes_new_pods_also_where_something_was_removed(template: dict[str, Any]) -> None:
+    assert _changes_pods(template, record(), live(TEMPLATE))
+
+
+def test_new_pods_are_expected_where_the_cluster_or_the_record_is_not_as_it_should_be() -> None:
+    assert _changes_pods(TEMPLATE, record(), live(changed(args=["serve", "--drifted"])))
+    assert _changes_pods(TEMPLATE, record(status="failed"), live(TEMPLATE))
+    assert _changes_pods(TEMPLATE, record(manifest=""), live(TEMPLATE))
+    assert _changes_pods(TEMPLATE, None, live(TEMPLATE))
