@@ -62,7 +62,8 @@ def test_every_option_reaches_the_pod() -> None:
     cluster = Cluster(node("a", labels=labels, taints=[taint]), node("b"))
     result = run(
         cluster, gpus=2, cpu="8", memory="48Gi", ephemeral_storage="10Gi", replicas=2,
-        node_selector={"pool": "a"}, tolerations=[{"key": "gpu-workload", "operator": "Exists"}], namespace="llm",
+        node_selector={"pool": "a"}, namespace="llm",
+        tolerations=[{"key": "gpu-workload", "operator": "Exists"}],
     ).result  # fmt: skip
     assert result["needs"] == {"cpu": "8", "memory": "48Gi", "ephemeral-storage": "10Gi", GPU: "2"}
     assert [item["node"] for item in result["nodes_fit"]] == ["a"]
