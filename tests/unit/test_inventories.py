@@ -1,0 +1,155 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every example inventory is complete: what its hosts merge to is what the real chart accepts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import Helm
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import (
+    find_object,
+    parse_manifest,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import ReleaseRequest
+from tests.support.chart import CHART
+from tests.support.lab import lab_folder
+from tests.support.playbooks import ROOT, PlayRunner
+
+INVENTORIES = sorted(path.name for path in (ROOT / "inventories").iterdir())
+EXAMPLES = ("development", "staging", "production")
+SIZES = {"qwen2-5-7b": (7, 1, 20), "llama-2-13b": (13, 1, 20), "llama-3-3-70b": (70, 4, 40)}
+
+
+# The role's own variables do the merging.
+SHOW = f"""
+- hosts: models
+  gather_facts: false
+  vars_files: ["{ROOT}/roles/vllm/vars/main.yml"]
+  tasks:
+    - name: Show what the role would use
+      ansible.builtin.debug:
+        msg:
+          model: "{{{{ vllm_model }}}}"
+          environment: "{{{{ vllm_environment }}}}"
+          namespace: "{{{{ vllm_namespace }}}}"
+          values: "{{{{ _vllm_chart_values }}}}"
+"""
+
+
+@cache
+def listed(inventory: str) -> dict[str, Any]:
+    """Return what ``ansible-inventory --list`` says."""
+    answer = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-inventory"), "-i", f"inventories/{inventory}", "--list"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LLMOPS_REGISTRY_DSN": "Canary7Xq9"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "[WARNING]" not in answer.stderr
+    made: dict[str, Any] = json.loads(answer.stdout)
+    return made
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return, by inventory and host, the variables as the role sees them."""
+    folder = tmp_path_factory.mktemp("inventories")
+    playbook = folder / "show.yml"
+    playbook.write_text(SHOW, "utf-8")
+    runner = PlayRunner(folder)
+    return {
+        name: {
+            task.host: task.result["msg"]
+            for task in runner.run(playbook, inventory=ROOT / "inventories" / name).check().tasks
+        }
+        for name in INVENTORIES
+    }
+
+
+def rendered(variables: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the objects of one model, made the way the module makes them."""
+    request = ReleaseRequest.build(chart=str(CHART), **variables)
+    helm = Helm(str(lab_folder() / "bin/helm"), Authentication(kubeconfig=os.devnull))
+    return parse_manifest(helm.template(request.spec(None), Deadline(60)))
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES)
+def test_an_inventory_lists_its_models(inventory: str) -> None:
+    hosts = listed(inventory)["_meta"]["hostvars"]
+    assert len(hosts) >= 2
+    for name, variables in hosts.items():
+        assert variables["ansible_connection"] == "local", name
+        assert variables["vllm_model"], name
+
+
+@pytest.mark.parametrize("inventory", EXAMPLES)
+def test_models_stand_in_a_pool_of_gpus(inventory: str) -> None:
+    groups = listed(inventory)
+    assert set(groups["models"]["children"]) == {"pool_h100", "pool_l40s"}
+    assert set(groups["_meta"]["hostvars"]) == set(SIZES)
+    assert groups["pool_h100"]["hosts"] == ["llama-3-3-70b"]
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES)
+def test_every_model_renders_with_the_real_chart(
+    merged: dict[str, dict[str, dict[str, Any]]], inventory: str
+) -> None:
+    for host, variables in merged[inventory].items():
+        assert variables["environment"] == ("development" if inventory == "local" else inventory)
+        objects = rendered(variables)
+        assert {"ConfigMap", "Deployment", "NetworkPolicy", "Service"} <= {item["kind"] for item in objects}
+        assert all(item["metadata"]["namespace"] == variables["namespace"] for item in objects), host
+
+
+@pytest.mark.parametrize("inventory", EXAMPLES)
+@pytest.mark.parametrize("host", sorted(SIZES))
+def test_each_size_has_its_gpus_and_its_patience(
+    merged: dict[str, dict[str, dict[str, Any]]], inventory: str, host: str
+) -> None:
+    size, gpus, failures = SIZES[host]
+    variables = merged[inventory][host]
+    assert variables["values"]["model"]["sizeBillions"] == size
+    assert re.fullmatch(r"[0-9a-f]{40}", variables["values"]["model"]["revision"])
+    objects = rendered(variables)
+    deployment = find_object(objects, "Deployment")
+    assert deployment is not None
+    pod = deployment["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert int(container["resources"]["limits"]["nvidia.com/gpu"]) == gpus
+    assert container["startupProbe"]["failureThreshold"] == failures
+    assert pod["nodeSelector"]["node-type"] == "gpu"
+    assert pod["nodeSelector"]["nvidia.com/gpu.product"].startswith("NVIDIA-")
+    assert variables["values"]["model"]["revision"] in container["args"]
+    tokens = [item for item in container.get("env", []) if item["name"] == "HF_TOKEN"]
+    gated = variables["model"].startswith("meta-llama/")
+    assert [item["valueFrom"]["secretKeyRef"]["name"] for item in tokens] == ["hugging-face"] * gated
+    in_production = inventory == "production"
+    assert deployment["spec"]["replicas"] == (2 if in_production else 1)
+    kinds = {item["kind"] for item in objects}
+    assert ("PersistentVolumeClaim" in kinds) == in_production
+    assert ("PrometheusRule" in kinds) == (inventory != "development")
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES)
+def test_no_inventory_holds_a_secret(inventory: str) -> None:
+    assert "Canary7Xq9" not in json.dumps(listed(inventory))
+    for path in (ROOT / "inventories" / inventory).rglob("*"):
+        if path.is_file():
+            text = path.read_text("utf-8")
+            assert not re.search(r"hf_[A-Za-z0-9]{8}|://[^/\s]+:[^.@\s]+@|BEGIN .*PRIVATE", text), path
