@@ -164,12 +164,17 @@ class PostgreSQL:
             environment={"PGPASSWORD": self.password_file.read_text(encoding="ascii").strip()},
         ).stdout.strip()
 
-    def kill_orphans(self) -> None:
-        """Kill backends whose postmaster was killed: they hold the shared memory that a new one needs."""
+    def clear_crash(self) -> None:
+        """Kill backends whose postmaster was killed: they hold the shared memory that a new one needs.
+
+        Its lock files go too: a killed postmaster that nobody has reaped yet counts as running for the next.
+        """
         prefix = f"{Path(self.program('postgres')).resolve().parent}/"
         for process in processes():
             if process.executable.startswith(prefix):
                 end(process.identity, signal.SIGKILL)
+        for lock in (self.data / "postmaster.pid", *(self.folder / "sockets").glob(".s.PGSQL.*")):
+            lock.unlink(missing_ok=True)
 
     def dsn(self) -> str:
         """Return the URI of the registry database, as written to ``registry.dsn``."""
@@ -216,7 +221,7 @@ class PostgreSQLStep(Step):
         daemon = server.daemon()
         if self._table.pending(daemon):
             self._table.stop(daemon.name, daemon.stop_signal, daemon.stop_grace_s)
-            server.kill_orphans()
+            server.clear_crash()
             self._table.start(daemon, progress, deadline)
         if DATABASE not in self._databases():
             server.psql(f"CREATE DATABASE {DATABASE}")
