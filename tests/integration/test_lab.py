@@ -310,7 +310,7 @@ def traces(folder: Path) -> dict[str, list[str]]:
         "veths": [path.name for path in Path("/sys/class/net").glob("veth*")],
         "namespaces": [path.name for path in Path("/run/netns").glob("cni-*")],
         "rules": _rules(),
-        "control groups": [str(path) for path in Path("/sys/fs/cgroup").glob("*/llmops-lab")],
+        "control groups": [str(path) for path in Path("/sys/fs/cgroup").glob("*/llmops-lab*")],
         "leases": [path.name for path in (folder / "cni" / "leases").rglob("*.*.*.*")],
     }
     return {what: items for what, items in found.items() if items}
@@ -334,6 +334,6 @@ def _processes(folder: Path) -> list[int]:
         except OSError:
             continue
         ours = program in PROGRAMS and any(f"{folder}/" in word for word in words)
-        if ours or "/llmops-lab/" in groups:
+        if ours or "/llmops-lab-" in groups:
             found.append(int(process.name))
     return found

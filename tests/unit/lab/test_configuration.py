@@ -52,7 +52,7 @@ def test_the_kubelet_works_on_both_versions_of_control_groups(settings: Settings
     kubelet = json.loads(Node(settings, cache, ADDRESS).files()[settings.path("etc", "kubelet.json")])
     assert kubelet["failCgroupV1"] is False
     assert kubelet["cgroupDriver"] == "cgroupfs"
-    assert kubelet["cgroupRoot"] == "/llmops-lab"
+    assert kubelet["cgroupRoot"] == f"/{settings.cgroup}"
     assert kubelet["authentication"]["anonymous"]["enabled"] is False
 
 

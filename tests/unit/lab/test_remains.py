@@ -75,9 +75,9 @@ def test_control_groups_of_version_1(tmp_path: Path) -> None:
     (tmp_path / "cpuset" / "llmops-lab").mkdir()
     for name in ("cpuset.cpus", "cpuset.mems"):
         (tmp_path / "cpuset" / "llmops-lab" / name).touch()
-    assert not cgroups_complete(tmp_path)
-    make_cgroups(tmp_path)
-    assert cgroups_complete(tmp_path)
+    assert not cgroups_complete("llmops-lab", tmp_path)
+    make_cgroups("llmops-lab", tmp_path)
+    assert cgroups_complete("llmops-lab", tmp_path)
     # An empty cpuset accepts no process.
     assert (tmp_path / "cpuset" / "llmops-lab" / "cpuset.cpus").read_text() == "0-1"
 
@@ -86,6 +86,6 @@ def test_control_groups_of_version_2(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("cpu memory")
     (tmp_path / "system.slice").mkdir()
     (tmp_path / "system.slice" / "cgroup.procs").touch()
-    make_cgroups(tmp_path)
-    assert cgroups_complete(tmp_path)
+    make_cgroups("llmops-lab", tmp_path)
+    assert cgroups_complete("llmops-lab", tmp_path)
     assert not (tmp_path / "system.slice" / "llmops-lab").exists()

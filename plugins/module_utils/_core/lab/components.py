@@ -31,7 +31,7 @@ class Component:
     """Programs that one Go module makes: ``module`` is its folder under ``roles/lab/files/go``.
 
     ``packages`` maps a program's file name to its Go package, ``variables`` are set at link time.
-    ``data`` are files to take from a Go module: folder name -> (module, paths inside it).
+    ``data`` are files to take from the Go module ``data_module``, as paths inside it.
     """
 
     name: str

@@ -244,14 +244,6 @@ def end(identity: Identity, stop_signal: int = signal.SIGTERM, grace_s: float = 
     )
 
 
-def kill_matching(matches: Callable[[list[str], str], bool]) -> list[int]:
-    """Kill every process whose command line and executable match; return their pids once they are gone."""
-    found = [process for process in processes() if matches(process.argv, process.executable)]
-    for process in found:
-        end(process.identity, signal.SIGKILL)
-    return [process.identity.pid for process in found]
-
-
 @dataclass(frozen=True)
 class Process:
     """A line of the process table."""

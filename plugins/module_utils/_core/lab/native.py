@@ -19,7 +19,7 @@ from .certificates import CertificatesStep
 from .cluster_objects import ObjectsStep, definitions, dns_objects
 from .components import CRDS, NATIVE, TOOLS
 from .control_plane import ControlPlane
-from .daemons import DaemonStep, DaemonTable, end, processes
+from .daemons import DaemonStep, DaemonTable, processes
 from .gpus import FakeNodesStep, RealNodeStep
 from .images import ImportStep, ModelServerStep
 from .node import Node
@@ -27,7 +27,8 @@ from .packages import PackagesStep
 from .provider import SERVICES, Provider, Report, lock, require_root
 from .remains import Remains, cgroups_complete, make_cgroups
 from .settings import Settings
-from .steps import Change, Progress, Step
+from .steps import Change, Progress, Step, carry_out
+from .strays import StraysStep
 
 _NEEDS_ROOT = "The native lab runs containers and sets up a network"
 
@@ -41,7 +42,8 @@ class NativeProvider(Provider):
         super().__init__(settings)
         self._node = Node(settings, self.cache, self.address)
         self._control_plane = ControlPlane(settings, self.cache, self.address)
-        self._remains = Remains(self._node)
+        self._remains = Remains(self._node, settings.cgroup)
+        self._strays = StraysStep(settings.folder, self.table)
 
     def preflight(self) -> None:
         """Root on Linux, an address, and no other kubelet, whose packet filter rules would be ours too."""
@@ -58,22 +60,19 @@ class NativeProvider(Provider):
                 "This machine has no IPv4 route, so pods would have no way to the API server.",
                 "Bring a network interface up; no connection to the internet is needed.",
             )
-        ours = self.table.identity("kubelet")
-        for process in processes():
-            if Path(process.executable).name == "kubelet" and process.identity != ours:
-                own = f"--root-dir={self._node.kubelet_root}" in process.argv
-                if not own:
-                    raise PlatformError(
-                        ErrorClass.INFRASTRUCTURE,
-                        f"Another kubelet runs on this machine (pid {process.identity.pid}).",
-                        "Use that cluster by provider existing, or stop it.",
-                    )
+        if (pid := self._other_kubelet()) is not None:
+            raise PlatformError(
+                ErrorClass.INFRASTRUCTURE,
+                f"Another kubelet runs on this machine (pid {pid}).",
+                "Use that cluster by provider existing, or stop it.",
+            )
 
     def steps(self) -> Sequence[Step]:
         """Return the parts of the lab, in the order of their start."""
         settings, table, node = self.settings, self.table, self._node
         control_plane = self._control_plane
         return [
+            self._strays,
             PackagesStep(node=True, services=bool(settings.services)),
             BinariesStep(self.cache, NATIVE, TOOLS, settings.bin),
             ModelServerStep(settings),
@@ -87,7 +86,7 @@ class NativeProvider(Provider):
             RemainsStep(table, node, self._remains),
             DaemonStep(table, node.containerd()),
             ImportStep(settings, node.runtime_root / "lab-imported.json", node.load_image),
-            CgroupStep(),
+            CgroupStep(settings.cgroup),
             DaemonStep(table, node.kubelet()),
             DaemonStep(table, node.proxy()),
             ObjectsStep(
@@ -117,30 +116,27 @@ class NativeProvider(Provider):
         with lock(self.settings.folder / "lab.lock", progress, deadline):
             found = self._remains.found()
             changes = self.stop_daemons(["kwok", "coredns", "kube-proxy", "kubelet", "containerd"], progress)
-            changes += self._kill_strays()
+            changes += carry_out([self._strays], progress, deadline)
             if changes or found:
                 self._remains.clear()
-                self._remains.clear_network()
+                if self._other_kubelet() is None:
+                    # The rules and the bridge have the same names in every lab.
+                    self._remains.clear_network()
                 progress(f"containers: cleared away ({found or 'nothing was left'})")
             self._remains.remove_cgroups()
             if found:
                 changes.append(Change("containers", f"cleared away {found}"))
             order = ["kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd", *SERVICES]
             changes += self.stop_daemons(order, progress)
-            changes += self._kill_strays()
         return Report(changes)
 
-    def _kill_strays(self) -> list[Change]:
-        """Kill processes of this lab whose record is lost: their command line names its folder."""
-        recorded = [self.table.identity(name) for name in self.table.names()]
-        prefix = f"{self.settings.folder}/"
-        changes = []
+    def _other_kubelet(self) -> int | None:
+        """Return the pid of a kubelet that is not this lab's."""
+        ours = f"--root-dir={self._node.kubelet_root}"
         for process in processes():
-            ours = Path(process.executable).name in _PROGRAMS and any(prefix in word for word in process.argv)
-            if ours and process.identity not in recorded:
-                end(process.identity)
-                changes.append(Change(Path(process.executable).name, "stopped, without a record"))
-        return changes
+            if Path(process.executable).name == "kubelet" and ours not in process.argv:
+                return process.identity.pid
+        return None
 
     def _files(self) -> dict[Path, str]:
         return {
@@ -148,17 +144,6 @@ class NativeProvider(Provider):
             **self._node.files(),
             corefile(self.settings): corefile_content(self.settings, self.address),
         }
-
-
-_PROGRAMS = frozenset(
-    {
-        *(name for component in NATIVE for name in component.packages),
-        "containerd",
-        "postgres",
-        "redis-server",
-        "redis-check-rdb",
-    }
-) - {"helm", "helm3", "kubectl"}
 
 
 @dataclass(frozen=True)
@@ -188,14 +173,15 @@ class RemainsStep(Step):
 
 @dataclass(frozen=True)
 class CgroupStep(Step):
-    """The control group that holds all pods, and the bridge setting that Services need."""
+    """The control group that holds all pods."""
 
+    cgroup: str
     name: str = "control group"
 
     def pending(self) -> str:
         """Say whether it is missing."""
-        return "" if cgroups_complete() else "is missing"
+        return "" if cgroups_complete(self.cgroup) else "is missing"
 
     def apply(self, progress: Progress, deadline: Deadline) -> None:
         """Make it."""
-        make_cgroups()
+        make_cgroups(self.cgroup)

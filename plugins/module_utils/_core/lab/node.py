@@ -19,7 +19,6 @@ from .health import http_check
 from .packages import cni_folder
 from .settings import (
     BRIDGE,
-    CGROUP,
     CLUSTER_DOMAIN,
     DNS_SERVICE_ADDRESS,
     NETWORK,
@@ -80,6 +79,7 @@ class Node:
         self.runtime_state = settings.path("containerd", "state")
         self.socket = settings.path("containerd", "containerd.sock")
         self.kubelet_root = settings.path("kubelet")
+        self.pod_logs = settings.path("pod-logs")
         self.leases = settings.path("cni", "leases")
         self._cni = settings.path("cni", "net.d")
         self._containerd = settings.path("etc", "containerd.toml")
@@ -224,11 +224,11 @@ class Node:
             # Both versions of control groups, and machines without systemd.
             "failCgroupV1": False,
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": f"/{CGROUP}",
+            "cgroupRoot": f"/{self._settings.cgroup}",
             "failSwapOn": False,
             "oomScoreAdj": 0,
             "maxPods": 250,
-            "podLogsDir": str(self._settings.path("pod-logs")),
+            "podLogsDir": str(self.pod_logs),
             "serializeImagePulls": False,
             "registryPullQPS": 0,
             "eventRecordQPS": 0,

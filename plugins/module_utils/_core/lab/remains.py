@@ -20,7 +20,7 @@ from ..common.errors import ErrorClass, PlatformError
 from .commands import run
 from .daemons import Identity, end, processes
 from .node import Node
-from .settings import BRIDGE, CGROUP, NETWORK
+from .settings import BRIDGE, NETWORK
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _CNI_RESULTS = Path("/var/lib/cni/results")
@@ -30,8 +30,9 @@ _CHAINS = ("KUBE-", "CNI-")
 class Remains:
     """The traces of one node's containers on this machine."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, cgroup: str) -> None:
         self._node = node
+        self._cgroup = cgroup
 
     def shims(self) -> list[Identity]:
         """Return the shims of the lab's containerd: while they live, containers can be taken over."""
@@ -68,7 +69,7 @@ class Remains:
                 "See who uses them: fuser -vm <mount>.",
             )
         node = self._node
-        for folder in (node.runtime_root, node.runtime_state, node.kubelet_root, node.leases):
+        for folder in (node.runtime_root, node.runtime_state, node.kubelet_root, node.leases, node.pod_logs):
             shutil.rmtree(folder, ignore_errors=True)
         for result in _CNI_RESULTS.glob(f"{NETWORK}-*-eth0"):
             container = result.name.removeprefix(f"{NETWORK}-").removesuffix("-eth0")
@@ -128,7 +129,8 @@ class Remains:
 
     def _cgroup_roots(self) -> list[Path]:
         """One group on version 2, one per controller on version 1."""
-        return [parent / CGROUP for parent in _hierarchies(_CGROUPS) if (parent / CGROUP).is_dir()]
+        groups = [parent / self._cgroup for parent in _hierarchies(_CGROUPS)]
+        return [group for group in groups if group.is_dir()]
 
     def _mounts(self) -> list[str]:
         table = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
@@ -141,20 +143,20 @@ class Remains:
         return [path for path in folder.glob("*.*.*.*") if path.is_file()] if folder.is_dir() else []
 
 
-def make_cgroups(hierarchy: Path = _CGROUPS) -> None:
+def make_cgroups(name: str, hierarchy: Path = _CGROUPS) -> None:
     """Make the control group that all pods go into, in each hierarchy."""
     for parent in _hierarchies(hierarchy):
-        folder = parent / CGROUP
+        folder = parent / name
         folder.mkdir(exist_ok=True)
-        for name in ("cpuset.cpus", "cpuset.mems"):
+        for file in ("cpuset.cpus", "cpuset.mems"):
             # A new cpuset of version 1 is empty, and an empty one holds no process.
-            if parent.name == "cpuset" and (folder / name).exists():
-                (folder / name).write_text((parent / name).read_text(encoding="ascii"), encoding="ascii")
+            if parent.name == "cpuset" and (folder / file).exists():
+                (folder / file).write_text((parent / file).read_text(encoding="ascii"), encoding="ascii")
 
 
-def cgroups_complete(hierarchy: Path = _CGROUPS) -> bool:
+def cgroups_complete(name: str, hierarchy: Path = _CGROUPS) -> bool:
     """Tell whether the control group is there in each hierarchy."""
-    return all((parent / CGROUP).is_dir() for parent in _hierarchies(hierarchy))
+    return all((parent / name).is_dir() for parent in _hierarchies(hierarchy))
 
 
 def _hierarchies(root: Path) -> list[Path]:

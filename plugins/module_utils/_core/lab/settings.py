@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ DNS_SERVICE_ADDRESS = "10.96.0.10"
 CLUSTER_DOMAIN = "cluster.local"
 BRIDGE = "llmops0"
 NETWORK = "llmops-lab"
-CGROUP = "llmops-lab"
 SYSTEM_USER = "llmops-lab"
 
 
@@ -61,13 +61,17 @@ class Settings:
     services: tuple[str, ...] = ("postgresql", "redis")
     kubeconfig: Path | None = None
     context: str | None = None
-    timeout_s: float = 1800.0
     ports: Ports = field(default_factory=Ports)
 
     @property
     def kubeconfig_path(self) -> Path:
         """Administrator's kubeconfig of the lab."""
         return self.folder / "kubeconfig"
+
+    @property
+    def cgroup(self) -> str:
+        """Name of the control group of all pods; another lab's has another name."""
+        return f"llmops-lab-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}"
 
     @property
     def bin(self) -> Path:
