@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import http.server
 import io
+import re
 import ssl
 import tarfile
 import threading
@@ -85,6 +86,20 @@ def test_every_component_has_its_module_files(root: Path) -> None:
         tools = (folder / "go.mod").read_text()
         for package in component.packages.values():
             assert package in tools, f"{package} is not pinned by {folder}/go.mod"
+
+
+def test_the_named_versions_are_the_pinned_ones(root: Path) -> None:
+    """What is downloaded and what is built is the same version, and says so."""
+    for component in NATIVE:
+        text = (root / "roles/lab/files/go" / component.module / "go.mod").read_text()
+        for package in component.packages.values():
+            (pinned,) = {
+                version
+                for module, version in re.findall(r"^\s+(\S+) v(\S+)", text, re.MULTILINE)
+                if package == module or package.startswith(f"{module}/")
+            }
+            named = [*component.variables.values(), *(r.url for r in component.releases.values())]
+            assert any(pinned in name for name in named), f"{package} is pinned at {pinned}"
 
 
 @pytest.mark.parametrize(
