@@ -63,7 +63,7 @@ def failure(error: PlatformError) -> dict[str, Any]:
     """Return the result keys of a failure. The class is for playbooks, the text for people."""
     return {
         **error.details,
-        "msg": error.message if not error.resolution else f"{error.message} {error.resolution}",
+        "msg": str(error),
         "error_class": error.error_class.value,
         "resolution": error.resolution,
     }

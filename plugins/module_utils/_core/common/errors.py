@@ -42,14 +42,27 @@ class PlatformError(Exception):
         self.details: dict[str, Any] = dict(details or {})
 
     def __str__(self) -> str:
-        return f"{self.message} {self.resolution}".strip()
+        return sentences(self.message, self.resolution)
+
+
+def sentences(message: str, resolution: str) -> str:
+    """Return both as one text in which each is a sentence of its own.
+
+    A message may end with somebody else's words, without a full stop and over several lines.
+    """
+    message = message.rstrip()
+    if not resolution or not message:
+        return message or resolution
+    if "\n" in message:
+        return f"{message}\n{resolution}"
+    return f"{message}{'' if message[-1] in '.!?:;' else '.'} {resolution}"
 
 
 def invalid(field: str, value: object, problem: str, resolution: str) -> PlatformError:
     """Build the error for bad input: it names the field, the value, and what to do."""
     shown = repr(value)
     if len(shown) > 120:
-        shown = f"{shown[:100]}... ({len(shown)} characters)"
+        shown = f"{shown[:100]}... ({len(str(value))} characters)"
     return PlatformError(ErrorClass.INVALID, f"{field}: {shown} {problem}.", resolution, {"field": field})
 
 
