@@ -356,14 +356,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         check_mode=context.check_mode,
         check_capacity=params["check_capacity"],
     )
-    diff = {
-        "before_header": f"{request.name} (deployed)",
-        "after_header": f"{request.name} (rendered)",
-        "before": done.before,
-        "after": done.after,
-    }
-    if done.result["drift"]:
-        diff = {"prepared": "\n".join(done.result["drift"]) + "\n"}
+    diff = done.diff() if context.diff else None
     return Outcome(done.changed, done.result, diff, done.warnings)
 
 

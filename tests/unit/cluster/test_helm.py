@@ -78,11 +78,14 @@ def test_values_travel_on_standard_input_only(tmp_path: Path) -> None:
     assert arguments[-7:-4] == ["--values", str(tmp_path / "values.yaml"), "--values"]
 
 
-@pytest.mark.parametrize(("version", "flags"), [("v4.1.4", ["--wait=hookOnly"]), ("v3.20.2", [])])
+@pytest.mark.parametrize(
+    ("version", "flags"),
+    [("v4.1.4", ["--wait=hookOnly", "--disable-openapi-validation"]), ("v3.20.2", [])],
+)
 def test_flags_fit_the_version(tmp_path: Path, version: str, flags: list[str]) -> None:
     helm(script(tmp_path, RECORD, version)).upgrade(spec(tmp_path, create_namespace=True), Deadline(60), "x")
     arguments = recorded(tmp_path)
-    assert [item for item in arguments if item.startswith("--wait")] == flags
+    assert [item for item in arguments if item.startswith(("--wait", "--disable"))] == flags
     assert "--create-namespace" in arguments
     # Their undo removes the evidence, and a good release after a passing fault.
     assert not {"--atomic", "--rollback-on-failure", "--force", "--force-replace", "--set"} & set(arguments)
@@ -171,7 +174,7 @@ def test_environment_is_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.M
 def test_versions_are_understood(tmp_path: Path, text: str, version: tuple[int, int, int]) -> None:
     path = script(tmp_path, "exit 1")
     path.write_text(f"#!/bin/sh\necho '{text}'\n", "utf-8")
-    assert helm(path).version == version
+    assert helm(path).check_version() == version
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_versions_are_understood(tmp_path: Path, text: str, version: tuple[int, 
 )
 def test_unsupported_binaries_are_refused(tmp_path: Path, version: str, problem: str) -> None:
     with pytest.raises(PlatformError, match=problem) as caught:
-        helm(script(tmp_path, "exit 1", version))
+        helm(script(tmp_path, "exit 1", version)).check_version()
     assert caught.value.error_class is ErrorClass.INVALID
     assert caught.value.details["field"] == "helm_binary"
 
@@ -199,7 +202,7 @@ def test_what_is_no_program_is_refused(tmp_path: Path) -> None:
     path.chmod(0o755)
     path.write_bytes(b"\x7fELFbroken")
     with pytest.raises(PlatformError, match="cannot be run"):
-        helm(path)
+        helm(path).check_version()
 
 
 def test_certificates_without_a_kubeconfig_are_refused(tmp_path: Path) -> None:

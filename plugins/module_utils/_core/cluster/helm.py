@@ -92,7 +92,10 @@ class Helm:
             )
         self._binary = found
         self._environment = _environment(authentication)
-        self.version = _version(found)
+
+    def check_version(self) -> tuple[int, int, int]:
+        """Return the version of the binary, or raise ``invalid`` for one that is not supported."""
+        return _version(self._binary)
 
     def template(self, spec: ReleaseSpec, deadline: Deadline) -> str:
         """Return the manifests as Helm would store them, without hooks; nothing on the cluster is read."""
@@ -102,8 +105,10 @@ class Helm:
         """Install or upgrade. Returns when the objects are written, not when the workload is ready."""
         options = ["--install", "--history-max", str(HISTORY_MAX), "--description", description]
         options += ["--timeout", f"{max(1, int(deadline.remaining()))}s"]
-        if self.version[0] >= 4:
-            options.append("--wait=hookOnly")
+        if self.check_version()[0] >= 4:
+            # Server-side apply refuses unknown fields itself; checking here too would fetch the whole OpenAPI
+            # document of the cluster, for nothing.
+            options += ["--wait=hookOnly", "--disable-openapi-validation"]
         if spec.create_namespace:
             options.append("--create-namespace")
         self._run(["upgrade", *options, *spec.arguments()], deadline, spec.stdin())
@@ -120,15 +125,18 @@ class Helm:
                 f"helm {arguments[0]}", "no time was left to start helm", "Run again with a longer timeout."
             )
         parent = os.getpid()
-        process = subprocess.Popen(
-            [self._binary, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._environment,
-            start_new_session=True,
-            preexec_fn=lambda: _die_with_parent(parent),  # noqa: PLW1509 - system calls only, no locks taken
-        )
+        try:
+            process = subprocess.Popen(
+                [self._binary, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=lambda: _die_with_parent(parent),  # noqa: PLW1509 - system calls only
+            )
+        except OSError as error:
+            raise _cannot_be_run(self._binary, error) from error
         try:
             output, errors = process.communicate(stdin, timeout=deadline.remaining())
         except BaseException as error:
@@ -150,6 +158,10 @@ class Helm:
         if process.returncode != 0:
             raise _failure(arguments[0], errors.decode(errors="replace"))
         return output.decode(errors="replace")
+
+
+def _cannot_be_run(binary: str, error: Exception) -> PlatformError:
+    return invalid("helm_binary", binary, f"cannot be run: {error}", "Give the path of a Helm 3 or 4 binary.")
 
 
 def _list_item(text: str) -> str:
@@ -209,9 +221,7 @@ def _version(binary: str) -> tuple[int, int, int]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise invalid(
-            "helm_binary", binary, f"cannot be run: {error}", "Give the path of a Helm 3 or 4 binary."
-        ) from error
+        raise _cannot_be_run(binary, error) from error
     match = _VERSION.search(answer.stdout.decode(errors="replace"))
     if match is None:
         raise invalid(
@@ -258,6 +268,11 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
         "Log in again: the credentials are missing, wrong or expired.",
     ),
     (
+        r"because it is being terminated",
+        ErrorClass.LOCKED,
+        "Wait until the namespace is gone, then run again.",
+    ),
+    (
         r"is forbidden: User",
         ErrorClass.AUTH,
         "Ask for the right that the message names (Role or ClusterRole).",
@@ -299,8 +314,11 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
 )
 
 
+_NOISE = re.compile(r"^(level|time)=.*$|^WARNING: .*$|^Use --debug flag to render .*$", re.MULTILINE)
+
+
 def _failure(command: str, errors: str) -> PlatformError:
-    text = excerpt(re.sub(r"^(level|time)=.*$|^WARNING: .*$", "", errors, flags=re.MULTILINE), 3000)
+    text = excerpt(_NOISE.sub("", errors), 3000)
     for pattern, error_class, advice in _FAILURES:
         if re.search(pattern, text, re.DOTALL):
             return PlatformError(error_class, f"helm {command}: {text}", advice)

@@ -77,13 +77,24 @@ class Timings:
 
 @dataclass(frozen=True)
 class ReleaseResult:
-    """The outcome of one call. ``before`` and ``after`` are redacted manifests for a diff."""
+    """The outcome of one call, with the manifests before and after it."""
 
     changed: bool
     result: dict[str, Any]
     before: str
     after: str
     warnings: list[str]
+
+    def diff(self) -> dict[str, str]:
+        """Return the difference for Ansible to show, in a stable order and without secrets."""
+        if self.result["drift"]:
+            return {"prepared": "\n".join(self.result["drift"]) + "\n"}
+        return {
+            "before_header": f"{self.result['name']} (deployed)",
+            "after_header": f"{self.result['name']} (rendered)",
+            "before": _shown(self.before),
+            "after": _shown(self.after),
+        }
 
 
 def apply_release(
@@ -425,11 +436,10 @@ def _result(
         "capacity": plan.verdict.as_result() if plan.verdict is not None else None,
         "timings": timings.phases,
     }
-    return ReleaseResult(changed, result, _shown(before), _shown(plan.manifest), warnings)
+    return ReleaseResult(changed, result, before, plan.manifest, warnings)
 
 
 def _shown(manifest: str) -> str:
-    """Return the manifest as text for a diff, in a stable order and without secrets."""
     return dump_manifest([redact(item) for item in parse_manifest(manifest)])
 
 

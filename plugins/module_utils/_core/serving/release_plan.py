@@ -227,6 +227,7 @@ def make_plan(
         drift = find_drift(client, objects, request.namespace)
         if not drift:
             return _unchanged(spec, manifest, deployment, record, live)
+    helm.check_version()
     new_template = deployment["spec"]["template"]
     replaces = live is None or _changes_pods(new_template, record, live)
     wanted = int(deployment["spec"].get("replicas", 1))
