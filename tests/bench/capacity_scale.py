@@ -33,6 +33,7 @@ PODS_A_NODE = 4
 LABEL = "llmops.platform/bench=capacity"
 NAMESPACE = "capacity-bench"
 PEER = "kubectl get nodes,pods -A -o json"
+_SHARD = "llmops.platform/bench-shard"
 _CONNECTIONS = 6
 _FENCE = {"key": "llmops.platform/capacity-bench", "effect": "NoSchedule"}
 
@@ -58,7 +59,7 @@ def measure(
     rows: list[Row] = []
     place = _Place(kubeconfig)
     try:
-        place.prepare()
+        place.prepare(say)
         for size in sizes:
             place.grow_nodes(size, say)
             tolerations = [{**_FENCE, "operator": "Exists"}]
@@ -135,8 +136,9 @@ class _Place:
         self._nodes = 0
         self._pods = 0
 
-    def prepare(self) -> None:
-        """Make the namespace."""
+    def prepare(self, say: Callable[[str], None]) -> None:
+        """Make the namespace; remove what a killed run has left behind first."""
+        self.clear(say)
         self._api.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"
         deadline = time.monotonic() + 60
@@ -172,12 +174,29 @@ class _Place:
     def clear(self, say: Callable[[str], None]) -> None:
         """Remove everything again and wait until it is gone."""
         say("removing nodes and pods")
-        query = {"labelSelector": LABEL, "gracePeriodSeconds": 0}
-        for path in (f"/api/v1/namespaces/{NAMESPACE}/pods", "/api/v1/nodes"):
-            while self._api.get(path, {"labelSelector": LABEL, "limit": 1}).get("items"):
-                # A collection is deleted for as long as the server allows one request to take.
-                self._api.request("DELETE", f"{path}", query, read_timeout=90)
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            for path in (f"/api/v1/namespaces/{NAMESPACE}/pods", "/api/v1/nodes"):
+                list(pool.map(self._clear_shard, [path] * _CONNECTIONS, range(_CONNECTIONS)))
         self._api.delete(f"/api/v1/namespaces/{NAMESPACE}")
+        while self._api.find(f"/api/v1/namespaces/{NAMESPACE}"):
+            time.sleep(0.5)
+
+    def _clear_shard(self, path: str, shard: int) -> None:
+        selector = f"{LABEL},{_SHARD}={shard}"
+        api = self._clients.get()
+        try:
+            while api.get(path, {"labelSelector": selector, "limit": 1}).get("items"):
+                # A collection is deleted for as long as the server allows one request to take.
+                query = {"labelSelector": selector, "gracePeriodSeconds": 0}
+                api.request("DELETE", path, query, read_timeout=90)
+        finally:
+            self._clients.put(api)
+
+
+def _labels(index: int) -> dict[str, str]:
+    """Return the labels by which everything is found again; shards are removed side by side."""
+    key, _, value = LABEL.partition("=")
+    return {key: value, _SHARD: str(index % _CONNECTIONS)}
 
 
 def _node(index: int) -> JSONObject:
@@ -189,9 +208,8 @@ def _node(index: int) -> JSONObject:
         "pods": "110",
         "nvidia.com/gpu": "8",
     }
-    key, _, value = LABEL.partition("=")
     labels = {
-        key: value,
+        **_labels(index),
         "kubernetes.io/hostname": name,
         "kubernetes.io/arch": "amd64",
         "kubernetes.io/os": "linux",
@@ -213,7 +231,6 @@ def _node(index: int) -> JSONObject:
 
 def _pod(index: int) -> JSONObject:
     """Return a pod as large as those of usual releases."""
-    key, _, value = LABEL.partition("=")
     release = f"release-{index // 3}"
     amounts = {"cpu": "8", "memory": "48Gi", "nvidia.com/gpu": "1"}
     probe = {"httpGet": {"path": "/health", "port": 8000}, "periodSeconds": 10, "failureThreshold": 3}
@@ -231,7 +248,11 @@ def _pod(index: int) -> JSONObject:
     return {
         "metadata": {
             "name": f"pod-{index:06d}",
-            "labels": {key: value, "app.kubernetes.io/instance": release, "app.kubernetes.io/name": "vllm"},
+            "labels": {
+                **_labels(index),
+                "app.kubernetes.io/instance": release,
+                "app.kubernetes.io/name": "vllm",
+            },
         },
         "spec": {
             "nodeName": f"capacity-bench-{index // PODS_A_NODE:05d}",

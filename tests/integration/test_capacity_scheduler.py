@@ -18,7 +18,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.sche
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.capacity import Verdict, assess
 from tests.support.lab import fresh_namespace
 from tests.support.scheduler_cases import Case, make_case
-from tests.support.scheduler_stage import SnapshotClient, Stage, seed_of_run
+from tests.support.scheduler_stage import SnapshotClient, Stage, seed_of_run, sweep
 
 _BATCH = 50
 
@@ -26,6 +26,7 @@ _BATCH = 50
 @pytest.fixture
 def run(api: ClusterClient) -> Iterator[str]:
     """Make the cluster-wide classes that the cases use."""
+    sweep(api)
     name = uuid.uuid4().hex[:6]
     classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
     runtimes = "/apis/node.k8s.io/v1/runtimeclasses"

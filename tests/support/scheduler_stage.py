@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 
@@ -233,6 +234,24 @@ def _fate(pod: JSONObject) -> tuple[str | None, bool]:
         for condition in pod["status"].get("conditions") or ()
     )
     return pod["spec"].get("nodeName"), refused
+
+
+def sweep(api: ClusterClient) -> None:
+    """Remove what runs have left behind that were killed more than half an hour ago."""
+    limit = (datetime.now(UTC) - timedelta(minutes=30)).isoformat()
+    stale = {
+        node["metadata"]["labels"][RUN]
+        for node in api.list_pages("/api/v1/nodes", {"labelSelector": RUN})
+        if node["metadata"]["creationTimestamp"] < limit
+    }
+    for run in stale:
+        selector = {"labelSelector": f"{RUN}={run}"}
+        for pod in api.list_pages("/api/v1/pods", selector):
+            if pod["metadata"].get("finalizers"):
+                _let_go(api, pod)
+        api.delete("/api/v1/nodes", selector)
+        for namespace in api.list_pages("/api/v1/namespaces", selector):
+            api.delete(f"/api/v1/namespaces/{namespace['metadata']['name']}")
 
 
 def seed_of_run() -> int:
