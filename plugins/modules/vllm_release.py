@@ -337,6 +337,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     authentication = Authentication.from_params(params)
     if params["state"] == "absent":
         return _absent(params, context, authentication)
+    if not params["chart_path"]:
+        raise invalid("chart_path", params["chart_path"], "is missing", "Give the folder of the chart.")
     request = ReleaseRequest.build(
         model=params["model"],
         environment=params["environment"],

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from ..common.deadline import Backoff
-from ..common.errors import ErrorClass, PlatformError, missing_library
+from ..common.errors import ErrorClass, PlatformError, invalid, missing_library
 from ..common.redaction import excerpt
 
 try:
@@ -63,9 +63,32 @@ class Authentication:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Authentication:
-        """Read the arguments of ``KUBERNETES_SPEC``."""
+        """Read the arguments of ``KUBERNETES_SPEC``; raises ``invalid`` for what nothing could use."""
         given = {name: params[name] for name in cls.__dataclass_fields__ if params.get(name) is not None}
+        host = given.get("host")
+        if host and not host.lower().startswith(("https://", "http://")):
+            raise invalid("host", host, "is not a URL", "Give https://name:port.")
+        if given.get("api_key"):
+            given["api_key"] = _usable_token(given["api_key"])
+        for name in ("ca_cert", "client_cert", "client_key"):
+            if given.get(name) and not os.access(given[name], os.R_OK):
+                raise invalid(
+                    name, given[name], "is not a file that can be read", "Give the path of a PEM file."
+                )
         return cls(**given)
+
+
+def _usable_token(token: str) -> str:
+    """Return the token without the line end that a file adds; the error never shows it."""
+    token = token.strip()
+    if token and token.isascii() and token.isprintable() and " " not in token:
+        return token
+    raise PlatformError(
+        ErrorClass.INVALID,
+        "api_key: the value is no bearer token (it is not shown).",
+        "Give the token alone: printable ASCII text without spaces.",
+        {"field": "api_key"},
+    )
 
 
 class APIError(PlatformError):
@@ -332,15 +355,16 @@ def _load_kubeconfig(given: Authentication, configuration: kubernetes.client.Con
     except kubernetes.config.ConfigException as error:
         raise PlatformError(
             ErrorClass.INVALID,
-            f"kubeconfig: {str(path)!r} cannot be used: {error}.",
+            f"kubeconfig: {str(path)!r} cannot be used: {str(error).rstrip('.')}.",
             "Give a kubeconfig (argument kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG) "
             "and a context that is in it, or host and api_key.",
             {"field": "kubeconfig"},
         ) from error
     except (OSError, ValueError, TypeError, AttributeError, KeyError, yaml.YAMLError) as error:
+        told = isinstance(error, OSError | yaml.YAMLError)
         raise PlatformError(
             ErrorClass.INVALID,
-            f"kubeconfig: {str(path)!r} cannot be read: {error}.",
+            f"kubeconfig: {str(path)!r} cannot be read: {error if told else 'it is not a kubeconfig'}.",
             "Check that the file exists, is readable and is a kubeconfig.",
             {"field": "kubeconfig"},
         ) from error

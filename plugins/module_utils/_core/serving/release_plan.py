@@ -20,6 +20,7 @@ from ..cluster.client import ClusterClient, JSONObject
 from ..cluster.helm import Helm, ReleaseSpec
 from ..cluster.helm_storage import ReleaseRecord
 from ..cluster.manifests import differences, digest, find_drift, find_object, object_path, parse_manifest
+from ..cluster.namespaces import require_namespace
 from ..cluster.scheduling import PodShape
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
@@ -69,7 +70,7 @@ class ReleaseRequest:
             raise invalid(
                 "environment", environment, "is not known", f"Use one of {', '.join(ENVIRONMENTS)}."
             )
-        _check_values(values or {})
+        _check_values(values or {}, model, environment)
         chart_path = Path(chart).expanduser()
         chart_name, chart_version = _chart_metadata(chart_path)
         return cls(
@@ -167,11 +168,20 @@ class Plan:
         return self.strategy == "recreate" or (self.strategy == "unavailable-first" and not several)
 
 
-def _check_values(values: Mapping[str, Any]) -> None:
+def _check_values(values: Mapping[str, Any], request_model: str, environment: str) -> None:
     advice = "Write it as the chart's README shows."
     model = values.get("model")
     if model is not None and not isinstance(model, Mapping):
         raise invalid("chart_values.model", model, "is not a mapping", advice)
+    for name, value, wanted in (
+        ("model.name", (model or {}).get("name"), request_model),
+        ("environment", values.get("environment"), environment),
+        ("slug", values.get("slug"), slug(request_model)),
+    ):
+        if value not in (None, "", wanted):
+            raise invalid(
+                f"chart_values.{name}", value, f"is not {wanted!r}", "Leave it out: it is set here."
+            )
     try:
         json.dumps(values, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -182,11 +192,15 @@ def _chart_metadata(chart: Path) -> tuple[str, str]:
     try:
         metadata = parse_manifest((chart / "Chart.yaml").read_text("utf-8"))[0]
         return str(metadata["name"]), str(metadata["version"])
-    except (OSError, KeyError, IndexError, TypeError, UnicodeDecodeError, PlatformError) as error:
+    except (OSError, KeyError, IndexError, TypeError, ValueError, PlatformError) as error:
+        if isinstance(error, OSError):
+            why = f"Chart.yaml in it cannot be read ({error.strerror})"
+        else:
+            why = "its Chart.yaml does not give a name and a version"
         raise invalid(
             "chart_path",
             str(chart),
-            f"is not a Helm chart: {error!r}",
+            f"is not a Helm chart: {why}",
             "Give the folder of the chart vllm-deployment; role vllm brings it in files/chart.",
         ) from error
 
@@ -228,6 +242,7 @@ def make_plan(
         if not drift:
             return _unchanged(spec, manifest, deployment, record, live)
     helm.check_version()
+    require_namespace(client, request.namespace, create=request.create_namespace)
     new_template = deployment["spec"]["template"]
     replaces = live is None or _changes_pods(new_template, record, live)
     wanted = int(deployment["spec"].get("replicas", 1))
