@@ -54,7 +54,7 @@ def corefile_content(settings: Settings, address: str) -> str:
         address=address,
         health=settings.ports.dns_health,
         domain=CLUSTER_DOMAIN,
-        kubeconfig=settings.kubeconfig_path,
+        kubeconfig=settings.pki / "coredns.kubeconfig",
     )
 
 
@@ -64,7 +64,7 @@ def coredns(settings: Settings, cache: BinaryCache) -> Daemon:
         "coredns",
         [str(cache.program(COREDNS, "coredns")), "-conf", str(corefile(settings))],
         partial(http_check, settings.ports.dns_health, "/health"),
-        inputs=[corefile(settings), settings.kubeconfig_path],
+        inputs=[corefile(settings), settings.pki / "coredns.kubeconfig"],
         follows="kube-apiserver",
         ports=[settings.ports.dns, settings.ports.dns_health],
     )

@@ -59,6 +59,9 @@ def wanted_certificates(address: str) -> list[Certificate]:
         Certificate("etcd-client", "kube-apiserver"),
         Certificate("kubelet-client", "kube-apiserver", "system:masters"),
         Certificate("admin", "lab-admin", "system:masters"),
+        # Of their own, so that the audit log tells them from the person who runs the lab.
+        Certificate("kwok", "llmops-lab:kwok", "system:masters"),
+        Certificate("coredns", "llmops-lab:coredns", "system:masters"),
         Certificate("controller-manager", "system:kube-controller-manager"),
         Certificate("scheduler", "system:kube-scheduler"),
         Certificate("kube-proxy", "system:kube-proxy"),
@@ -66,7 +69,7 @@ def wanted_certificates(address: str) -> list[Certificate]:
     ]
 
 
-KUBECONFIGS = ("controller-manager", "scheduler", "kube-proxy", "kubelet")
+KUBECONFIGS = ("controller-manager", "scheduler", "kube-proxy", "kubelet", "kwok", "coredns")
 
 
 @dataclass(frozen=True)

@@ -16,20 +16,23 @@ from .daemons import Daemon
 from .health import http_check
 from .settings import POD_CIDR, SERVICE_CIDR, Settings
 
+_READS = ["get", "list", "watch"]
 _AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
-    # Reads of the lab's own components are noise; what people and modules do is kept.
+    # What the lab's own parts read and repeat is noise; what people and modules do is kept.
     "rules": [
         {"level": "None", "nonResourceURLs": ["/healthz*", "/readyz*", "/livez*"]},
         {"level": "None", "resources": [{"group": "coordination.k8s.io"}]},
         {"level": "None", "userGroups": ["system:nodes"]},
+        {"level": "None", "users": ["llmops-lab:kwok", "llmops-lab:coredns", "system:apiserver"]},
         {
             "level": "None",
-            "users": ["system:kube-scheduler", "system:kube-proxy"],
-            "verbs": ["watch", "list"],
+            "users": ["system:kube-controller-manager", "system:kube-scheduler", "system:kube-proxy"],
+            "verbs": _READS,
         },
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"], "verbs": _READS},
         {"level": "Metadata"},
     ],
 }

@@ -95,7 +95,7 @@ class NativeProvider(Provider):
                 lambda: [*definitions(self.cache.data(CRDS)), *dns_objects(settings, self.address)],
             ),
             DaemonStep(table, coredns(settings, self.cache)),
-            DaemonStep(table, kwok(settings, self.cache, self.address, settings.kubeconfig_path)),
+            DaemonStep(table, kwok(settings, self.cache, self.address, settings.pki / "kwok.kubeconfig")),
             FakeNodesStep(self.client, settings.fake_nodes),
             RealNodeStep(
                 self.client, settings.real_gpus, kubelet_started=lambda: table.started_at("kubelet")

@@ -25,7 +25,7 @@ from .daemons import DaemonTable
 from .filesystem import differs, read_json, write_if_changed
 from .postgresql import DATABASE, ROLE, PostgreSQL, PostgreSQLStep
 from .redis import Redis, RedisStep
-from .settings import MODEL_SERVER_IMAGE, POD_CIDR, Settings, cache_folder, node_address
+from .settings import CLUSTER_DOMAIN, MODEL_SERVER_IMAGE, POD_CIDR, Settings, cache_folder, node_address
 from .steps import Change, Progress, Step, carry_out, plan
 
 
@@ -100,6 +100,7 @@ class Provider(ABC):
             "node_address": self.address,
             "bin_dir": str(settings.bin),
             "logs_dir": str(settings.logs),
+            "cluster_domain": CLUSTER_DOMAIN,
             "model_server_image": MODEL_SERVER_IMAGE,
             "real_gpus": settings.real_gpus,
             "fake_nodes": settings.fake_nodes,
