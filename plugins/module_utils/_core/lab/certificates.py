@@ -58,7 +58,8 @@ def wanted_certificates(address: str) -> list[Certificate]:
         Certificate("kubelet-server", NODE_NAME, hosts=[*local, NODE_NAME]),
         Certificate("etcd-client", "kube-apiserver"),
         Certificate("kubelet-client", "kube-apiserver", "system:masters"),
-        Certificate("admin", "lab-admin", "system:masters"),
+        # The name that kubeadm and kind use.
+        Certificate("admin", "kubernetes-admin", "system:masters"),
         # Of their own, so that the audit log tells them from the person who runs the lab.
         Certificate("kwok", "llmops-lab:kwok", "system:masters"),
         Certificate("coredns", "llmops-lab:coredns", "system:masters"),
