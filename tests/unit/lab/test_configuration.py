@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.addons import corefile_content
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.binaries import BinaryCache
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.control_plane import ControlPlane
-from ansible_collections.llmops.platform.plugins.module_utils._core.lab.node import Node
+from ansible_collections.llmops.platform.plugins.module_utils._core.lab.node import Node, snapshotter
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.postgresql import PostgreSQL
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.redis import Redis
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.settings import Ports, Settings
@@ -84,6 +84,19 @@ def test_coredns_listens_on_the_address_that_the_service_leads_to(settings: Sett
     text = corefile_content(settings, ADDRESS)
     assert f"bind {ADDRESS}" in text
     assert text.count("{") == text.count("}")
+
+
+@pytest.mark.parametrize(
+    ("mounts", "expected"),
+    [
+        ("/dev/vda / ext4 rw 0 0\nproc /proc proc rw 0 0\n", "overlayfs"),
+        ("overlay / overlay rw 0 0\n", "native"),
+        ("overlay / overlay rw 0 0\n/dev/vdb /var/lib ext4 rw 0 0\n", "overlayfs"),
+        ("/dev/vda / ext4 rw 0 0\noverlay /var/lib overlay rw 0 0\n", "native"),
+    ],
+)
+def test_no_overlay_on_an_overlay(mounts: str, expected: str) -> None:
+    assert snapshotter(Path("/var/lib/lab"), mounts) == expected
 
 
 def test_ports_differ() -> None:

@@ -27,7 +27,7 @@ from .steps import Progress, Step, restart_reason, wait_for
 _LOG_LIMIT_BYTES = 20 * 1024 * 1024
 _START_LIMIT_S = 120.0
 #: How long a running process may fail its health check before a start replaces it.
-_PATIENCE_S = 4.0
+_PATIENCE_S = 10.0
 _PORT_PATIENCE_S = 3.0
 
 # Kept so that a child that dies while this process lives is reaped, not left as a zombie.

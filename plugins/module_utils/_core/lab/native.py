@@ -22,6 +22,7 @@ from .control_plane import ControlPlane
 from .daemons import DaemonStep, DaemonTable, processes
 from .gpus import FakeNodesStep, RealNodeStep
 from .images import ImportStep, ModelServerStep
+from .network import NetworkStep
 from .node import Node
 from .packages import PackagesStep
 from .provider import SERVICES, Provider, Report, lock, require_root
@@ -87,6 +88,7 @@ class NativeProvider(Provider):
             DaemonStep(table, node.containerd()),
             ImportStep(settings, node.runtime_root / "lab-imported.json", node.load_image),
             CgroupStep(settings.cgroup),
+            NetworkStep(),
             DaemonStep(table, node.kubelet()),
             DaemonStep(table, node.proxy()),
             ObjectsStep(

@@ -53,7 +53,7 @@ netns_mounts_under_state_dir = true
 max_container_log_line_size = 65536
 
 [plugins."io.containerd.grpc.v1.cri".containerd]
-snapshotter = "overlayfs"
+snapshotter = "{snapshotter}"
 default_runtime_name = "runc"
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
@@ -81,6 +81,8 @@ class Node:
         self.kubelet_root = settings.path("kubelet")
         self.pod_logs = settings.path("pod-logs")
         self.leases = settings.path("cni", "leases")
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
+        self._snapshotter = snapshotter(settings.folder, mounts)
         self._cni = settings.path("cni", "net.d")
         self._containerd = settings.path("etc", "containerd.toml")
         self._kubelet = settings.path("etc", "kubelet.json")
@@ -95,6 +97,7 @@ class Node:
                 state=self.runtime_state,
                 socket=self.socket,
                 sandbox_image=PAUSE_IMAGE,
+                snapshotter=self._snapshotter,
                 cni_bin=cni_folder() or "/usr/lib/cni",
                 cni_configuration=self._cni,
             ),
@@ -163,7 +166,7 @@ class Node:
 
     def load_image(self, archive: Path) -> None:
         """Import an image archive into the runtime."""
-        self.ctr("images", "import", str(archive), timeout=300)
+        self.ctr("images", "import", "--snapshotter", self._snapshotter, str(archive), timeout=300)
 
     def _runtime_health(self) -> str:
         if not self.socket.exists():
@@ -175,7 +178,7 @@ class Node:
                 return error.message
             raise
         states = {words[1]: words[-1] for words in map(str.split, plugins.splitlines()) if len(words) > 2}
-        wrong = [name for name in ("cri", "overlayfs") if states.get(name) != "ok"]
+        wrong = [name for name in ("cri", self._snapshotter) if states.get(name) != "ok"]
         return f"plugins do not load: {', '.join(wrong)}" if wrong else ""
 
     def _network(self) -> dict[str, object]:
@@ -268,3 +271,14 @@ class Node:
                 "tcpCloseWaitTimeout": "0s",
             },
         }
+
+
+def snapshotter(folder: Path, mounts: str) -> str:
+    """Return how layers become root folders there: an overlay cannot lie on an overlay, as in a container.
+
+    ``mounts`` is the content of ``/proc/self/mounts``.
+    """
+    lines = [line.split(" ") for line in mounts.splitlines()]
+    holding = [words for words in lines if folder.is_relative_to(words[1])]
+    nearest = max(holding, key=lambda words: len(words[1]))
+    return "native" if nearest[2] == "overlay" else "overlayfs"

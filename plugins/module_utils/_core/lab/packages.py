@@ -29,6 +29,7 @@ _NODE_PROGRAMS = {
     "ethtool": "ethtool",
     "socat": "socat",
     "ip": "iproute2",
+    "modprobe": "kmod",
     "mount": "mount",
     "setpriv": "util-linux",
 }
