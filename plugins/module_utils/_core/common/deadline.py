@@ -9,8 +9,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from .errors import ErrorClass, PlatformError
+
+Answer = TypeVar("Answer")
 
 
 class Deadline:
@@ -83,3 +86,20 @@ class Backoff:
     def reset(self) -> None:
         """Start again from the base, because something moved."""
         self._previous = self._base
+
+
+def patiently(read: Callable[[], Answer], deadline: Deadline, progress: Callable[[str], None]) -> Answer:
+    """Read until it works or the deadline passes.
+
+    While an API server restarts, a failed read says nothing about what is waited for: only errors of class
+    ``infrastructure`` are sat out, all others are raised.
+    """
+    backoff = Backoff(0.5, 5.0)
+    while True:
+        try:
+            return read()
+        except PlatformError as error:
+            if error.error_class is not ErrorClass.INFRASTRUCTURE or deadline.expired():
+                raise
+            progress(f"{error.message} Asking again.")
+            deadline.pause(backoff.next())

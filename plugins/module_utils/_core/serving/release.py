@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -20,34 +19,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from ..cluster.client import APIError, ClusterClient, segment
 from ..cluster.helm import Helm
 from ..cluster.helm_storage import ReleaseRecord, mark_failed, read_release
 from ..cluster.manifests import dump_manifest, parse_manifest
-from ..cluster.workload import (
-    Cause,
-    Rollout,
-    Snapshot,
-    Symptoms,
-    failure_details,
-    judge,
-    log_hint,
-    observe,
-)
-from ..common.deadline import Backoff, Deadline
+from ..cluster.workload import Rollout, Symptoms, judge, observe
+from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
 from .release_plan import Plan, ReleaseRequest, make_plan
-
-Answer = TypeVar("Answer")
+from .rollout import follow_rollout
 
 HELM_ATTEMPTS = 5
 _DEFAULT_ROLLOUT_MARGIN_S = 60.0
 _HELM_SHARE_S = 300.0
-_REPEAT_LINE_S = 30.0
-_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -57,6 +44,13 @@ class Waits:
     capacity_s: float = 600.0
     rollout_s: float | None = None  #: default: the chart's progress deadline and a minute
     takeover_s: float = 30.0  #: a pending release untouched for so long was left by a run that died
+
+    def rollout(self, plan: Plan) -> Deadline:
+        """Start the deadline of a rollout."""
+        if self.rollout_s is not None:
+            return Deadline(self.rollout_s)
+        progress_deadline = float(plan.deployment["spec"].get("progressDeadlineSeconds", 600))
+        return Deadline(progress_deadline + _DEFAULT_ROLLOUT_MARGIN_S)
 
 
 @dataclass
@@ -131,7 +125,9 @@ def apply_release(
             progress(f"{request.name}: helm {plan.action} ({plan.digest[:19]}, strategy {plan.strategy})")
             _upgrade(client, helm, plan, waits, progress)
     with timings.phase("rollout_s"):
-        changed |= _roll_out(client, request, plan, waits, progress)
+        changed |= follow_rollout(
+            client, request, waits.rollout(plan), progress, replace_failed=not plan.changed
+        )
     final = read_release(client, request.name, request.namespace)
     return _result(request, plan, final, timings, changed=changed)
 
@@ -228,23 +224,8 @@ def _wait_for_capacity(
         delay = min(backoff.next(), deadline.remaining())
         progress(f"{plan.spec.name}: waiting for capacity: {verdict.message} (next look in {delay:.0f} s)")
         deadline.pause(delay)
-        verdict = _patiently(partial(plan.assess, client), deadline, plan.spec.name, progress)
+        verdict = patiently(partial(plan.assess, client), deadline, progress)
         polls += 1
-
-
-def _patiently(
-    read: Callable[[], Answer], deadline: Deadline, name: str, progress: Callable[[str], None]
-) -> Answer:
-    """Read until it works: while an API server restarts, a failed read is no verdict about the release."""
-    backoff = Backoff(0.5, 5.0)
-    while True:
-        try:
-            return read()
-        except PlatformError as error:
-            if error.error_class is not ErrorClass.INFRASTRUCTURE or deadline.expired():
-                raise
-            progress(f"{name}: {error.message} Asking again.")
-            deadline.pause(backoff.next())
 
 
 def _capacity_error(plan: Plan, capacity: dict[str, Any], waited: float, polls: int = 1) -> PlatformError:
@@ -277,109 +258,6 @@ def _upgrade(
             deadline.pause(delay)
         else:
             return
-
-
-def _roll_out(
-    client: ClusterClient,
-    request: ReleaseRequest,
-    plan: Plan,
-    waits: Waits,
-    progress: Callable[[str], None],
-) -> bool:
-    """Wait for the rollout. Returns True if pods that had failed before this run were replaced."""
-    deadline = Deadline(_rollout_seconds(plan, waits))
-    backoff = Backoff(0.2, 2.0)
-    symptoms = Symptoms()
-    restarted = False
-    last_line, last_shown = "", 0.0
-
-    def patiently(read: Callable[[], Answer]) -> Answer:
-        return _patiently(read, deadline, request.name, progress)
-
-    while True:
-        snapshot = patiently(partial(observe, client, request.namespace, request.name, request.selector))
-        rollout = judge(snapshot, symptoms)
-        symptoms.next_round()
-        if rollout.cause is not None and not plan.changed and not restarted:
-            # The same input again after a failure: whoever asks has mended something outside, such as a
-            # Secret, and a pod in back-off would not notice for minutes.
-            restarted = True
-            symptoms = Symptoms()
-            _restart(client, request, rollout.cause, snapshot, progress)
-            continue
-        if rollout.cause is not None:
-            raise _workload_error(client, request, rollout, rollout.cause, snapshot)
-        if rollout.done and patiently(partial(_endpoints_are_new, client, request, snapshot)):
-            return restarted
-        line = rollout.waiting_for or "the Service to list the new pods"
-        if deadline.expired():
-            raise deadline.timeout_error(
-                f"The rollout of {request.name}",
-                f"waiting for {line}",
-                "Run again to go on waiting, or see the pods: "
-                f"kubectl -n {request.namespace} describe pods -l {request.selector}",
-            )
-        now = deadline.elapsed()
-        # Counts within a reason go up and down; only another reason is news.
-        news = _DIGITS.sub("", line) != _DIGITS.sub("", last_line)
-        if news or now - last_shown >= _REPEAT_LINE_S:
-            ready = f"{rollout.ready}/{rollout.wanted} ready after {now:.0f} s"
-            progress(f"{request.name}: {ready}, waiting for {line}")
-            if news:
-                backoff.reset()
-            last_line, last_shown = line, now
-        deadline.pause(backoff.next())
-
-
-def _rollout_seconds(plan: Plan, waits: Waits) -> float:
-    if waits.rollout_s is not None:
-        return waits.rollout_s
-    return float(plan.deployment["spec"].get("progressDeadlineSeconds", 600)) + _DEFAULT_ROLLOUT_MARGIN_S
-
-
-def _restart(
-    client: ClusterClient,
-    request: ReleaseRequest,
-    cause: Cause,
-    snapshot: Snapshot,
-    progress: Callable[[str], None],
-) -> None:
-    progress(f"{request.name}: {cause.reason} from before this run; replacing the pods that are not ready")
-    pods = f"/api/v1/namespaces/{segment(request.namespace)}/pods"
-    for pod in snapshot.pods:
-        conditions = pod.get("status", {}).get("conditions") or []
-        if not any(item["type"] == "Ready" and item["status"] == "True" for item in conditions):
-            client.delete(f"{pods}/{segment(pod['metadata']['name'])}")
-
-
-def _endpoints_are_new(client: ClusterClient, request: ReleaseRequest, snapshot: Snapshot) -> bool:
-    """Tell whether the Service sends requests to the pods of this rollout only."""
-    path = f"/apis/discovery.k8s.io/v1/namespaces/{segment(request.namespace)}/endpointslices"
-    query = {"labelSelector": f"kubernetes.io/service-name={request.name}"}
-    ready = {
-        (endpoint.get("targetRef") or {}).get("name")
-        for item in client.list_pages(path, query)
-        for endpoint in item.get("endpoints") or []
-        if (endpoint.get("conditions") or {}).get("ready", True)
-    }
-    current = {pod["metadata"]["name"] for pod in snapshot.pods if "deletionTimestamp" not in pod["metadata"]}
-    wanted = int((snapshot.deployment or {}).get("spec", {}).get("replicas", 1))
-    return ready <= current and (bool(ready) or wanted == 0)
-
-
-def _workload_error(
-    client: ClusterClient, request: ReleaseRequest, rollout: Rollout, cause: Cause, snapshot: Snapshot
-) -> PlatformError:
-    details = failure_details(client, request.namespace, cause, snapshot)
-    hint = log_hint(details["log_tail"])
-    where = f" (pod {cause.pod})" if cause.pod else ""
-    error_class = ErrorClass.CAPACITY if "exceeded quota" in cause.message else ErrorClass.WORKLOAD
-    return PlatformError(
-        error_class,
-        f"{request.name} cannot start: {cause.reason}: {cause.message}{where}.",
-        hint or cause.advice,
-        {**details, "ready": rollout.ready, "replicas": rollout.wanted},
-    )
 
 
 def _describe(plan: Plan) -> str:

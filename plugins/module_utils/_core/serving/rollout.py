@@ -1,0 +1,133 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Follow a rollout to its end, which is success, a cause, or the deadline with the last reason seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+from ..cluster.client import ClusterClient, segment
+from ..cluster.workload import (
+    Cause,
+    Rollout,
+    Snapshot,
+    Symptoms,
+    failure_details,
+    judge,
+    log_hint,
+    observe,
+)
+from ..common.deadline import Backoff, Deadline, patiently
+from ..common.errors import ErrorClass, PlatformError
+from .release_plan import ReleaseRequest
+
+_REPEAT_LINE_S = 30.0
+_DIGITS = re.compile(r"\d+")
+
+
+def follow_rollout(
+    client: ClusterClient,
+    request: ReleaseRequest,
+    deadline: Deadline,
+    progress: Callable[[str], None],
+    *,
+    replace_failed: bool,
+) -> bool:
+    """Wait until the Deployment's new pods, and only they, are ready and listed by the Service.
+
+    With ``replace_failed``, pods that failed before this run are deleted once, and True is returned then.
+    Raises ``workload`` (``capacity`` for a quota) with the evidence, or ``timeout`` with the last reason.
+    """
+    backoff = Backoff(0.2, 2.0)
+    symptoms = Symptoms()
+    restarted = False
+    last_line, last_shown = "", 0.0
+
+    while True:
+        snapshot = patiently(
+            partial(observe, client, request.namespace, request.name, request.selector),
+            deadline,
+            progress,
+        )
+        rollout = judge(snapshot, symptoms)
+        symptoms.next_round()
+        if rollout.cause is not None and replace_failed and not restarted:
+            # The same input again after a failure: whoever asks has mended something outside, such as a
+            # Secret, and a pod in back-off would not notice for minutes.
+            restarted = True
+            symptoms = Symptoms()
+            _restart(client, request, rollout.cause, snapshot, progress)
+            continue
+        if rollout.cause is not None:
+            raise _workload_error(client, request, rollout, rollout.cause, snapshot)
+        if rollout.done and patiently(
+            partial(_endpoints_are_new, client, request, snapshot), deadline, progress
+        ):
+            return restarted
+        line = rollout.waiting_for or "the Service to list the new pods"
+        if deadline.expired():
+            raise deadline.timeout_error(
+                f"The rollout of {request.name}",
+                f"waiting for {line}",
+                "Run again to go on waiting, or see the pods: "
+                f"kubectl -n {request.namespace} describe pods -l {request.selector}",
+            )
+        now = deadline.elapsed()
+        # Counts within a reason go up and down; only another reason is news.
+        news = _DIGITS.sub("", line) != _DIGITS.sub("", last_line)
+        if news or now - last_shown >= _REPEAT_LINE_S:
+            ready = f"{rollout.ready}/{rollout.wanted} ready after {now:.0f} s"
+            progress(f"{request.name}: {ready}, waiting for {line}")
+            if news:
+                backoff.reset()
+            last_line, last_shown = line, now
+        deadline.pause(backoff.next())
+
+
+def _restart(
+    client: ClusterClient,
+    request: ReleaseRequest,
+    cause: Cause,
+    snapshot: Snapshot,
+    progress: Callable[[str], None],
+) -> None:
+    progress(f"{request.name}: {cause.reason} from before this run; replacing the pods that are not ready")
+    pods = f"/api/v1/namespaces/{segment(request.namespace)}/pods"
+    for pod in snapshot.pods:
+        conditions = pod.get("status", {}).get("conditions") or []
+        if not any(item["type"] == "Ready" and item["status"] == "True" for item in conditions):
+            client.delete(f"{pods}/{segment(pod['metadata']['name'])}")
+
+
+def _endpoints_are_new(client: ClusterClient, request: ReleaseRequest, snapshot: Snapshot) -> bool:
+    """Tell whether the Service sends requests to the pods of this rollout only."""
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{segment(request.namespace)}/endpointslices"
+    query = {"labelSelector": f"kubernetes.io/service-name={request.name}"}
+    ready = {
+        (endpoint.get("targetRef") or {}).get("name")
+        for item in client.list_pages(path, query)
+        for endpoint in item.get("endpoints") or []
+        if (endpoint.get("conditions") or {}).get("ready", True)
+    }
+    current = {pod["metadata"]["name"] for pod in snapshot.pods if "deletionTimestamp" not in pod["metadata"]}
+    wanted = int((snapshot.deployment or {}).get("spec", {}).get("replicas", 1))
+    return ready <= current and (bool(ready) or wanted == 0)
+
+
+def _workload_error(
+    client: ClusterClient, request: ReleaseRequest, rollout: Rollout, cause: Cause, snapshot: Snapshot
+) -> PlatformError:
+    details = failure_details(client, request.namespace, cause, snapshot)
+    hint = log_hint(details["log_tail"])
+    where = f" (pod {cause.pod})" if cause.pod else ""
+    error_class = ErrorClass.CAPACITY if "exceeded quota" in cause.message else ErrorClass.WORKLOAD
+    return PlatformError(
+        error_class,
+        f"{request.name} cannot start: {cause.reason}: {cause.message}{where}.",
+        hint or cause.advice,
+        {**details, "ready": rollout.ready, "replicas": rollout.wanted},
+    )
