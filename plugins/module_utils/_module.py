@@ -20,6 +20,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     ErrorClass,
     PlatformError,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.redaction import redact
 
 HIDDEN_PARAMETER = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
@@ -69,6 +70,14 @@ def failure(error: PlatformError) -> dict[str, Any]:
     }
 
 
+def shown_arguments(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments for Ansible's ``invocation``: no secret, not even in values."""
+    return {
+        name: HIDDEN_PARAMETER if operation.argument_spec.get(name, {}).get("no_log") else redact(value)
+        for name, value in arguments.items()
+    }
+
+
 def success(outcome: Outcome, context: Context) -> dict[str, Any]:
     """Return the result keys of a success; the diff only where it was asked for."""
     result: dict[str, Any] = {**outcome.result, "changed": outcome.changed}
@@ -80,12 +89,20 @@ def success(outcome: Outcome, context: Context) -> dict[str, Any]:
 class _PlatformModule(AnsibleModule):
     """Gives the failures that AnsibleModule raises itself (argument validation) their class."""
 
+    operation: Operation
+
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
-        super().fail_json(msg, **{"error_class": ErrorClass.INVALID.value, "resolution": "", **kwargs})
+        shown = {"module_args": shown_arguments(self.operation, self.params)}
+        defaults = {"error_class": ErrorClass.INVALID.value, "resolution": "", "invocation": shown}
+        super().fail_json(msg, **{**defaults, **kwargs})
+
+    def exit_json(self, **kwargs: Any) -> NoReturn:
+        super().exit_json(invocation={"module_args": shown_arguments(self.operation, self.params)}, **kwargs)
 
 
 def run_as_module(operation: Operation) -> None:
     """Run the operation as an Ansible module and exit."""
+    _PlatformModule.operation = operation
     module: AnsibleModule = _PlatformModule(  # type: ignore[no-untyped-call]
         argument_spec=dict(operation.argument_spec),
         mutually_exclusive=operation.mutually_exclusive,

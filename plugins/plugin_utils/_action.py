@@ -30,10 +30,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     PlatformError,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
-    HIDDEN_PARAMETER,
     Context,
     Operation,
     failure,
+    shown_arguments,
     success,
 )
 
@@ -102,11 +102,8 @@ class CoreActionBase(ActionBase):
                     display.warning(warning)
                 result = success(outcome, context)
         # What AnsibleModule does for a module: its arguments for -vvv, and no secret anywhere.
-        shown = {
-            name: HIDDEN_PARAMETER if operation.argument_spec.get(name, {}).get("no_log") else value
-            for name, value in parameters.items()
-        }
-        return dict(remove_values({**result, "invocation": {"module_args": shown}}, secrets))
+        invocation = {"module_args": shown_arguments(operation, parameters)}
+        return dict(remove_values({**result, "invocation": invocation}, secrets))
 
     @contextmanager
     def _task_environment(self) -> Iterator[None]:

@@ -39,9 +39,6 @@ def check_model(model: str, field: str = "model") -> str:
         raise invalid(field, model, "starts or ends with white space", advice)
     if model.startswith("-"):
         raise invalid(field, model, "starts with a hyphen, which a server would read as an option", advice)
-    if model[0] in "[{":
-        # Ansible turns a list or a mapping into its text where a text is wanted.
-        raise invalid(field, model, "looks like a list or a mapping", advice)
     if len(model) > MODEL_MAX_LENGTH:
         raise invalid(field, model, f"has more than {MODEL_MAX_LENGTH} characters", advice)
     if not model.isprintable():
@@ -49,6 +46,9 @@ def check_model(model: str, field: str = "model") -> str:
     for mark in ("{{", "}}", "{%", "%}", "{#"):
         if mark in model:
             raise invalid(field, model, f"holds the template delimiter {mark!r}", advice)
+    if model[0] in "[{":
+        # Ansible turns a list or a mapping into its text where a text is wanted.
+        raise invalid(field, model, "looks like a list or a mapping", advice)
     return model
 
 

@@ -25,6 +25,9 @@ _DSN_PASSWORD = re.compile(r"(?P<head>\b(?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)
 # "invalid bearer token" is a message, not a header.
 _BEARER = re.compile(r"(?P<head>\bBearer\s+)(?!token\b)[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
 _BASIC = re.compile(r"(?P<head>\bAuthorization\W{1,5}Basic\s+)[A-Za-z0-9+/=]+", re.IGNORECASE)
+# Only with "=": in a text, what follows an option's name may be the next word of a sentence.
+_OPTION = re.compile(r"(?P<head>--[a-z0-9-]*(?:api[-_]key|token|password|secret)=)[^\s'\"]+", re.IGNORECASE)
+_OPTION_NAME = re.compile(r"--[a-z0-9-]*(api[-_]key|token|password|secret)", re.IGNORECASE)
 _HUB_TOKEN = re.compile(r"(?P<head>\bhf_)[A-Za-z0-9]{16,}")
 # C0 and C1 controls except tab and newline, because a log may hold terminal escapes; marks that reverse the
 # direction of text; and half characters, which nothing can print.
@@ -35,7 +38,7 @@ _MARGIN = 4096
 
 def redact_text(text: str) -> str:
     """Return the text without passwords of URLs and DSNs, authorization headers and Hugging Face tokens."""
-    for pattern in (_URL_PASSWORD, _DSN_PASSWORD, _BEARER, _BASIC, _HUB_TOKEN):
+    for pattern in (_URL_PASSWORD, _DSN_PASSWORD, _BEARER, _BASIC, _OPTION, _HUB_TOKEN):
         text = pattern.sub(lambda match: match.group("head") + HIDDEN, text)
     return text
 
@@ -45,7 +48,8 @@ def redact(value: Any) -> Any:
 
     References stay visible: ``existingSecret: name``, or a mapping such as ``secretKeyRef: {name, key}``.
     Kubernetes Secrets lose their ``data`` and ``stringData`` whole, and entries such as
-    ``{name: HF_TOKEN, value: ...}`` of a container's ``env`` their value.
+    ``{name: HF_TOKEN, value: ...}`` of a container's ``env`` their value. So do arguments of a command after
+    an option such as ``--api-key``.
     """
     if isinstance(value, Mapping):
         is_secret = value.get("kind") == "Secret"
@@ -60,7 +64,10 @@ def redact(value: Any) -> Any:
                 shown[key] = redact(item)
         return shown
     if isinstance(value, list):
-        return [redact(item) for item in value]
+        return [
+            HIDDEN if isinstance(before, str) and _OPTION_NAME.fullmatch(before) else redact(item)
+            for before, item in zip([None, *value], value, strict=False)
+        ]
     if isinstance(value, str):
         return redact_text(value)
     return value
@@ -76,7 +83,8 @@ def _hide(item: Any) -> Any:
     if isinstance(item, list):
         return [_hide(element) for element in item]
     if isinstance(item, Mapping):
-        return redact(item)
+        # A reference has a name and a key; a value that stands in its place is the secret itself.
+        return {key: _hide(part) if key == "value" else part for key, part in redact(item).items()}
     return item if item is None or item == "" or isinstance(item, bool) else HIDDEN
 
 
