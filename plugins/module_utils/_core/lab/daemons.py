@@ -203,7 +203,7 @@ def base_environment() -> dict[str, str]:
     kept = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TZ")
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": "/root",
+        "HOME": "/",
         "LANG": "C.UTF-8",
         **{name: os.environ[name] for name in kept if name in os.environ},
     }
