@@ -47,11 +47,18 @@ def parse_manifest(manifest: str) -> list[JSONObject]:
         raise missing_library("PyYAML", LIBRARY_ERROR)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return [item for item in yaml.load_all(manifest, loader) if item]
+        objects = [item for item in yaml.load_all(manifest, loader) if item]
     except yaml.YAMLError as error:
-        raise PlatformError(
-            ErrorClass.INVALID, f"Not a YAML manifest: {error}", "Correct the chart, then run again."
-        ) from error
+        raise _no_manifest(str(error)) from error
+    if not all(isinstance(item, dict) for item in objects):
+        raise _no_manifest(f"it holds {next(item for item in objects if not isinstance(item, dict))!r:.80}")
+    return objects
+
+
+def _no_manifest(why: str) -> PlatformError:
+    return PlatformError(
+        ErrorClass.INVALID, f"Not a YAML manifest: {why}.", "Correct the chart, then run again."
+    )
 
 
 def dump_manifest(objects: list[JSONObject]) -> str:

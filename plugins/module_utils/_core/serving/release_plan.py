@@ -232,6 +232,8 @@ def make_plan(
     stored_strategy = record.config.get("strategy") if record is not None else None
     asked = request.strategy if request.strategy != "auto" else request.values.get("strategy")
     spec = request.spec(asked or stored_strategy)
+    if record is None:
+        helm.check_version()
     manifest = helm.template(spec, deadline)
     objects = parse_manifest(manifest)
     deployment = _deployment(objects, request)
