@@ -72,9 +72,10 @@ def test_time_runs_out() -> None:
 def test_timeout_says_the_last_reason() -> None:
     error = Clock().deadline(90).timeout_error("The rollout of x", "vllm: ContainerCreating", "Run again.")
     assert error.error_class is ErrorClass.TIMEOUT
-    assert str(error) == (
-        "The rollout of x did not finish within 90 s. Last seen: vllm: ContainerCreating Run again."
+    assert error.message == (
+        "The rollout of x did not finish within 90 s. Last seen: vllm: ContainerCreating"
     )
+    assert error.resolution == "Run again."
     assert error.details == {"timeout_s": 90, "last_reason": "vllm: ContainerCreating"}
 
 

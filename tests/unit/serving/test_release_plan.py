@@ -45,8 +45,8 @@ def test_a_request_names_release_and_endpoint() -> None:
     assert request(name="mine").name == "mine"
 
 
-def test_identity_wins_over_values_and_the_environment_has_its_file() -> None:
-    values = {"model": {"name": "other", "sizeBillions": 8}, "environment": "production", "slug": "x", "a": 1}
+def test_identity_is_added_to_the_values_and_the_environment_has_its_file() -> None:
+    values = {"model": {"sizeBillions": 8}, "a": 1}
     spec = request(values=values, environment="development").spec("surge")
     assert spec.values == {
         "model": {"name": MODEL, "sizeBillions": 8},
@@ -56,8 +56,13 @@ def test_identity_wins_over_values_and_the_environment_has_its_file() -> None:
         "strategy": "surge",
     }
     assert spec.values_files == (CHART / "values-development.yaml",)
-    assert values["model"] == {"name": "other", "sizeBillions": 8}
+    assert values == {"model": {"sizeBillions": 8}, "a": 1}
     assert "strategy" not in request().spec(None).values
+
+
+def test_the_identity_may_be_repeated() -> None:
+    values = {"model": {"name": MODEL}, "environment": "staging", "slug": slug(MODEL)}
+    assert request(values=values).spec(None).values == values
 
 
 @pytest.mark.parametrize(
@@ -75,6 +80,9 @@ def test_identity_wins_over_values_and_the_environment_has_its_file() -> None:
         ({"chart": str(CHART / "Chart.yaml")}, "chart_path", "Chart.yaml"),
         ({"values": {"model": "a name"}}, "chart_values.model", "'a name'"),
         ({"values": {"model": ["a"]}}, "chart_values.model", "['a']"),
+        ({"values": {"model": {"name": "org/other"}}}, "chart_values.model.name", "'org/other'"),
+        ({"values": {"environment": "production"}}, "chart_values.environment", "'production'"),
+        ({"values": {"slug": "x"}}, "chart_values.slug", "'x'"),
         ({"values": {"since": date(2026, 1, 31)}}, "chart_values", "2026"),
         ({"values": {"ratio": float("nan")}}, "chart_values", "nan"),
     ],
