@@ -82,8 +82,8 @@ def test_text_without_a_secret_stays(text: str) -> None:
     "key",
     [
         "password", "passwd", "PGPASSWORD", "client_secret", "clientSecret", "token", "hf-token", "HF_TOKEN",
-        "api_key", "apiKey", "VLLM_API_KEY", "AWS_SECRET_ACCESS_KEY", "credential", "credentials", "private-key",
-        "Authorization",
+        "api_key", "apiKey", "VLLM_API_KEY", "AWS_SECRET_ACCESS_KEY", "credential", "credentials",
+        "private-key", "Authorization",
     ],
 )  # fmt: skip
 def test_values_under_secret_keys_are_hidden_at_any_depth(key: str) -> None:
