@@ -13,6 +13,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
 import time
@@ -42,6 +43,9 @@ _RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _ATTEMPTS = 5
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 30.0
+# Nothing is sent again later than this: who waits wants to know.
+_RETRY_WINDOW_S = 15.0
+_POOL_NAME = re.compile(r"^HTTPS?Connection(Pool)?\(host='[^']*', port=\d+\): ")
 
 
 @dataclass(frozen=True)
@@ -265,8 +269,8 @@ class ClusterClient:
         url = self.server.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         backoff = Backoff(0.2, 5.0)
         reloaded = False
+        start = time.monotonic()
         for attempt in range(1, _ATTEMPTS + 1):
-            last = attempt == _ATTEMPTS
             sent: dict[str, str] = {"Accept": "application/json", **(headers or {}), **self.credentials()}
             if payload is not None:
                 sent["Content-Type"] = content_type
@@ -284,12 +288,14 @@ class ClusterClient:
                 failed = _transport_error(error, self.server)
                 unsent = isinstance(error, urllib3.exceptions.NewConnectionError)
                 heals = failed.error_class is ErrorClass.INFRASTRUCTURE and (unsent or method != "POST")
+                last = attempt == _ATTEMPTS or time.monotonic() - start > _RETRY_WINDOW_S
                 if last or not heals:
                     raise failed from error
                 time.sleep(backoff.next())
                 continue
             if answer.status < 300:
                 return answer
+            last = attempt == _ATTEMPTS or time.monotonic() - start > _RETRY_WINDOW_S
             if answer.status == 401 and not reloaded and not last:
                 # A token may have been rotated since the kubeconfig was read.
                 reloaded = True
@@ -409,7 +415,7 @@ def _retry_after(answer: urllib3.BaseHTTPResponse) -> float:
 
 
 def _transport_error(error: Exception, server: str) -> PlatformError:
-    text = excerpt(str(error), 300)
+    text = _POOL_NAME.sub("", excerpt(str(error), 300)).rstrip(".")
     if isinstance(error, urllib3.exceptions.SSLError):
         return PlatformError(
             ErrorClass.AUTH,
@@ -421,6 +427,9 @@ def _transport_error(error: Exception, server: str) -> PlatformError:
         return PlatformError(ErrorClass.INVALID, f"host: {server!r} is not a URL.", "Give https://name:port.")
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         advice = "The name does not resolve: check host, or the server in the kubeconfig, and DNS."
+    elif isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        text = "it takes connections but does not answer"
+        advice = "See whether the API server or a balancer before it hangs, then run again."
     elif isinstance(error, urllib3.exceptions.NewConnectionError):
         advice = "Nothing answers there: check that the API server runs and that address and port are right."
     else:
