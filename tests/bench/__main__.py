@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -15,11 +16,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    Authentication,
+    ClusterClient,
+)
 from tests.bench import capacity_scale
 from tests.bench.deployments import Deployments, sides
 from tests.bench.measure import Row, RunFailedError
 from tests.bench.place import peer_environment, prepared_place
-from tests.support.lab import running_lab
+from tests.support.lab import Lab, running_lab
 from tests.support.playbooks import ROOT
 
 RESULT = ROOT / "build/bench.json"
@@ -43,6 +48,7 @@ def main() -> int:
         print(f"bench: no group measures {arguments.only!r}; groups: {', '.join(GROUPS)}", file=sys.stderr)
         return 2
     lab = running_lab()
+    say(surroundings(lab))
     rows: list[Row] = []
     if deploy := [models for models in MODELS if f"deploy_{models}" in wanted]:
         shutil.rmtree(LOGS, ignore_errors=True)
@@ -58,13 +64,21 @@ def main() -> int:
                 rows += measured.rows(models)
     if nodes := [size for size in capacity_scale.SIZES if f"capacity_{size}" in wanted]:
         rows += capacity_scale.measure(str(lab.kubeconfig), str(lab.binary("kubectl")), say, nodes)
-    if arguments.only:
-        rows = [row for row in rows if row.name.startswith(arguments.only)]
     print(table(rows))
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
     say(f"written to {RESULT.relative_to(ROOT)}")
     return 0
+
+
+def surroundings(lab: Lab) -> str:
+    """Return what else decides the figures: the machine, its other load, and what the cluster holds."""
+    api = ClusterClient(Authentication(kubeconfig=str(lab.kubeconfig)))
+    nodes, pods = (sum(1 for _ in api.list_pages(f"/api/v1/{kind}")) for kind in ("nodes", "pods"))
+    load = ", ".join(f"{figure:.1f}" for figure in os.getloadavg())
+    return (
+        f"{os.cpu_count()} cores, load before the start {load}; {nodes} nodes and {pods} pods in the cluster"
+    )
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -87,7 +101,9 @@ def _covers(group: str, only: str) -> bool:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", metavar="NAME", help="measure only rows whose name starts like this")
+    parser.add_argument(
+        "--only", metavar="NAME", help=f"measure one of {', '.join(GROUPS)}, or what starts like that"
+    )
     parser.add_argument("--repeats", type=int, help="runs of each job; the median counts")
     parser.add_argument("--no-peer", action="store_true", help="measure ours alone")
     return parser.parse_args()
