@@ -207,7 +207,7 @@ resolution:
 exact:
   description:
     - Whether the answer is the same whichever node the scheduler prefers. It may not be with several rules
-      between pods, or while pending pods come first.
+      between pods, while pending pods come first, or where evictions would lift such a rule.
   returned: success
   type: bool
 replicas:

@@ -106,7 +106,8 @@ def _disagreement(case: Case, verdict: Verdict, nodes: list[str | None]) -> str 
     elif verdict.exact:
         agrees = len(bound) == verdict.placeable
     else:
-        agrees = verdict.fits is complete
+        # A promise has to be kept; more may turn out to be possible.
+        agrees = len(bound) >= verdict.placeable
     if verdict.fits and "topologySpreadConstraints" not in case.template["spec"]:
         # Spread lets a node in later, when others have got their pods.
         agrees = agrees and set(bound) <= {item["node"] for item in verdict.nodes_fit}

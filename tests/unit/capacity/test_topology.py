@@ -97,8 +97,16 @@ def test_affinity_to_others() -> None:
 def test_replicas_that_follow_the_first_one() -> None:
     verdict = judge(Cluster(*zones("z1", "z2")), 9, near(ZONE, APP))
     assert verdict.placeable == 8
-    assert not verdict.exact
+    assert verdict.exact
     assert judge(Cluster(*zones("z1", "z2")), 8, near(ZONE, APP)).fits
+    assert judge(Cluster(*zones("z1", "z1")), 9, near(ZONE, APP)).fits
+
+
+def test_the_worst_place_of_the_first_replica_counts() -> None:
+    cluster = Cluster(*zones("z1", "z2", None))
+    cluster.lists["/api/v1/nodes"][1]["status"]["allocatable"]["nvidia.com/gpu"] = "3"
+    verdict = judge(cluster, 5, near(ZONE, APP))
+    assert (verdict.placeable, verdict.fits, verdict.permanent, verdict.exact) == (3, False, False, False)
 
 
 def test_spread_stops_at_the_fullest_zone() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any
 
 from .scheduling import Misfit, Node, PodShape, required_terms
@@ -58,14 +59,28 @@ class Topology:
     def order_matters(self) -> bool:
         """Whether the number of replicas that fit depends on which node the scheduler prefers first.
 
-        One rule over one topology key gives the same count in any order; several keys, or replicas that
-        follow the first one, do not.
+        One rule over one topology key gives the same count in any order; several keys do not.
         """
         keys = {term["topologyKey"] for term in self._own_anti}
         spread = zip(self._shape.spread, self._own_spread, strict=True)
         keys |= {constraint["topologyKey"] for constraint, own in spread if own}
-        follows = bool(self._shape.affinity_terms) and not self._affinity
-        return len(keys) > 1 or (follows and self._own_affinity)
+        return len(keys) > 1
+
+    @property
+    def follows_first(self) -> bool:
+        """Whether nothing is there to be near to, so that the first replica decides for all others."""
+        return self._own_affinity and not self._affinity
+
+    def domain(self, node: Node) -> tuple[str | None, ...]:
+        """Return where a node is, as far as the shape's pod affinity goes."""
+        return tuple(node.labels.get(term["topologyKey"]) for term in self._shape.affinity_terms)
+
+    def copy(self) -> Topology:
+        """Return the same counts, for a trial."""
+        twin = copy(self)
+        twin._affinity, twin._anti = self._affinity.copy(), self._anti.copy()
+        twin._spread = [counter.copy() for counter in self._spread]
+        return twin
 
     def observe(self, pod: Mapping[str, Any], node: Node) -> None:
         """Count one bound pod."""

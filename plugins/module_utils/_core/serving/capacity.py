@@ -146,6 +146,20 @@ def _place(found: Assessment, nodes: list[Node], topology: Topology | None, shap
         free = (room[node.name] for node in nodes if room[node.name] and topology.misfit(node) is None)
         return min(wanted, sum(free))
     candidates = sorted((node for node in nodes if room[node.name]), key=lambda node: -emptiness(node))
+    if not topology.follows_first:
+        return _fill(wanted, candidates, room, topology)
+    # Nobody knows which node the first replica gets. What is promised has to hold for each of them.
+    domains: dict[object, list[Node]] = {}
+    for node in candidates:
+        domains.setdefault(topology.domain(node), []).append(node)
+    outcomes = [_fill(wanted, members, dict(room), topology.copy()) for members in domains.values()]
+    possible = [outcome for outcome in outcomes if outcome]
+    found.exact = found.exact and len(set(possible)) <= 1
+    return min(possible, default=0)
+
+
+def _fill(wanted: int, candidates: list[Node], room: dict[str, int], topology: Topology) -> int:
+    """Place replicas one by one, each on the emptiest node that takes it; return how many found a place."""
     placed = 0
     while placed < wanted:
         chosen = next(
