@@ -61,6 +61,14 @@ class Verdict:
         """Message and resolution in one text."""
         return f"{self.message} {self.resolution}".strip()
 
+    def summary(self) -> dict[str, Any]:
+        """Return the verdict without its lists of nodes and pods, which may have thousands of lines."""
+        shown = (
+            "verdict message resolution replicas placeable resource needs nodes_total excluded_by"
+            " fits permanent"
+        )
+        return {name: getattr(self, name) for name in shown.split()}
+
     def as_result(self) -> dict[str, Any]:
         """Return the verdict as JSON types."""
         shown = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "warnings"}
