@@ -239,7 +239,7 @@ drift:
   sample: []
 capacity:
   description:
-    - Verdict of the capacity check, with the results of M(llmops.platform.gpu_capacity_info).
+    - Verdict of the capacity check in short. M(llmops.platform.gpu_capacity_info) tells all about each node.
     - V(null) where no pod had to be placed.
   returned: success and O(state=present), and failures of class V(capacity)
   type: dict
@@ -371,6 +371,7 @@ def _absent(params: Mapping[str, Any], context: Context, authentication: Authent
         Helm(params["helm_binary"], authentication),
         name,
         namespace,
+        model,
         Deadline(_REMOVAL_TIMEOUT_S),
         context.progress,
         check_mode=context.check_mode,

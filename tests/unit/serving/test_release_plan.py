@@ -153,7 +153,8 @@ def record(**changes: Any) -> ReleaseRecord:
     [None, record(), record(config={}), record(config={"model": None}), record(config={"model": "x"})],
 )
 def test_our_own_release_may_be_changed(owned: ReleaseRecord | None) -> None:
-    check_owner(request(), owned)
+    wanted = request()
+    check_owner(owned, wanted.name, wanted.model, wanted.chart_name)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +165,9 @@ def test_our_own_release_may_be_changed(owned: ReleaseRecord | None) -> None:
     ],
 )
 def test_the_release_of_somebody_else_is_not_touched(foreign: ReleaseRecord, shown: str) -> None:
+    wanted = request()
     with pytest.raises(PlatformError, match=shown) as caught:
-        check_owner(request(), foreign)
+        check_owner(foreign, wanted.name, wanted.model, wanted.chart_name)
     assert caught.value.error_class is ErrorClass.INVALID
 
 

@@ -29,7 +29,7 @@ from ..cluster.workload import Rollout, Symptoms, judge, observe
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
-from .release_plan import Plan, ReleaseRequest, make_plan
+from .release_plan import Plan, ReleaseRequest, check_owner, make_plan
 from .rollout import follow_rollout
 
 HELM_ATTEMPTS = 5
@@ -113,7 +113,7 @@ def apply_release(
             client, helm, request, record, Deadline(_HELM_SHARE_S), check_capacity=check_capacity
         )
     if plan.verdict is not None and plan.verdict.permanent:
-        raise _capacity_error(plan, plan.verdict.as_result(), 0.0)
+        raise _capacity_error(plan, plan.verdict.summary(), 0.0)
     if check_mode:
         progress(f"{request.name}: {_describe(plan)}")
         return _planned(client, request, plan, timings)
@@ -123,7 +123,7 @@ def apply_release(
             _wait_for_capacity(client, plan, waits, progress)
         with timings.phase("helm_s"):
             progress(f"{request.name}: helm {plan.action} ({plan.digest[:19]}, strategy {plan.strategy})")
-            _upgrade(client, helm, plan, waits, progress)
+            _upgrade(client, helm, request, plan, waits, progress)
     with timings.phase("rollout_s"):
         changed |= follow_rollout(
             client, request, waits.rollout(plan), progress, replace_failed=not plan.changed
@@ -137,14 +137,17 @@ def remove_release(
     helm: Helm,
     name: str,
     namespace: str,
+    model: str,
     deadline: Deadline,
     progress: Callable[[str], None],
     *,
     check_mode: bool = False,
 ) -> bool:
     """Uninstall the release and wait until its pods are gone; tell whether there was anything to do."""
-    if read_release(client, name, namespace) is None:
+    record = read_release(client, name, namespace)
+    if record is None:
         return False
+    check_owner(record, name, model)
     if check_mode:
         return True
     progress(f"{name}: helm uninstall")
@@ -179,6 +182,8 @@ def _settled_record(
     version, since = "", 0.0
     while True:
         record = read_release(client, request.name, request.namespace)
+        # Before anything is recovered: what belongs to others stays as it is.
+        check_owner(record, request.name, request.model, request.chart_name)
         if record is None or check_mode or not (record.pending or record.status == "uninstalling"):
             return record
         if record.secret["metadata"]["resourceVersion"] != version:
@@ -220,7 +225,7 @@ def _wait_for_capacity(
     polls = 1
     while not verdict.fits:
         if verdict.permanent or deadline.expired():
-            raise _capacity_error(plan, verdict.as_result(), deadline.elapsed(), polls)
+            raise _capacity_error(plan, verdict.summary(), deadline.elapsed(), polls)
         delay = min(backoff.next(), deadline.remaining())
         progress(f"{plan.spec.name}: waiting for capacity: {verdict.message} (next look in {delay:.0f} s)")
         deadline.pause(delay)
@@ -241,7 +246,12 @@ def _capacity_error(plan: Plan, capacity: dict[str, Any], waited: float, polls: 
 
 
 def _upgrade(
-    client: ClusterClient, helm: Helm, plan: Plan, waits: Waits, progress: Callable[[str], None]
+    client: ClusterClient,
+    helm: Helm,
+    request: ReleaseRequest,
+    plan: Plan,
+    waits: Waits,
+    progress: Callable[[str], None],
 ) -> None:
     deadline = Deadline(_HELM_SHARE_S)
     backoff = Backoff(1.0, 15.0)
@@ -256,6 +266,9 @@ def _upgrade(
                 raise
             progress(f"{plan.spec.name}: {error.message}; helm again in {delay:.0f} s")
             deadline.pause(delay)
+            # Where helm lost the API server, it could not take back its mark on the release either.
+            settle = partial(_settled_record, client, helm, request, waits, progress, check_mode=False)
+            patiently(settle, deadline, progress)
         else:
             return
 
@@ -311,7 +324,7 @@ def _result(
         "manifest_digest": plan.digest,
         "ready": True,
         "drift": plan.drift,
-        "capacity": plan.verdict.as_result() if plan.verdict is not None else None,
+        "capacity": plan.verdict.summary() if plan.verdict is not None else None,
         "timings": timings.phases,
     }
     return ReleaseResult(changed, result, before, plan.manifest, warnings)

@@ -35,6 +35,8 @@ from ..common.names import (
 )
 from .capacity import Verdict, assess
 
+CHART = "vllm-deployment"
+
 
 @dataclass(frozen=True)
 class ReleaseRequest:
@@ -205,17 +207,17 @@ def _chart_metadata(chart: Path) -> tuple[str, str]:
         ) from error
 
 
-def check_owner(request: ReleaseRequest, record: ReleaseRecord | None) -> None:
+def check_owner(record: ReleaseRecord | None, name: str, model: str, chart_name: str = CHART) -> None:
     """Refuse to touch a release of that name which belongs to another chart or another model."""
     if record is None:
         return
     advice = "Choose another name or namespace, or uninstall that release first."
-    if record.chart_name != request.chart_name:
-        raise invalid("name", request.name, f"is a release of another chart, {record.chart_name}", advice)
-    model = record.config.get("model")
-    other = model.get("name") if isinstance(model, Mapping) else None
-    if other not in (None, request.model):
-        raise invalid("name", request.name, f"is the release of another model, {other!r}", advice)
+    if record.chart_name != chart_name:
+        raise invalid("name", name, f"is a release of another chart, {record.chart_name}", advice)
+    values = record.config.get("model")
+    other = values.get("name") if isinstance(values, Mapping) else None
+    if other not in (None, model):
+        raise invalid("name", name, f"is the release of another model, {other!r}", advice)
 
 
 def make_plan(
@@ -228,7 +230,7 @@ def make_plan(
     check_capacity: bool = True,
 ) -> Plan:
     """Compare what is wanted with what is there. Reads only."""
-    check_owner(request, record)
+    check_owner(record, request.name, request.model, request.chart_name)
     stored_strategy = record.config.get("strategy") if record is not None else None
     asked = request.strategy if request.strategy != "auto" else request.values.get("strategy")
     spec = request.spec(asked or stored_strategy)
