@@ -13,6 +13,7 @@ as usual. Private to this collection.
 from __future__ import annotations
 
 import datetime as dt
+import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     ErrorClass,
     PlatformError,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.orphans import die_with_parent
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     Operation,
@@ -69,6 +71,10 @@ class CoreActionBase(ActionBase):
 
     def _run_in_process(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         operation = self.operation
+        worker_of = multiprocessing.parent_process()
+        if worker_of is not None and worker_of.pid is not None:
+            # Ansible's workers live on, in a session of their own, when the run is killed.
+            die_with_parent(worker_of.pid)
         host = str(variables.get("inventory_hostname", "localhost"))
         context = Context(
             check_mode=bool(self._task.check_mode),

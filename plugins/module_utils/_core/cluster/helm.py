@@ -10,14 +10,12 @@ group of its own that dies with us and can be killed at the deadline.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,15 +25,13 @@ from typing import Any
 
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
+from ..common.orphans import die_with_parent
 from ..common.redaction import excerpt
 from .client import Authentication
 
 MINIMUM_VERSIONS = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY_MAX = 10
 
-_PR_SET_PDEATHSIG = 1
-# Loaded before any fork: the child must not wait for a lock that another thread held.
-_LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 
 
@@ -133,7 +129,7 @@ class Helm:
                 stderr=subprocess.PIPE,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=lambda: _die_with_parent(parent),  # noqa: PLW1509 - system calls only
+                preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - system calls only
             )
         except OSError as error:
             raise _cannot_be_run(self._binary, error) from error
@@ -169,14 +165,6 @@ def _list_item(text: str) -> str:
     if not any(mark in text for mark in ',"\n'):
         return text
     return '"' + text.replace('"', '""') + '"'
-
-
-def _die_with_parent(parent: int) -> None:
-    # A worker that is killed must not leave a helm behind that goes on writing. Only Linux can promise it.
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
