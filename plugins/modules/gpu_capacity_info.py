@@ -10,7 +10,7 @@ module: gpu_capacity_info
 short_description: Tell whether N replicas of a GPU pod would be placed now, and if not, why
 version_added: 0.1.0
 author:
-  - llmops.platform contributors
+  - llmops.platform contributors (@llmops-platform)
 description:
   - Counts for every node what kube-scheduler counts. That is allocatable minus the effective requests of all
     unfinished pods (init containers, sidecars and overhead included) for every resource and the number of
@@ -427,6 +427,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.common.validation import check_type_path
+
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import KUBERNETES_SPEC
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.scheduling import (
@@ -603,7 +605,7 @@ def _document(source: object, field: str) -> Mapping[str, Any]:
     if not isinstance(source, str):
         raise invalid(field, source, "is neither a path nor a dictionary", "Give one of them.")
     try:
-        parsed = json.loads(Path(source).expanduser().read_text(encoding="utf-8"))
+        parsed = json.loads(Path(check_type_path(source)).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         advice = "Give the path of a JSON file that this machine can read."
         raise invalid(field, source, f"cannot be read as JSON: {error}", advice) from error

@@ -10,7 +10,7 @@ module: lab_cluster
 short_description: Start and stop a real Kubernetes cluster with advertised GPUs for development and tests
 version_added: 0.1.0
 author:
-  - llmops.platform contributors
+  - llmops.platform contributors (@llmops-platform)
 description:
   - Starts what is missing of a lab and repairs what is broken. Run again, it changes nothing.
   - A lab is a cluster with one node that runs containers and advertises GPUs, nodes that exist only in the

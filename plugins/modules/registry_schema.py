@@ -10,7 +10,7 @@ module: registry_schema
 short_description: Create and migrate the schema of the model registry
 version_added: 0.1.0
 author:
-  - llmops.platform contributors
+  - llmops.platform contributors (@llmops-platform)
 description:
   - Applies plain SQL migrations to a PostgreSQL database, each in a transaction of its own, so that a run
     that is killed leaves no step half done.

@@ -10,7 +10,7 @@ module: vllm_endpoint_info
 short_description: Verify that a model server answers real requests
 version_added: 0.1.0
 author:
-  - llmops.platform contributors
+  - llmops.platform contributors (@llmops-platform)
 description:
   - Checks in this order that the server is healthy, that it lists the expected model, and that it generates a
     completion for it fast enough.
@@ -316,9 +316,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "api": {"type": "str", "choices": ["chat", "completions"], "default": "chat"},
     "stream": {"type": "bool", "default": True},
     "prompt": {"type": "str", "default": "Say hello."},
-    "max_tokens": {"type": "int", "default": 16},
+    "max_tokens": {"type": "int", "default": 16, "no_log": False},
     "max_latency_s": {"type": "float", "default": 3.0},
-    "max_first_token_s": {"type": "float"},
+    "max_first_token_s": {"type": "float", "no_log": False},
     "warmup_s": {"type": "float", "default": 30.0},
     "successes": {"type": "int", "default": 1},
     "timeout": {"type": "float", "default": 120.0},

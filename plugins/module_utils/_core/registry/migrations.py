@@ -100,7 +100,7 @@ def migrate(
         report.done = rehearsed
     else:
         # A second runner may have taken some of the steps meanwhile, but never makes them more.
-        for _ in range(len(steps)):
+        for _step in range(len(steps)):
             try:
                 done = database.transaction(
                     lambda session: _advance(session, migrations, target, allow_data_loss, report)
@@ -202,7 +202,7 @@ def _refuse_data_loss(session: Session, step: Step) -> None:
     session.execute(step.sql)
     dropped = before - _columns(session)
     session.execute("ROLLBACK TO SAVEPOINT trial")
-    lost = [table for table in sorted({table for table, _ in dropped}) if _has_rows(session, table)]
+    lost = [table for table in sorted({table for table, _column in dropped}) if _has_rows(session, table)]
     if lost:
         raise PlatformError(
             ErrorClass.INVALID,

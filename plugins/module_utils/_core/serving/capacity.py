@@ -10,8 +10,9 @@ judge: this answers before anything is written, and says what to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from ..cluster.admission import admitted
 from ..cluster.client import ClusterClient, segment
@@ -28,8 +29,12 @@ from .devices import check_countable, device_source, whole_device_misfit
 
 __all__ = ["NodeDemand", "Verdict", "assess"]
 
-#: An extra demand on nodes, such as enough memory on each GPU.
-NodeDemand = Callable[[Node], "Misfit | None"]
+
+class NodeDemand(Protocol):
+    """An extra demand on nodes, such as enough memory on each GPU."""
+
+    def __call__(self, node: Node, /) -> Misfit | None:
+        """Return why the node does not meet it, if so."""
 
 
 def assess(
