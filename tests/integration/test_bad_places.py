@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -39,13 +40,13 @@ CASES = [
     Case("like-an-option", "invalid", ("model: '-rf'", "hyphen")),
     Case("typo", "invalid", ("/gpu", "'cuont'")),
     Case("no-namespace", "invalid", ("namespace: 'llmops-nowhere'", "create_namespace")),
-    Case("leaving-namespace", "locked", ("is being deleted", "finalizer")),
+    Case("leaving-namespace", "locked", ("is being deleted", "tests.llmops.platform/hold")),
     Case("small-quota", "capacity", ("ResourceQuota", "small")),
     Case("small-limits", "capacity", ("LimitRange", "small", "memory")),
     Case("no-rights", "auth", ("403", "cannot list resource", "secrets")),
     Case("may-only-read", "auth", ("forbidden", "cannot create resource"), spoils=True),
     Case("silent-cluster", "infrastructure", ("takes connections but does not answer",)),
-    Case("refused", "workload", ("no model servers on Sundays", "refused"), spoils=True),
+    Case("refused", "workload", ("no model servers on Sundays {{ 7*7 }}", "refused"), spoils=True),
 ]
 
 
@@ -62,6 +63,10 @@ def _leaving(api: ClusterClient, name: str) -> None:
     metadata = {"name": "held", "finalizers": ["tests.llmops.platform/hold"]}
     api.create(f"/api/v1/namespaces/{name}/configmaps", {"metadata": metadata})
     api.delete(f"/api/v1/namespaces/{name}")
+    deadline = time.monotonic() + 30
+    while "tests.llmops.platform/hold" not in str(api.get(f"/api/v1/namespaces/{name}")["status"]):
+        assert time.monotonic() < deadline, "the namespace controller does not say what it waits for"
+        time.sleep(0.5)
 
 
 @contextmanager
@@ -72,7 +77,7 @@ def _refusing(api: ClusterClient, namespace: str) -> Iterator[None]:
     where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
     policy = {
         "matchConstraints": {**where, "resourceRules": [rule]},
-        "validations": [{"expression": "false", "message": "no model servers on Sundays"}],
+        "validations": [{"expression": "false", "message": "no model servers on Sundays {{ 7*7 }}"}],
     }
     binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": where}
     kinds = {"validatingadmissionpolicies": policy, "validatingadmissionpolicybindings": binding}
@@ -113,7 +118,9 @@ def place(lab: Lab, api: ClusterClient, tmp_path_factory: pytest.TempPathFactory
         dsn = stack.enter_context(fresh_database(lab))
         silent = stack.enter_context(silent_port())
         folder = tmp_path_factory.mktemp("places")
-        site = Site(lab, api, names["plain"], dsn, PlayRunner(folder))
+        # Ansible's default: messages from the cluster pass through the role's variables.
+        runner = PlayRunner(folder, {"_ANSIBLE_TEMPLAR_UNTRUSTED_TEMPLATE_BEHAVIOR": "ignore"})
+        site = Site(lab, api, names["plain"], dsn, runner)
         _leaving(api, names["leaving"])
         held = f"/api/v1/namespaces/{names['leaving']}/configmaps/held"
         stack.callback(api.patch, held, {"metadata": {"finalizers": None}})

@@ -104,6 +104,14 @@ def test_a_new_record_has_no_label_yet_and_is_dated_by_its_creation() -> None:
     assert parse_record(item).modified_at == datetime(2026, 11, 21, 1, 45, 59, tzinfo=UTC)
 
 
+def test_a_new_revision_is_not_as_old_as_the_stamp_that_it_inherits() -> None:
+    """Helm copies modifiedAt from the revision before, which may be months old."""
+    item = secret()
+    created = datetime(2026, 11, 21, 1, 45, 59, tzinfo=UTC)
+    item["metadata"]["labels"] |= {"modifiedAt": "1700000000", "createdAt": str(int(created.timestamp()))}
+    assert parse_record(item).modified_at == created
+
+
 def damaged(**changes: object) -> bytes:
     """Return a packed release with some parts replaced; None leaves a part out."""
     release = {**unpacked(secret()["data"]["release"]), **changes}

@@ -241,7 +241,7 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
         "Correct what the message names, then run again.",
     ),
     (
-        r"another operation .* is in progress|sh\.helm\.release\.v1\.\S+ already exists",
+        r"another operation .* is in progress|(release:|sh\.helm\.release\.v1\.\S+) already exists",
         ErrorClass.LOCKED,
         "Wait until it has ended, then run again.",
     ),

@@ -135,8 +135,12 @@ def _revision(item: JSONObject) -> int:
 
 
 def _modified_at(secret: JSONObject) -> datetime:
+    """Return when the record was last written.
+
+    A new revision inherits its predecessor's ``modifiedAt``, so the latest of all stamps counts.
+    """
     metadata = secret["metadata"]
-    stamp = metadata.get("labels", {}).get("modifiedAt")
-    if stamp is not None and str(stamp).isdigit():
-        return datetime.fromtimestamp(int(stamp), UTC)
-    return datetime.fromisoformat(metadata["creationTimestamp"])
+    labels = metadata.get("labels", {})
+    stamps = [str(labels.get(name, "")) for name in ("createdAt", "modifiedAt")]
+    moments = [datetime.fromtimestamp(int(stamp), UTC) for stamp in stamps if stamp.isdigit()]
+    return max([*moments, datetime.fromisoformat(metadata["creationTimestamp"])])
