@@ -65,6 +65,7 @@ def test_verdict_equals_what_the_scheduler_does(
                 if (text := _disagreement(case, verdicts[case.name], placed[case.name]))
             ]
             assert not differing, f"seed {seed}: {len(differing)} disagreements:\n" + "\n".join(differing)
+            print(f"{start + len(batch)} cases agree")
             words.update(verdict.verdict for verdict in verdicts.values())
             inexact += sum(not verdict.exact for verdict in verdicts.values())
     print(f"verdicts: {dict(words)}; {inexact} of {count} depend on the scheduler's preference")

@@ -20,11 +20,15 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     ClusterClient,
     JSONObject,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
+    ErrorClass,
+    PlatformError,
+)
 from tests.support.scheduler_cases import CASE, RUN, Case
 
 _CONNECTIONS = 4
 _SETTLED_S = 4.0
-_LONGEST_S = 90.0
+_LONGEST_S = 180.0
 
 
 class SnapshotClient(ClusterClient):
@@ -87,7 +91,7 @@ class Stage:
         limited = [case for case in self.cases if case.own_namespace]
         self._all(self._create_namespace, limited)
         nodes = [node for case in self.cases for node in case.nodes]
-        self._all(lambda api, node: api.create("/api/v1/nodes", node), nodes)
+        self._all(lambda api, node: _create(api, "/api/v1/nodes", node), nodes)
         self._wait("namespaces and quotas", lambda: all(self._limits_ready(case) for case in limited))
         self._wait("nodes", self._nodes_settled)
         self._all(lambda api, case: [self._create_pod(api, case, pod) for pod in case.pods], self.cases)
@@ -97,12 +101,12 @@ class Stage:
     @staticmethod
     def _create_namespace(api: ClusterClient, case: Case) -> None:
         metadata = {"name": case.namespace, "labels": {RUN: case.run, CASE: case.name}}
-        api.create("/api/v1/namespaces", {"metadata": metadata})
+        _create(api, "/api/v1/namespaces", {"metadata": metadata})
         base = f"/api/v1/namespaces/{case.namespace}"
         if case.quota:
-            api.create(f"{base}/resourcequotas", case.quota)
+            _create(api, f"{base}/resourcequotas", case.quota)
         if case.limit_range:
-            api.create(f"{base}/limitranges", case.limit_range)
+            _create(api, f"{base}/limitranges", case.limit_range)
 
     def _limits_ready(self, case: Case) -> bool:
         base = f"/api/v1/namespaces/{case.namespace}"
@@ -113,7 +117,7 @@ class Stage:
     @staticmethod
     def _create_pod(api: ClusterClient, case: Case, pod: JSONObject) -> bool:
         try:
-            api.create(f"/api/v1/namespaces/{case.namespace}/pods", pod)
+            _create(api, f"/api/v1/namespaces/{case.namespace}/pods", pod)
         except APIError as error:
             # Limits of the namespace refuse some of the random pods.
             if error.status in (403, 422) and case.own_namespace:
@@ -215,6 +219,20 @@ class Stage:
         while not ready():
             assert time.monotonic() < deadline, f"{what} were not ready within {_LONGEST_S} s"
             time.sleep(0.5)
+
+
+def _create(api: ClusterClient, path: str, body: JSONObject) -> None:
+    """Create an object on a server that may be too busy to answer; the name says whether it is there."""
+    for last in (False, False, True):
+        try:
+            api.create(path, body)
+        except PlatformError as error:
+            if isinstance(error, APIError) and error.reason == "AlreadyExists":
+                return
+            if last or error.error_class is not ErrorClass.INFRASTRUCTURE:
+                raise
+        else:
+            return
 
 
 def _let_go(api: ClusterClient, pod: JSONObject) -> None:
