@@ -62,11 +62,11 @@ def main() -> int:
                 # One model is quick to repeat; ten are repeated less.
                 measured.run(models, arguments.repeats or (3 if models == 1 else 2))
                 rows += measured.rows(models)
+                _write(rows)
     if nodes := [size for size in capacity_scale.SIZES if f"capacity_{size}" in wanted]:
         rows += capacity_scale.measure(str(lab.kubeconfig), str(lab.binary("kubectl")), say, nodes)
     print(table(rows))
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
+    _write(rows)
     say(f"written to {RESULT.relative_to(ROOT)}")
     return 0
 
@@ -91,6 +91,12 @@ def table(rows: Sequence[Row]) -> str:
             f"{row.name:<24} {row.unit:<6} {figures[0]:>10} {figures[1]:>10} {ratio:>7}  {row.peer_name}"
         )
     return "\n".join(lines)
+
+
+def _write(rows: Sequence[Row]) -> None:
+    """Write what is known so far: a run that is cut short keeps its finished groups."""
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
 
 
 def _covers(group: str, only: str) -> bool:
