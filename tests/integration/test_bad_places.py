@@ -224,11 +224,12 @@ def test_database_that_refuses_stops_before_the_cluster(
     site = Site(lab, api, namespace, registry_dsn, PlayRunner(tmp_path))
     site.models = {"model": {}}
     with silent_port() as silent:
-        changes: dict[str, Any] = {
+        ways: dict[str, dict[str, Any]] = {
             "refused": {"port": closed_port()},
             "password": {"password": "canary-of-a-password"},
             "hanging": {"host": "127.0.0.1", "port": silent},
-        }[kind]
+        }
+        changes = ways[kind]
         site.dsn = psycopg2.extensions.make_dsn(registry_dsn, **changes)
         result = site.deploy(registry_connect_timeout=2, registry_schema_timeout=6)
     failed = _failure(result, "model").result
