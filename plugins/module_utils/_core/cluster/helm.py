@@ -275,7 +275,8 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
             r"cluster unreachable|connection refused|connection reset|broken pipe|i/o timeout|no such host|"
             r"no route to host|network is unreachable|\": (unexpected )?EOF|http2: |TLS handshake timeout|"
             r"etcdserver|the server is currently unable|too many requests|context deadline exceeded|"
-            r"the object has been modified|Timeout: request did not complete|Internal error occurred"
+            r"an error on the server|the object has been modified|Timeout: request did not complete|"
+            r"Internal error occurred|(Get|Post|Put|Patch|Delete) \"https?://[^\"]*\": "
         ),
         ErrorClass.INFRASTRUCTURE,
         "Check that the API server can be reached, then run again.",

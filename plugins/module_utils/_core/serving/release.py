@@ -32,7 +32,7 @@ from ..common.redaction import redact
 from .release_plan import Plan, ReleaseRequest, check_owner, make_plan
 from .rollout import follow_rollout
 
-HELM_ATTEMPTS = 5
+HELM_ATTEMPTS = 10
 _DEFAULT_ROLLOUT_MARGIN_S = 60.0
 _HELM_SHARE_S = 300.0
 
