@@ -172,3 +172,17 @@ def test_megabytes_take_no_time() -> None:
     """Each pattern scans a bounded piece, whatever the text looks like."""
     for piece in ("a://b:", "password=", "Bearer ", "x"):
         assert len(excerpt(piece * 300_000, 1000)) < 1100
+
+
+def test_secret_after_an_option_of_a_command_is_hidden() -> None:
+    given = {"extraArgs": ["--max-num-seqs", "8", "--api-key", "canary", "--hf-token=canary", "--seed", "1"]}
+    shown = redact(given)["extraArgs"]
+    assert shown == ["--max-num-seqs", "8", "--api-key", HIDDEN, f"--hf-token={HIDDEN}", "--seed", "1"]
+    # What a message says about an option is no secret.
+    assert redact_text("--api-key belongs to secrets.apiKey") == "--api-key belongs to secrets.apiKey"
+
+
+def test_value_in_the_place_of_a_reference_is_hidden() -> None:
+    assert redact({"hfToken": {"value": "canary", "key": "token"}}) == {
+        "hfToken": {"value": HIDDEN, "key": "token"}
+    }
