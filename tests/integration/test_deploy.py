@@ -160,7 +160,9 @@ def test_update_surges_with_a_free_slot_and_never_deadlocks_without(site: Site) 
     [
         pytest.param({"image": {"tag": "9.9.9"}}, "workload", "ErrImageNeverPull", id="missing-image"),
         pytest.param(fault("crash-at-start"), "workload", "CrashLoopBackOff", id="crash-at-start"),
-        pytest.param(fault("oom"), "workload", "OOMKilled", id="out-of-memory"),
+        pytest.param(
+            fault("oom", MODEL_SERVER_OOM_MB_PER_S="4096"), "workload", "OOMKilled", id="out-of-memory"
+        ),
         pytest.param(
             {"secrets": {"hfToken": {"existingSecret": "nowhere"}}},
             "workload",

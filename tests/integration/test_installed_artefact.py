@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -36,8 +37,16 @@ SHIPPED = {
 
 def _galaxy(*arguments: str, cwd: Path) -> None:
     command = [str(Path(sys.executable).parent / "ansible-galaxy"), "collection", *arguments]
+    # With the checkout's configuration, galaxy would find the collection installed already.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     finished = subprocess.run(
-        command, cwd=cwd, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        command,
+        cwd=cwd,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
