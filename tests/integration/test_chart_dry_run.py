@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.chart import CHART, ENVIRONMENTS, HelmChart, as_yaml
 from tests.support.lab import Lab
+from tests.support.models import QUICK_VALUES
 
 EVERYTHING: dict[str, Any] = {
     "replicas": 2,
@@ -115,19 +116,8 @@ def test_a_hostile_name_is_served_after_install_and_update(
     """Install by plain helm, let ``helm test`` ask by that name, then update without a spare GPU."""
     name = "org/$(HOME) $$(X) {{ .Values }} \"q\" 'r' 模型 😀"
     values = {
+        **QUICK_VALUES,
         "model": {"name": name},
-        "image": {"repository": "llmops.local/model-server", "tag": "0.1.0", "pullPolicy": "Never"},
-        "engineVersion": "0.33.0",
-        "gpu": {
-            "resources": {
-                "requests": {"cpu": "10m", "memory": "32Mi"},
-                "limits": {"cpu": "1", "memory": "256Mi"},
-            }
-        },
-        "probes": {
-            "startup": {"periodSeconds": 1},
-            "readiness": {"initialDelaySeconds": 0, "periodSeconds": 1},
-        },
         "drain": {"preStopSeconds": 1, "shutdownTimeoutSeconds": 1, "marginSeconds": 1},
         "test": {
             "image": "llmops.local/model-server:0.1.0",

@@ -127,12 +127,11 @@ class Plan:
     deployment: JSONObject
     record: ReleaseRecord | None
     live: JSONObject | None
-    replaces_pods: bool
-    drift: list[str]
-    strategy: str
-    verdict: Verdict | None  #: what the capacity check said, where pods are to be made
-    releasing: Mapping[str, str] | None
-    replicas_needed: int
+    replaces_pods: bool = False
+    drift: list[str] = field(default_factory=list)
+    verdict: Verdict | None = None  #: what the capacity check said, where pods are to be made
+    releasing: Mapping[str, str] | None = None
+    replicas_needed: int = 0
     claims: tuple[str, ...] = ()  #: PersistentVolumeClaims that the release brings
 
     def assess(self, client: ClusterClient) -> Verdict:
@@ -145,6 +144,11 @@ class Plan:
             releasing=self.releasing,
             planned_claims=self.claims,
         )
+
+    @property
+    def strategy(self) -> str:
+        """How pods are replaced, in the chart's words."""
+        return rendered_strategy(self.deployment)
 
     @property
     def changed(self) -> bool:
@@ -244,7 +248,7 @@ def make_plan(
     if record is not None and record.status == "deployed" and _same(record.manifest, manifest):
         drift = find_drift(client, objects, request.namespace)
         if not drift:
-            return _unchanged(spec, manifest, deployment, record, live)
+            return Plan("none", spec, manifest, deployment, record, live)
     helm.check_version()
     require_namespace(client, request.namespace, create=request.create_namespace)
     new_template = deployment["spec"]["template"]
@@ -276,7 +280,6 @@ def make_plan(
         live=live,
         replaces_pods=replaces,
         drift=drift,
-        strategy=rendered_strategy(deployment),
         verdict=verdict,
         releasing=releasing,
         replicas_needed=needed,
@@ -338,25 +341,6 @@ def _holds_volume_alone(objects: list[JSONObject]) -> bool:
 
 def _same(stored: str, rendered: str) -> bool:
     return stored.strip() == rendered.strip() or digest(stored) == digest(rendered)
-
-
-def _unchanged(
-    spec: ReleaseSpec, manifest: str, deployment: JSONObject, record: ReleaseRecord, live: JSONObject | None
-) -> Plan:
-    return Plan(
-        action="none",
-        spec=spec,
-        manifest=manifest,
-        deployment=deployment,
-        record=record,
-        live=live,
-        replaces_pods=False,
-        drift=[],
-        strategy=rendered_strategy(deployment),
-        verdict=None,
-        releasing=None,
-        replicas_needed=0,
-    )
 
 
 def _deployment(objects: list[JSONObject], request: ReleaseRequest) -> JSONObject:
