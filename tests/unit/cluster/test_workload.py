@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.workload import (
     CONFIGURATION_GRACE_S,
     FAILED_MOUNT_GRACE_S,
+    OUTDATED_GRACE_S,
     REPLICA_FAILURE_GRACE_S,
     Cause,
     Rollout,
@@ -126,6 +127,7 @@ def snapshot(*pods: Object, **changes: Any) -> Snapshot:
         changes.get("replica_sets", [replica_set(1), replica_set(2)]),
         list(pods),
         changes.get("failed_mounts", {}),
+        changes.get("outdated", frozenset()),
     )
 
 
@@ -182,6 +184,20 @@ def test_what_may_heal_is_waited_for(status: Object) -> None:
         rollout = watcher.look(snapshot(pod(status)), after=1000)
         assert (rollout.cause, rollout.done) == (None, False)
         assert rollout.waiting_for
+
+
+def test_what_was_mended_since_the_node_looked_is_outdated_for_a_while() -> None:
+    message = 'configmap "settings" not found'
+    watcher = Watcher()
+    broken = snapshot(
+        pod(waiting("CreateContainerConfigError", message)), outdated=frozenset({message, "another"})
+    )
+    first = watcher.look(broken).cause
+    assert first is not None
+    assert first.outdated
+    later = watcher.look(broken, after=OUTDATED_GRACE_S).cause
+    assert later is not None
+    assert not later.outdated
 
 
 def test_a_crash_tells_exit_code_and_last_words() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..common.redaction import excerpt
 from .client import ClusterClient, JSONObject, segment
+from .missing_configuration import exists_by_now
 
 TEMPLATE_HASH = "pod-template-hash"
 
@@ -24,6 +25,7 @@ TEMPLATE_HASH = "pod-template-hash"
 REPLICA_FAILURE_GRACE_S = 30.0
 CONFIGURATION_GRACE_S = 15.0
 FAILED_MOUNT_GRACE_S = 120.0
+OUTDATED_GRACE_S = 120.0
 
 _NEVER_PULLS = re.compile(
     r"not found|notfound|denied|unauthorized|manifest unknown|no such image|forbidden|does not exist",
@@ -52,6 +54,8 @@ class Snapshot:
     pods: list[JSONObject] = field(default_factory=list)
     #: Message of the last FailedMount event, by pod. Read only while a pod's volumes are being mounted.
     failed_mounts: dict[str, str] = field(default_factory=dict)
+    #: Messages about a ConfigMap, Secret or key that was missing when the node looked, and is there by now.
+    outdated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Cause:
     container: str = ""
     crashed: bool = False  #: the container ran, so its previous log tells more
     advice: str = ""
+    outdated: bool = False  #: it is mended already; the node has yet to look again
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,14 @@ def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> 
         # Only an event tells that a volume cannot be mounted.
         events = client.list_pages(f"{core}/events", {"fieldSelector": "reason=FailedMount"})
         failed_mounts = {event["involvedObject"]["name"]: event.get("message", "") for event in events}
-    return Snapshot(deployment, replica_sets, pods, failed_mounts)
+    missing = {
+        str(container["state"]["waiting"].get("message", ""))
+        for pod in pods
+        for container in _container_statuses(pod.get("status", {}))
+        if container.get("state", {}).get("waiting", {}).get("reason") == "CreateContainerConfigError"
+    }
+    outdated = frozenset(message for message in missing if exists_by_now(client, core, message))
+    return Snapshot(deployment, replica_sets, pods, failed_mounts, outdated)
 
 
 def judge(snapshot: Snapshot, symptoms: Symptoms) -> Rollout:
@@ -143,7 +155,7 @@ def judge(snapshot: Snapshot, symptoms: Symptoms) -> Rollout:
     for pod in pods:
         # What a ready pod went through before, such as an OOM kill last week, is no failure of this rollout.
         if cause is None and not _terminating(pod) and _condition(pod, "Ready") != "True":
-            cause = _pod_failure(pod, snapshot.failed_mounts.get(pod["metadata"]["name"], ""), symptoms)
+            cause = _pod_failure(pod, snapshot, symptoms)
     if cause is not None:
         return Rollout(False, cause=cause, ready=ready, wanted=wanted)
     return Rollout(False, _waiting_for(pods, snapshot, wanted, ready), ready=ready, wanted=wanted)
@@ -275,15 +287,16 @@ def _controller_failure(
     return None
 
 
-def _pod_failure(pod: JSONObject, failed_mount: str, symptoms: Symptoms) -> Cause | None:
+def _pod_failure(pod: JSONObject, snapshot: Snapshot, symptoms: Symptoms) -> Cause | None:
     name = pod["metadata"]["name"]
+    failed_mount = snapshot.failed_mounts.get(name, "")
     status = pod.get("status", {})
     if status.get("phase") == "Failed" and status.get("reason", "") not in _RETRIED_POD_FAILURES:
         where = f" on node {pod['spec'].get('nodeName', '?')}"
         message = f"{status.get('message', 'the pod failed')}{where}"
         return Cause(str(status.get("reason") or "PodFailed"), excerpt(message, 1000), name)
     for container in _container_statuses(status):
-        cause = _container_failure(name, container, symptoms)
+        cause = _container_failure(name, container, snapshot, symptoms)
         if cause is not None:
             return cause
     if (
@@ -301,7 +314,7 @@ def _container_statuses(status: JSONObject) -> Iterator[JSONObject]:
     yield from status.get("containerStatuses") or []
 
 
-def _container_failure(pod: str, status: JSONObject, symptoms: Symptoms) -> Cause | None:
+def _container_failure(pod: str, status: JSONObject, snapshot: Snapshot, symptoms: Symptoms) -> Cause | None:
     name = status["name"]
     terminated = [
         state["terminated"]
@@ -327,9 +340,10 @@ def _container_failure(pod: str, status: JSONObject, symptoms: Symptoms) -> Caus
         advice = f"Check image and pull secrets: {status.get('image', '')!r} cannot be had by the node."
         return Cause(reason, shown, pod, name, advice=advice)
     if reason == "CreateContainerConfigError" and not _CACHE_NOT_SYNCED.search(message):
-        return Cause(
-            reason, shown, pod, name, advice="Create the Secret or ConfigMap (key) that the message names."
-        )
+        advice = "Create the Secret or ConfigMap (key) that the message names."
+        lasted = symptoms.lasted(f"{pod}/{name}/{reason}")
+        outdated = message in snapshot.outdated and lasted < OUTDATED_GRACE_S
+        return Cause(reason, shown, pod, name, advice=advice, outdated=outdated)
     if reason in ("RunContainerError", "CreateContainerError", "ContainerCannotRun"):
         if symptoms.lasted(f"{pod}/{name}/{reason}") >= CONFIGURATION_GRACE_S:
             return Cause(

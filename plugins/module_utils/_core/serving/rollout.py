@@ -62,13 +62,15 @@ def follow_rollout(
             symptoms = Symptoms()
             _restart(client, request, rollout.cause, snapshot, progress)
             continue
-        if rollout.cause is not None:
+        if rollout.cause is not None and not rollout.cause.outdated:
             raise _workload_error(client, request, rollout, rollout.cause, snapshot)
         if rollout.done and patiently(
             partial(_endpoints_are_new, client, request, snapshot), deadline, progress
         ):
             return restarted
         line = rollout.waiting_for or "the Service to list the new pods"
+        if rollout.cause is not None:
+            line = f"the node to look again: {rollout.cause.message}"
         if deadline.expired():
             raise deadline.timeout_error(
                 f"The rollout of {request.name}",
