@@ -310,7 +310,7 @@ def test_arguments(chart: HelmChart) -> None:
     rendered = chart.render({"model": model, "image": {"tag": "v0.15.0"}, "service": {"host": "::"}})
     assert rendered.container["command"] == ["vllm"]
     assert started_arguments(rendered) == [
-        "serve", "/models/m", "--served-model-name", "short", "--host", "::", "--port", "8000",
+        "serve", "/models/m", "--served-model-name", "short", "org/model", "--host", "::", "--port", "8000",
         "--revision", "abc123", "--tokenizer-revision", "abc123", "--max-model-len", "131072",
         "--dtype", "bfloat16", "--quantization", "fp8", "--gpu-memory-utilization", "0.85",
         "--enable-lora", "--chat-template={{ $(HOME) }}",

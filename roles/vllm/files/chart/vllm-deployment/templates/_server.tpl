@@ -49,6 +49,10 @@ HF_HUB_OFFLINE: "1"
 - $(MODEL_PATH)
 - --served-model-name
 - {{ include "vllm-deployment.literal" (include "vllm-deployment.servedName" .) }}
+{{- if ne (include "vllm-deployment.servedName" .) .Values.model.name }}
+{{- /* Routers know the model by its full name, so the server has to answer to that too. */}}
+- {{ include "vllm-deployment.literal" .Values.model.name }}
+{{- end }}
 - --host
 - $(SERVER_HOST)
 - --port
