@@ -195,14 +195,16 @@ def _refuse_data_loss(session: Session, step: Step) -> None:
     """Fail if the step drops a table, or a column of a table, that has rows.
 
     What it drops is observed, not declared: it is tried, looked at, and undone. Only then are the tables
-    that it touches locked and looked into, so that no row comes in between.
+    that it touches locked and looked into, so that no row comes in between. A table with a column
+    ``singleton`` has its one row from the beginning: it counts what other tables hold.
     """
     before = _columns(session)
     session.execute("SAVEPOINT trial")
     session.execute(step.sql)
     dropped = before - _columns(session)
     session.execute("ROLLBACK TO SAVEPOINT trial")
-    lost = [table for table in sorted({table for table, _column in dropped}) if _has_rows(session, table)]
+    tables = {table for table, _column in dropped if (table, "singleton") not in before}
+    lost = [table for table in sorted(tables) if _has_rows(session, table)]
     if lost:
         raise PlatformError(
             ErrorClass.INVALID,

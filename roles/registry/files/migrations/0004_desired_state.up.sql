@@ -1,0 +1,27 @@
+-- What the operator wants, apart from what is the case: a new deployment writes the status, and never routes
+-- to a model that a person disabled.
+
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'model_registry_entries'::regclass
+                AND attname = 'desired_state' AND NOT attisdropped) THEN
+        RAISE EXCEPTION 'model_registry_entries has a column desired_state of another meaning'
+            USING HINT = 'Rename it: ALTER TABLE model_registry_entries'
+                         ' RENAME COLUMN desired_state TO platform_desired_state';
+    END IF;
+END
+$$;
+
+ALTER TABLE model_registry_entries
+    ADD COLUMN desired_state text NOT NULL DEFAULT 'enabled',
+    ADD CONSTRAINT model_registry_entries_desired_state_known
+        CHECK (desired_state IN ('enabled', 'disabled')),
+    ADD CONSTRAINT model_registry_entries_disabled_is_not_routed
+        CHECK (desired_state = 'enabled' OR deployment_status NOT IN ('ready', 'degraded'));
+
+COMMENT ON COLUMN model_registry_entries.desired_state IS
+    'llmops.platform: enabled or disabled, as the operator wants it; no deployment changes it';
+
+-- Until now the status alone said it.
+UPDATE model_registry_entries SET desired_state = 'disabled'
+ WHERE deployment_status = 'disabled' AND deployment_environment IS NOT NULL;

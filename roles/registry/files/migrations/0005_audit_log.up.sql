@@ -1,0 +1,133 @@
+-- Who did what to which model: rows that nobody changes or removes, each sealed with the hash of the one
+-- before. docs/database-roles.md says how far that goes, audit_info checks it.
+
+-- Functions that run with their owner's rights must not find a caller's temporary table where they look for
+-- one of these: each of them keeps this search path.
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
+CREATE TABLE audit_log (
+    seq bigint PRIMARY KEY,
+    occurred_at timestamptz NOT NULL,
+    actor text NOT NULL,
+    db_user text NOT NULL,
+    action text NOT NULL,
+    model_name text,
+    deployment_environment text,
+    operation_id uuid,
+    detail jsonb NOT NULL,
+    -- Unique, so that the chain cannot fork.
+    previous_hash text NOT NULL UNIQUE,
+    hash text NOT NULL
+);
+COMMENT ON TABLE audit_log IS 'llmops.platform: who did what, sealed as a chain of hashes; append-only';
+COMMENT ON COLUMN audit_log.seq IS 'place in the chain, from 1 without gaps';
+COMMENT ON COLUMN audit_log.occurred_at IS 'by the clock of the database';
+COMMENT ON COLUMN audit_log.actor IS 'for whom the program acted, as it said (llmops.actor); else the database user';
+COMMENT ON COLUMN audit_log.db_user IS 'who was logged in to the database';
+COMMENT ON COLUMN audit_log.action IS 'such as entry.update or operation.started';
+COMMENT ON COLUMN audit_log.model_name IS 'model of the target, if the action has one';
+COMMENT ON COLUMN audit_log.deployment_environment IS 'environment of the target, if the action has one';
+COMMENT ON COLUMN audit_log.operation_id IS 'operation that the action was a part of';
+COMMENT ON COLUMN audit_log.detail IS 'what changed';
+COMMENT ON COLUMN audit_log.previous_hash IS 'hash of the row before; 64 zeros for the first';
+COMMENT ON COLUMN audit_log.hash IS 'SHA-256 over all other columns as audit_text() writes them, in hex';
+
+CREATE INDEX audit_log_target ON audit_log (model_name, deployment_environment, seq);
+CREATE INDEX audit_log_time ON audit_log (occurred_at);
+
+CREATE TABLE audit_head (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    seq bigint NOT NULL,
+    hash text NOT NULL
+);
+COMMENT ON TABLE audit_head IS
+    'llmops.platform: end of the audit log; whoever appends to it holds this one row until the commit';
+COMMENT ON COLUMN audit_head.singleton IS 'keeps it to one row';
+COMMENT ON COLUMN audit_head.seq IS 'seq of the last row of audit_log, 0 if there is none';
+COMMENT ON COLUMN audit_head.hash IS 'hash of the last row of audit_log, 64 zeros if there is none';
+
+INSERT INTO audit_head (seq, hash) VALUES (0, repeat('0', 64));
+
+CREATE FUNCTION registry_actor() RETURNS text LANGUAGE sql STABLE AS
+$$
+    SELECT coalesce(nullif(current_setting('llmops.actor', true), ''), session_user::text)
+$$;
+COMMENT ON FUNCTION registry_actor() IS 'llmops.platform: for whom this transaction acts';
+
+CREATE FUNCTION registry_operation() RETURNS uuid LANGUAGE sql STABLE AS
+$$
+    SELECT nullif(current_setting('llmops.operation', true), '')::uuid
+$$;
+COMMENT ON FUNCTION registry_operation() IS 'llmops.platform: the operation that this transaction is a part of';
+
+CREATE FUNCTION audit_text(entry audit_log) RETURNS text LANGUAGE sql STABLE AS
+$$
+    SELECT entry.seq || ' ' || jsonb_build_array(
+        to_char(entry.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        entry.actor, entry.db_user, entry.action, entry.model_name, entry.deployment_environment,
+        entry.operation_id, entry.detail, entry.previous_hash)
+$$;
+COMMENT ON FUNCTION audit_text(audit_log) IS
+    'llmops.platform: the text that the hash of a row is made of, the same whatever the settings of a session';
+
+-- For triggers only; programs use audit_append.
+CREATE FUNCTION audit_write(
+    p_action text, p_model text, p_environment text, p_operation_id uuid, p_detail jsonb
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+DECLARE
+    head audit_head;
+    entry audit_log;
+BEGIN
+    -- Writers take turns from here to their commit.
+    SELECT * INTO STRICT head FROM audit_head FOR UPDATE;
+    entry.seq := head.seq + 1;
+    -- Not now(): a transaction that waited for its turn began before the one that it follows.
+    entry.occurred_at := clock_timestamp();
+    entry.actor := registry_actor();
+    entry.db_user := session_user;
+    entry.action := p_action;
+    entry.model_name := p_model;
+    entry.deployment_environment := p_environment;
+    entry.operation_id := coalesce(p_operation_id, registry_operation());
+    entry.detail := coalesce(p_detail, '{}');
+    entry.previous_hash := head.hash;
+    entry.hash := encode(sha256(convert_to(audit_text(entry), 'UTF8')), 'hex');
+    INSERT INTO audit_log SELECT entry.*;
+    UPDATE audit_head SET seq = entry.seq, hash = entry.hash;
+    RETURN entry.seq;
+END
+$$;
+COMMENT ON FUNCTION audit_write(text, text, text, uuid, jsonb) IS
+    'llmops.platform: appends a sealed row to audit_log; for the triggers of the schema';
+REVOKE ALL ON FUNCTION audit_write(text, text, text, uuid, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION audit_append(
+    action text, model text, environment text, operation_id uuid, detail jsonb
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+BEGIN
+    IF action !~ '^[a-z_]+(\.[a-z_]+)+$' THEN
+        RAISE EXCEPTION 'action % is not of the form noun.verb', quote_nullable(action);
+    END IF;
+    IF split_part(action, '.', 1) IN ('entry', 'operation', 'manifest', 'lock') THEN
+        RAISE EXCEPTION 'action % is written by a trigger when it happens, and by nobody else', action;
+    END IF;
+    RETURN audit_write(action, model, environment, operation_id, detail);
+END
+$$;
+COMMENT ON FUNCTION audit_append(text, text, text, uuid, jsonb) IS
+    'llmops.platform: appends a sealed row to audit_log and returns its seq';
+REVOKE ALL ON FUNCTION audit_append(text, text, text, uuid, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION registry_refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS
+$$
+BEGIN
+    RAISE EXCEPTION '% of % is refused: its rows are written once and kept', TG_OP, TG_TABLE_NAME;
+END
+$$;
+COMMENT ON FUNCTION registry_refuse_rewriting() IS 'llmops.platform: keeps a table append-only, for everybody';
+
+CREATE TRIGGER audit_log_is_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION registry_refuse_rewriting();

@@ -1,0 +1,3 @@
+DROP TABLE operation_steps;
+DROP TABLE operations;
+DROP FUNCTION operations_audit();

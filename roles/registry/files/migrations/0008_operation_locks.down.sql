@@ -1,0 +1,2 @@
+DROP TABLE operation_locks;
+DROP FUNCTION operation_locks_guard();

@@ -1,0 +1,64 @@
+-- One writer a target. A lock ends by itself at expires_at, by the clock of the database; whoever takes it gets
+-- a fence that is higher than all before, so that a holder who slept through the end of his lock is found out.
+
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
+CREATE TABLE operation_locks (
+    model_name text NOT NULL,
+    deployment_environment text NOT NULL
+        CHECK (deployment_environment IN ('development', 'staging', 'production')),
+    fence bigint NOT NULL DEFAULT 1 CHECK (fence > 0),
+    operation_id uuid,
+    holder text,
+    host text,
+    pid integer,
+    process_started text,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (model_name, deployment_environment)
+);
+COMMENT ON TABLE operation_locks IS
+    'llmops.platform: who may change a target; free where operation_id is null or expires_at has passed';
+COMMENT ON COLUMN operation_locks.model_name IS 'model of the target';
+COMMENT ON COLUMN operation_locks.deployment_environment IS 'environment of the target';
+COMMENT ON COLUMN operation_locks.fence IS 'grows each time that the lock is taken, and never shrinks';
+COMMENT ON COLUMN operation_locks.operation_id IS 'operation that holds the lock';
+COMMENT ON COLUMN operation_locks.holder IS 'who holds it';
+COMMENT ON COLUMN operation_locks.host IS 'machine of the holder';
+COMMENT ON COLUMN operation_locks.pid IS 'process of the holder';
+COMMENT ON COLUMN operation_locks.process_started IS 'when that process started; numbers of processes are used again';
+COMMENT ON COLUMN operation_locks.expires_at IS 'by the clock of the database';
+
+CREATE FUNCTION operation_locks_guard() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone TO 'UTC' AS
+$$
+BEGIN
+    IF NEW.fence < OLD.fence THEN
+        RAISE EXCEPTION 'the fence of a lock never shrinks: % after %', NEW.fence, OLD.fence;
+    END IF;
+    IF NEW.operation_id IS NOT DISTINCT FROM OLD.operation_id THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.operation_id IS NOT NULL AND NEW.fence = OLD.fence THEN
+        RAISE EXCEPTION 'whoever takes a lock raises its fence: it is still %', OLD.fence;
+    END IF;
+    -- Taken from an operation that still held it, by somebody who is not that operation.
+    IF OLD.operation_id IS NOT NULL AND OLD.expires_at > clock_timestamp()
+       AND OLD.operation_id IS DISTINCT FROM registry_operation() THEN
+        PERFORM audit_write('lock.forced', OLD.model_name, OLD.deployment_environment, OLD.operation_id,
+            jsonb_build_object('holder', OLD.holder, 'host', OLD.host, 'fence', OLD.fence,
+                'expires_at', OLD.expires_at));
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION operation_locks_guard() IS
+    'llmops.platform: fences only grow; a lock that is taken from its holder is noted in the audit log';
+
+CREATE TRIGGER operation_locks_guard
+    BEFORE UPDATE ON operation_locks
+    FOR EACH ROW EXECUTE FUNCTION operation_locks_guard();
+
+-- A row that went away would take its fence with it.
+CREATE TRIGGER operation_locks_are_kept
+    BEFORE DELETE OR TRUNCATE ON operation_locks
+    FOR EACH STATEMENT EXECUTE FUNCTION registry_refuse_rewriting();

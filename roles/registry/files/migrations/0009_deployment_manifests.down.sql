@@ -1,0 +1,2 @@
+DROP TABLE deployment_manifests;
+DROP FUNCTION deployment_manifests_audit();

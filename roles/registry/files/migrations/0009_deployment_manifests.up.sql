@@ -1,0 +1,68 @@
+-- What exactly was deployed as each revision of a release: rows that nobody changes or removes, which a
+-- rollback goes back to.
+
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
+CREATE TABLE deployment_manifests (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model_name text NOT NULL,
+    deployment_environment text NOT NULL
+        CHECK (deployment_environment IN ('development', 'staging', 'production')),
+    release_name text NOT NULL,
+    release_revision integer NOT NULL CHECK (release_revision > 0),
+    manifest_digest text NOT NULL CHECK (manifest_digest ~ '^(sha256:)?[0-9a-f]{64}$'),
+    chart_version text,
+    chart_digest text,
+    image text,
+    image_digest text,
+    model_source text,
+    model_revision text,
+    values jsonb NOT NULL DEFAULT '{}',
+    values_digest text,
+    values_redacted boolean NOT NULL DEFAULT false,
+    operation_id uuid,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    created_by text NOT NULL DEFAULT registry_actor(),
+    UNIQUE (model_name, deployment_environment, release_revision, manifest_digest)
+);
+COMMENT ON TABLE deployment_manifests IS 'llmops.platform: immutable record of each revision of a release';
+COMMENT ON COLUMN deployment_manifests.id IS 'surrogate key';
+COMMENT ON COLUMN deployment_manifests.model_name IS 'model of the target';
+COMMENT ON COLUMN deployment_manifests.deployment_environment IS 'environment of the target';
+COMMENT ON COLUMN deployment_manifests.release_name IS 'Helm release';
+COMMENT ON COLUMN deployment_manifests.release_revision IS 'revision of the Helm release';
+COMMENT ON COLUMN deployment_manifests.manifest_digest IS 'SHA-256 of the rendered manifest';
+COMMENT ON COLUMN deployment_manifests.chart_version IS 'version of the Helm chart';
+COMMENT ON COLUMN deployment_manifests.chart_digest IS 'SHA-256 of the files of the chart';
+COMMENT ON COLUMN deployment_manifests.image IS 'container image as it was asked for';
+COMMENT ON COLUMN deployment_manifests.image_digest IS 'digest of the image that ran';
+COMMENT ON COLUMN deployment_manifests.model_source IS 'where the weights come from: repository, bucket or path';
+COMMENT ON COLUMN deployment_manifests.model_revision IS 'commit or tag of the weights';
+COMMENT ON COLUMN deployment_manifests.values IS 'values that the chart was rendered with, secrets left out';
+COMMENT ON COLUMN deployment_manifests.values_digest IS 'SHA-256 of the values';
+COMMENT ON COLUMN deployment_manifests.values_redacted IS 'whether secrets were left out of the values';
+COMMENT ON COLUMN deployment_manifests.operation_id IS 'operation that made the revision';
+COMMENT ON COLUMN deployment_manifests.created_at IS 'by the clock of the database';
+COMMENT ON COLUMN deployment_manifests.created_by IS 'for whom the program acted';
+
+CREATE TRIGGER deployment_manifests_are_immutable
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON deployment_manifests
+    FOR EACH STATEMENT EXECUTE FUNCTION registry_refuse_rewriting();
+
+CREATE FUNCTION deployment_manifests_audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+BEGIN
+    PERFORM audit_write('manifest.recorded', NEW.model_name, NEW.deployment_environment, NEW.operation_id,
+        jsonb_strip_nulls(jsonb_build_object('release_name', NEW.release_name,
+            'release_revision', NEW.release_revision, 'manifest_digest', NEW.manifest_digest,
+            'chart_digest', NEW.chart_digest, 'image_digest', NEW.image_digest,
+            'model_revision', NEW.model_revision, 'values_digest', NEW.values_digest)));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION deployment_manifests_audit() IS 'llmops.platform: notes each recorded manifest';
+
+CREATE TRIGGER deployment_manifests_audit
+    AFTER INSERT ON deployment_manifests
+    FOR EACH ROW EXECUTE FUNCTION deployment_manifests_audit();
