@@ -30,11 +30,14 @@ VOLATILE = {
     "database_time",
     "first_token_s",
     "free",
+    "hash",
     "holders",
     "last_health_check_at",
     "latency_s",
     "message",
+    "occurred_at",
     "pending",
+    "previous_hash",
     "seconds",
     "slots",
     "terminating",
@@ -99,6 +102,19 @@ def cases(place: Place) -> list[Case]:
         "status": "ready",
         "endpoint": "http://both-ways.example.com:8000",
         "health_checked": True,
+    }
+    objects = {
+        **cluster,
+        "namespace": place.namespace,
+        "set_name": "agreement",
+        "objects": [
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "agreement"},
+                "stringData": {"password": "not to be seen"},
+            }
+        ],
     }
     return [
         Case("capacity", "gpu_capacity_info", room),
@@ -175,9 +191,27 @@ def cases(place: Place) -> list[Case]:
             check=True,
         ),
         Case("removed entry", "registry_entry", {**database, **RELEASE, "state": "absent"}, diff=True),
+        Case("audit log", "audit_info", {**database, "verify": True}),
+        Case("audit log in check mode", "audit_info", {**database, "limit": 2, "after": 1}, check=True),
+        Case(
+            "audit log that was another once",
+            "audit_info",
+            {**database, "verify": True, "expected_head": {"seq": 1, "hash": "0" * 64}},
+            error_class="verification",
+        ),
         Case("plan of a removal", "vllm_release", removal, check=True, diff=True),
         Case("removal", "vllm_release", removal, diff=True),
         Case("removal again", "vllm_release", removal),
+        Case("plan of objects", "kubernetes_objects", objects, check=True, diff=True),
+        Case("objects", "kubernetes_objects", objects, diff=True),
+        Case("objects again", "kubernetes_objects", objects, diff=True),
+        Case(
+            "an object without a name",
+            "kubernetes_objects",
+            {**objects, "objects": [{"apiVersion": "v1", "kind": "Secret", "metadata": {}}]},
+            error_class="invalid",
+        ),
+        Case("removed objects", "kubernetes_objects", {**objects, "state": "absent"}, diff=True),
         Case(
             "lab in check mode",
             "lab_cluster",
@@ -294,6 +328,10 @@ def test_result_is_what_the_case_expects(results: dict[str, dict[str, TaskResult
         ("plan of a removal", True),
         ("removal", True),
         ("removal again", False),
+        ("plan of objects", True),
+        ("objects", True),
+        ("objects again", False),
+        ("removed objects", True),
     ],
 )
 @pytest.mark.parametrize("way", ["action", "module"])
