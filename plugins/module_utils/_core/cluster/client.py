@@ -17,7 +17,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 30.0
 # Nothing is sent again later than this: who waits wants to know.
 _RETRY_WINDOW_S = 15.0
+# How the API server tells, by status 500, that a field of an applied object does not exist.
+_WRONG_FIELD = b"failed to create typed patch object"
 _POOL_NAME = re.compile(r"^HTTPS?Connection(Pool)?\(host='[^']*', port=\d+\): ")
 
 
@@ -96,14 +98,24 @@ def _usable_token(token: str) -> str:
 
 
 class APIError(PlatformError):
-    """The API server's refusal: ``status`` is the HTTP code, ``reason`` its word for it."""
+    """The API server's refusal: ``status`` is the HTTP code, ``reason`` its word for it.
+
+    ``causes`` are the single findings behind it, each with ``reason``, ``message`` and ``field``.
+    """
 
     def __init__(
-        self, error_class: ErrorClass, message: str, resolution: str, status: int, reason: str
+        self,
+        error_class: ErrorClass,
+        message: str,
+        resolution: str,
+        status: int,
+        reason: str,
+        causes: Sequence[Mapping[str, str]] = (),
     ) -> None:
         super().__init__(error_class, message, resolution, {"status": status, "reason": reason})
         self.status = status
         self.reason = reason
+        self.causes = causes
 
 
 class ClusterClient:
@@ -301,7 +313,7 @@ class ClusterClient:
                 reloaded = True
                 self._connect()
                 continue
-            if answer.status in _RETRIED_STATUS and not last and (method != "POST" or answer.status == 429):
+            if _may_heal(answer) and not last and (method != "POST" or answer.status == 429):
                 time.sleep(max(backoff.next(), _retry_after(answer)))
                 continue
             raise _status_error(answer, method, path)
@@ -409,6 +421,10 @@ def _connection_pool(
     return urllib3.PoolManager(**options)
 
 
+def _may_heal(answer: urllib3.BaseHTTPResponse) -> bool:
+    return answer.status in _RETRIED_STATUS and _WRONG_FIELD not in answer.data
+
+
 def _retry_after(answer: urllib3.BaseHTTPResponse) -> float:
     value = answer.headers.get("Retry-After", "")
     return min(float(value), _READ_TIMEOUT_S) if value.isdigit() else 0.0
@@ -456,8 +472,10 @@ def _status_error(answer: urllib3.BaseHTTPResponse, method: str, path: str) -> A
             ErrorClass.AUTH,
             "Ask for the right that the message names (Role or ClusterRole).",
         )
-    elif answer.status in _RETRIED_STATUS or answer.status == 409:
+    elif _may_heal(answer) or answer.status == 409:
         error_class, advice = ErrorClass.INFRASTRUCTURE, "Run again."
     else:
         error_class, advice = ErrorClass.INVALID, "Check that name, namespace and object are right."
-    return APIError(error_class, message, advice, answer.status, reason)
+    details = status.get("details")
+    causes = (details.get("causes") or []) if isinstance(details, dict) else []
+    return APIError(error_class, message, advice, answer.status, reason, causes)

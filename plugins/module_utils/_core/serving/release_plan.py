@@ -94,6 +94,11 @@ class ReleaseRequest:
         return f"app.kubernetes.io/instance={self.name}"
 
     @property
+    def services(self) -> tuple[str, ...]:
+        """The chart's Service has the release's name."""
+        return (self.name,)
+
+    @property
     def endpoint(self) -> str:
         """URL of the model server inside the cluster."""
         return endpoint_url(self.name, self.namespace)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from ..cluster.client import ClusterClient, segment
 from ..cluster.workload import (
@@ -23,21 +24,40 @@ from ..cluster.workload import (
 )
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
-from .release_plan import ReleaseRequest
 
 _REPEAT_LINE_S = 30.0
 _DIGITS = re.compile(r"\d+")
 
 
+class Workload(Protocol):
+    """A Deployment and what leads to it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the Deployment."""
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+
+    @property
+    def selector(self) -> str:
+        """Label selector of its pods."""
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Names of the Services that send requests to its pods."""
+
+
 def follow_rollout(
     client: ClusterClient,
-    request: ReleaseRequest,
+    request: Workload,
     deadline: Deadline,
     progress: Callable[[str], None],
     *,
     replace_failed: bool,
 ) -> bool:
-    """Wait until the Deployment's new pods, and only they, are ready and listed by the Service.
+    """Wait until the Deployment's new pods, and only they, are ready and listed by its Services.
 
     With ``replace_failed``, pods that failed before this run are deleted once, and True is returned then.
     Raises ``workload`` (``capacity`` for a quota) with the evidence, or ``timeout`` with the last reason.
@@ -68,7 +88,7 @@ def follow_rollout(
             partial(_endpoints_are_new, client, request, snapshot), deadline, progress
         ):
             return restarted
-        line = rollout.waiting_for or "the Service to list the new pods"
+        line = rollout.waiting_for or f"{' and '.join(request.services)} to list the new pods"
         if rollout.cause is not None:
             line = f"the node to look again: {rollout.cause.message}"
         if deadline.expired():
@@ -92,7 +112,7 @@ def follow_rollout(
 
 def _restart(
     client: ClusterClient,
-    request: ReleaseRequest,
+    request: Workload,
     cause: Cause,
     snapshot: Snapshot,
     progress: Callable[[str], None],
@@ -105,23 +125,26 @@ def _restart(
             client.delete(f"{pods}/{segment(pod['metadata']['name'])}")
 
 
-def _endpoints_are_new(client: ClusterClient, request: ReleaseRequest, snapshot: Snapshot) -> bool:
-    """Tell whether the Service sends requests to the pods of this rollout only."""
+def _endpoints_are_new(client: ClusterClient, request: Workload, snapshot: Snapshot) -> bool:
+    """Tell whether the Services send requests to the pods of this rollout only."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{segment(request.namespace)}/endpointslices"
-    query = {"labelSelector": f"kubernetes.io/service-name={request.name}"}
-    ready = {
-        (endpoint.get("targetRef") or {}).get("name")
-        for item in client.list_pages(path, query)
-        for endpoint in item.get("endpoints") or []
-        if (endpoint.get("conditions") or {}).get("ready", True)
-    }
     current = {pod["metadata"]["name"] for pod in snapshot.pods if "deletionTimestamp" not in pod["metadata"]}
     wanted = int((snapshot.deployment or {}).get("spec", {}).get("replicas", 1))
-    return ready <= current and (bool(ready) or wanted == 0)
+    for service in request.services:
+        query = {"labelSelector": f"kubernetes.io/service-name={service}"}
+        ready = {
+            (endpoint.get("targetRef") or {}).get("name")
+            for item in client.list_pages(path, query)
+            for endpoint in item.get("endpoints") or []
+            if (endpoint.get("conditions") or {}).get("ready", True)
+        }
+        if not ready <= current or not (ready or wanted == 0):
+            return False
+    return True
 
 
 def _workload_error(
-    client: ClusterClient, request: ReleaseRequest, rollout: Rollout, cause: Cause, snapshot: Snapshot
+    client: ClusterClient, request: Workload, rollout: Rollout, cause: Cause, snapshot: Snapshot
 ) -> PlatformError:
     details = failure_details(client, request.namespace, cause, snapshot)
     hint = log_hint(details["log_tail"])

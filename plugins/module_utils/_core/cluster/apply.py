@@ -1,0 +1,290 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Server-side apply of a set of objects, and the removal of those that left it.
+
+Everything is tried by the API server's own dry run before anything is written. What the dry run leaves as it
+is needs no write, so a second run sends none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..common.errors import ErrorClass, PlatformError, invalid
+from ..common.redaction import HIDDEN, excerpt, redact
+from .client import APIError, ClusterClient, JSONObject, parse_answer
+from .manifests import dump_manifest
+from .object_set import SET_LABEL, ObjectSet, describe, identity
+from .resources import Resource, Resources
+
+FIELD_MANAGER = "llmops.platform"
+
+# Kinds of which a set may still have objects though none is in its list any more.
+_PRUNED = (
+    Resource("apps/v1", "Deployment", "deployments"),
+    Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    Resource("batch/v1", "CronJob", "cronjobs"),
+    Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"),
+    Resource("monitoring.coreos.com/v1", "PodMonitor", "podmonitors"),
+    Resource("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules"),
+    Resource("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors"),
+    Resource("networking.k8s.io/v1", "Ingress", "ingresses"),
+    Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+    Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    Resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
+    Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+    Resource("v1", "ConfigMap", "configmaps"),
+    Resource("v1", "Secret", "secrets"),
+    Resource("v1", "Service", "services"),
+    Resource("v1", "ServiceAccount", "serviceaccounts"),
+)
+_WARNING = re.compile(r'\b299 \S+ "((?:[^"\\]|\\.)*)"')
+_CONFLICT = re.compile(r'conflict with "(?P<manager>[^"]*)"')
+# Bookkeeping of the API server: it differs from run to run and says nothing about the wish.
+_BOOKKEEPING = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done about one object, and the object before and after it."""
+
+    action: str  #: none, create, update or delete
+    resource: Resource
+    wanted: JSONObject
+    before: JSONObject | None
+    after: JSONObject | None
+
+
+@dataclass
+class SetPlan:
+    """The steps of a whole set. ``unread`` are kinds that we may not list: nothing is removed there."""
+
+    steps: list[Step] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether anything is to be written."""
+        return any(step.action != "none" for step in self.steps)
+
+    def actions(self) -> list[dict[str, str]]:
+        """Return one entry an object: kind, name, action."""
+        return [
+            {
+                "kind": step.wanted["kind"],
+                "name": step.wanted["metadata"]["name"],
+                "action": step.action,
+            }
+            for step in self.steps
+        ]
+
+    def diff(self) -> dict[str, str]:
+        """Return the changed objects before and after, without secrets and bookkeeping."""
+        before, after = [], []
+        for step in self.steps:
+            if step.action != "none":
+                shown = _shown(step.before, step.after)
+                before += shown[:1] if step.before is not None else []
+                after += shown[1:] if step.after is not None else []
+        return {"before": dump_manifest(before), "after": dump_manifest(after)}
+
+
+def plan_set(
+    client: ClusterClient, wanted: ObjectSet, *, force: bool = False, namespace_missing: bool = False
+) -> SetPlan:
+    """Try every object by a dry run and find what left the set. Nothing is written.
+
+    ``force`` takes over fields that others manage. ``namespace_missing`` says that the namespace is still
+    to be made: the API server cannot try anything there.
+    Raises ``locked`` for a field that somebody else manages, ``invalid`` for what the API server refuses and
+    for an object that exists without belonging to the set.
+    """
+    resources = Resources(client)
+    plan = SetPlan()
+    for item in wanted.items:
+        resource = resources.find(item["apiVersion"], item["kind"])
+        if resource is None:
+            raise invalid(
+                "objects",
+                f"{item['apiVersion']} {item['kind']}",
+                "is no kind that this cluster knows",
+                "Correct apiVersion and kind, or install the definition (CRD) that brings it.",
+            )
+        if not resource.namespaced:
+            raise PlatformError(
+                ErrorClass.INVALID,
+                f"objects: {describe(item)} belongs to no namespace; a set lives in one.",
+                "Leave it to who administers the cluster.",
+                {"field": "objects"},
+            )
+        if namespace_missing:
+            plan.steps.append(Step("create", resource, item, None, item))
+            continue
+        before = client.find(resource.path(wanted.namespace, item["metadata"]["name"]))
+        _check_owner(before, item, wanted.name)
+        after, warnings = _apply(client, resource, wanted.namespace, item, force=force, dry_run=True)
+        plan.warnings += [f"{describe(item)}: {warning}" for warning in warnings]
+        action = "create" if before is None else "none" if _same(before, after) else "update"
+        plan.steps.append(Step(action, resource, item, before, after))
+    if not namespace_missing:
+        given = [found for kind in wanted.kinds if (found := resources.find(*kind)) is not None]
+        _plan_removals(client, wanted, given, plan)
+    return plan
+
+
+def apply_steps(client: ClusterClient, namespace: str, steps: Sequence[Step], *, force: bool = False) -> None:
+    """Create and update what the plan says, in the order of the list."""
+    for step in steps:
+        if step.action in ("create", "update"):
+            _apply(client, step.resource, namespace, step.wanted, force=force, dry_run=False)
+
+
+def delete_steps(client: ClusterClient, namespace: str, steps: Sequence[Step]) -> list[str]:
+    """Delete what the plan says, dependents such as pods before their owner; return the objects' paths."""
+    paths = [
+        step.resource.path(namespace, step.wanted["metadata"]["name"])
+        for step in steps
+        if step.action == "delete"
+    ]
+    for path in paths:
+        client.delete(path, {"propagationPolicy": "Foreground"})
+    return paths
+
+
+def _apply(
+    client: ClusterClient,
+    resource: Resource,
+    namespace: str,
+    item: JSONObject,
+    *,
+    force: bool,
+    dry_run: bool,
+) -> tuple[JSONObject, list[str]]:
+    query = {
+        "fieldManager": FIELD_MANAGER,
+        "fieldValidation": "Strict",
+        "force": "true" if force else "false",
+        **({"dryRun": "All"} if dry_run else {}),
+    }
+    try:
+        answer = client.request(
+            "PATCH",
+            resource.path(namespace, item["metadata"]["name"]),
+            query,
+            # JSON is YAML, and the type's name is the only one that old servers know.
+            json.dumps(item).encode(),
+            "application/apply-patch+yaml",
+        )
+    except APIError as error:
+        raise _refusal(error, item) from error
+    warnings = [excerpt(text, 500) for text in _WARNING.findall(answer.headers.get("Warning", ""))]
+    return parse_answer(answer.data, client.server), warnings
+
+
+def _refusal(error: APIError, item: JSONObject) -> PlatformError:
+    """Say which object was refused; for fields of somebody else, which and whose."""
+    name = describe(item)
+    conflicts = [
+        {"field": str(cause.get("field", "")), "manager": found["manager"]}
+        for cause in error.causes
+        if cause.get("reason") == "FieldManagerConflict"
+        and (found := _CONFLICT.search(str(cause.get("message", ""))))
+    ]
+    if conflicts:
+        told = "; ".join(f"{conflict['field']} by {conflict['manager']}" for conflict in conflicts)
+        return PlatformError(
+            ErrorClass.LOCKED,
+            f"{name}: fields are managed by somebody else: {told}.",
+            "Leave these fields out of the object, have their manager let go of them, "
+            "or take them over with force_conflicts. Nothing was changed.",
+            {"object": name, "conflicts": conflicts},
+        )
+    if error.error_class is ErrorClass.INVALID:
+        return PlatformError(
+            ErrorClass.INVALID,
+            f"{name}: {error.message}",
+            "Correct the object; the message above is the API server's own.",
+            {**error.details, "object": name},
+        )
+    return error
+
+
+def _check_owner(live: JSONObject | None, item: JSONObject, set_name: str) -> None:
+    """Refuse to take over what is there for another reason: removing the set would remove it too."""
+    if live is None:
+        return
+    owner = (live["metadata"].get("labels") or {}).get(SET_LABEL)
+    if owner == set_name:
+        return
+    belongs = f"belongs to the set {owner!r}" if owner else "exists already and belongs to no set"
+    raise PlatformError(
+        ErrorClass.INVALID,
+        f"objects: {describe(item)} {belongs}.",
+        f"Choose another name, delete it, or hand it over by the label {SET_LABEL}={set_name}.",
+        {"field": "objects", "object": describe(item)},
+    )
+
+
+def _plan_removals(
+    client: ClusterClient, wanted: ObjectSet, given: Sequence[Resource], plan: SetPlan
+) -> None:
+    """Add a removal for each object with the set's label that is not in its list."""
+    kept = {identity(item) for item in wanted.items}
+    looked: set[tuple[str, str]] = set()
+    for resource in (*given, *_PRUNED):
+        group = resource.api_version.rpartition("/")[0]
+        if (group, resource.plural) in looked:
+            continue
+        looked.add((group, resource.plural))
+        try:
+            found = list(
+                client.list_pages(resource.collection(wanted.namespace), {"labelSelector": wanted.selector})
+            )
+        except APIError as error:
+            if error.status == 404:
+                # This cluster has no such kind.
+                continue
+            if error.status == 403:
+                plan.unread.append(resource.kind)
+                continue
+            raise
+        for listed in found:
+            item = {"apiVersion": resource.api_version, "kind": resource.kind, **listed}
+            # Controllers copy labels to what they make; that goes with its owner.
+            if identity(item) not in kept and not item["metadata"].get("ownerReferences"):
+                plan.steps.append(Step("delete", resource, item, item, None))
+
+
+def _same(before: JSONObject, after: JSONObject) -> bool:
+    """Tell whether an apply would leave an object as it is, and our claim to its fields too."""
+    return _plain(before) == _plain(after) and _our_fields(before) == _our_fields(after)
+
+
+def _our_fields(item: JSONObject) -> Any:
+    return [
+        entry.get("fieldsV1")
+        for entry in item["metadata"].get("managedFields") or []
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply"
+    ]
+
+
+def _plain(item: JSONObject) -> JSONObject:
+    metadata = {key: value for key, value in item["metadata"].items() if key not in _BOOKKEEPING}
+    return {**{key: value for key, value in item.items() if key != "status"}, "metadata": metadata}
+
+
+def _shown(before: JSONObject | None, after: JSONObject | None) -> list[JSONObject]:
+    """Return both for people: a Secret's values are hidden, and those that change are marked."""
+    shown = [redact(_plain(item)) if item is not None else {} for item in (before, after)]
+    if before is not None and after is not None and before["kind"] == "Secret":
+        old, new = before.get("data") or {}, after.get("data") or {}
+        changed = {key for key in new if key in old and old[key] != new[key]}
+        shown[1]["data"] = {key: f"{HIDDEN} (another value)" if key in changed else HIDDEN for key in new}
+    return shown
