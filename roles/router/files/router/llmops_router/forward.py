@@ -1,0 +1,285 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One completion: find the model's server, send the request, pass the answer through as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import Any
+
+import orjson
+
+from . import log
+from .access import Access, UpstreamKeys, check
+from .catalogue import Catalogue, Route
+from .errors import ApiError, bad_request, model_not_found, not_routed, quoted, retry_after
+from .exchange import ClientWatch, Headers, Receive, Send, read_body
+from .headers import RequestHeaders, answer_headers, is_stream
+from .metrics import UNKNOWN, Metrics
+from .settings import Settings
+from .synchroniser import Sync, Synchroniser
+from .upstream import Answer, ConnectFailedError, ConnectTimeoutError, Upstream, UpstreamError, WithdrawnError
+
+_LONGEST_MODEL_NAME = 512
+_ATTEMPTS = 3
+# A server that refuses connections may be a pod that has just ended: the Service knows in a moment.
+_RETRY_PAUSE_S = 0.05
+
+
+class Call:
+    """What is known so far of one request: for the answer, the metrics and the log."""
+
+    __slots__ = ("code", "headers", "key_name", "label", "request_id", "started", "status")
+
+    def __init__(self, headers: dict[bytes, bytes], request_id: bytes) -> None:
+        self.headers = headers
+        self.request_id = request_id
+        self.started = time.perf_counter()
+        #: The model, once the registry is known to have it: clients must not invent labels.
+        self.label = UNKNOWN
+        self.key_name = ""
+        self.status = 0
+        self.code = ""
+
+
+class Forwarder:
+    """Sends completions to the model servers."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        synchroniser: Synchroniser,
+        upstream: Upstream,
+        access: Access,
+        upstream_keys: UpstreamKeys,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._catalogue = catalogue
+        self._synchroniser = synchroniser
+        self._upstream = upstream
+        self._access = access
+        self._upstream_keys = upstream_keys
+        self._metrics = metrics
+        self._request_headers = RequestHeaders(
+            settings.forward_headers, authorization=settings.forward_authorization
+        )
+
+    async def complete(
+        self, call: Call, path: str, received: Headers, receive: Receive, send: Send, closing: bool
+    ) -> None:
+        """Answer a request for a completion or embedding.
+
+        :raises ApiError: where the router itself has to answer; nothing was sent to the client then.
+        :raises ClientLeftError: where the client went away.
+        """
+        settings = self._settings
+        key = self._access.identify(call.headers.get(b"authorization"))
+        call.key_name = key.name
+        body = await read_body(call.headers, receive, settings.max_body_bytes, settings.body_timeout_s)
+        call.started = time.perf_counter()
+        model = _model_of(body)
+        check(key, model)
+        route = await self._route(call, model)
+        headers = self._request_headers.build(received, call.request_id, self._upstream_keys.header(model))
+        in_flight = self._metrics.in_flight
+        in_flight[model] += 1
+        try:
+            with ClientWatch(receive):
+                await self._exchange(call, route, path, headers, body, send, closing)
+        finally:
+            in_flight[model] -= 1
+            if not in_flight[model]:
+                del in_flight[model]
+
+    async def _route(self, call: Call, model: str) -> Route:
+        """Return the way to a model, having asked the registry if need be."""
+        route = self._catalogue.find(model)
+        if route is None or route.target is None:
+            route = await self._look_again(model)
+        if route is None:
+            raise model_not_found(model)
+        call.label = model
+        if route.target is not None:
+            return route
+        entry = route.entry
+        if route.refusal:
+            log.failure("endpoint not allowed", model, model=model, reason=route.refusal)
+            raise ApiError(
+                502,
+                "endpoint_not_allowed",
+                f"The registry's endpoint for the model {quoted(model)} is not allowed. Ask its operator.",
+            )
+        raise not_routed(model, entry.status, entry.desired_state, self._settings.retry_after_s)
+
+    async def _look_again(self, model: str) -> Route | None:
+        """Ask the registry before saying no: the model may have been registered a moment ago."""
+        catalogue = self._catalogue
+        if catalogue.is_known_absent(model) and self._synchroniser.is_busy:
+            self._metrics.misses.labels("remembered").inc()
+            return catalogue.find(model)
+        outcome = await self._synchroniser.ask(self._settings.registry_timeout_s)
+        route = catalogue.find(model)
+        if outcome is Sync.OK:
+            found = route is not None and route.target is not None
+            self._metrics.misses.labels("found" if found else "absent").inc()
+            if not found:
+                catalogue.remember_absent(model)
+            return route
+        self._metrics.misses.labels("unavailable").inc()
+        if route is None:
+            seconds = self._settings.retry_after_s
+            raise ApiError(
+                503,
+                "registry_unavailable",
+                f"The model {quoted(model)} is not known here, and the registry cannot be asked now. "
+                f"Try again in {seconds} s.",
+                headers=retry_after(seconds),
+            )
+        return route
+
+    async def _exchange(
+        self, call: Call, route: Route, path: str, headers: Headers, body: bytes, send: Send, closing: bool
+    ) -> None:
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        answer: Answer | None = None
+        try:
+            async with asyncio.timeout(settings.first_byte_timeout_s) as limit:
+                answer = await self._send(call, route, path, headers, body)
+                call.status = answer.status
+                limit.reschedule(loop.time() + settings.idle_timeout_s)
+                await self._pass_through(call, answer, limit, send, closing)
+        except TimeoutError:
+            if answer is None:
+                raise self._failed(
+                    call,
+                    504,
+                    "upstream_timeout",
+                    f"did not answer within {settings.first_byte_timeout_s:g} s",
+                ) from None
+            await self._break_off(call, answer, send, f"was silent for {settings.idle_timeout_s:g} s")
+        except UpstreamError as error:
+            if answer is None:
+                raise self._outcome(call, error) from None
+            await self._break_off(call, answer, send, f"broke off: {error}")
+        finally:
+            if answer is not None:
+                answer.close()
+
+    async def _send(self, call: Call, route: Route, path: str, headers: Headers, body: bytes) -> Answer:
+        """Return the answer's beginning; send again only what certainly was not received."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            now = self._catalogue.find(route.entry.model)
+            if now is None or now.target is None:
+                raise WithdrawnError
+            still = partial(self._catalogue.is_current, now)
+            try:
+                return await self._upstream.post(now.target, path, headers, body, still)
+            except UpstreamError as error:
+                if not error.is_unsent or attempt == _ATTEMPTS:
+                    raise
+                self._metrics.retries.inc()
+                log.failure("sent again", call.label, model=call.label, reason=str(error))
+                await asyncio.sleep(_RETRY_PAUSE_S)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _pass_through(
+        self, call: Call, answer: Answer, limit: asyncio.Timeout, send: Send, closing: bool
+    ) -> None:
+        self._refuse_unusable(call, answer)
+        headers = answer_headers(answer.headers, call.request_id)
+        if closing:
+            headers.append((b"connection", b"close"))
+        chunk, is_last = await answer.read()
+        if is_stream(answer.headers):
+            self._metrics.first_byte(call.label, time.perf_counter() - call.started)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        loop = asyncio.get_running_loop()
+        while True:
+            await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
+            if is_last:
+                return
+            limit.reschedule(loop.time() + self._settings.idle_timeout_s)
+            chunk, is_last = await answer.read()
+
+    def _refuse_unusable(self, call: Call, answer: Answer) -> None:
+        """Refuse answers that must not reach a client: they are about the router, not about the request."""
+        if answer.status in (401, 403):
+            raise self._failed(call, 502, "upstream_unauthorized", "does not accept the router's key")
+        if not 200 <= answer.status < 300 and not 400 <= answer.status < 600:
+            raise self._failed(call, 502, "upstream_invalid", f"answered with status {answer.status}")
+
+    def _outcome(self, call: Call, error: UpstreamError) -> ApiError:
+        if isinstance(error, WithdrawnError):
+            route = self._catalogue.find(call.label)
+            if route is None:
+                return model_not_found(call.label)
+            entry = route.entry
+            return not_routed(call.label, entry.status, entry.desired_state, self._settings.retry_after_s)
+        if isinstance(error, ConnectTimeoutError):
+            seconds = self._settings.connect_timeout_s
+            return self._failed(call, 504, "upstream_timeout", f"took no connection within {seconds:g} s")
+        if isinstance(error, ConnectFailedError):
+            return self._failed(call, 502, "upstream_unreachable", "takes no connections", reason=str(error))
+        return self._failed(call, 502, "upstream_broken", "broke off before it answered", reason=str(error))
+
+    def _failed(self, call: Call, status: int, code: str, what: str, **more: Any) -> ApiError:
+        """Return the error for a model server that failed. Its address is for the log only."""
+        route = self._catalogue.find(call.label)
+        log.failure(
+            f"model server {what}",
+            call.label,
+            model=call.label,
+            endpoint=route.entry.endpoint if route else None,
+            code=code,
+            request_id=call.request_id.decode(),
+            **more,
+        )
+        seconds = self._settings.retry_after_s
+        return ApiError(
+            status,
+            code,
+            f"The server of the model {quoted(call.label)} {what}. Try again in {seconds} s.",
+            headers=retry_after(seconds),
+        )
+
+    async def _break_off(self, call: Call, answer: Answer, send: Send, what: str) -> None:
+        """End an answer that cannot be completed so that no client takes it for complete.
+
+        A stream gets an event that says why; then the connection closes without the answer's end.
+        """
+        error = self._failed(call, 502, "upstream_broken", what)
+        call.code = error.code
+        self._metrics.refused(call.label, error.code)
+        if is_stream(answer.headers):
+            event = b"\n\ndata: " + error.body() + b"\n\n"
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+
+
+def _model_of(body: bytes) -> str:
+    """Return the model that a request names.
+
+    :raises ApiError: 400 where the body is no JSON object or names none.
+    """
+    try:
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise bad_request("invalid_json", f"The request body is no JSON: {error}.") from None
+    if not isinstance(request, dict):
+        raise bad_request("invalid_json", "The request body must be a JSON object.")
+    model = request.get("model")
+    if model is None:
+        raise bad_request("missing_model", "The request names no model: set 'model'.", "model")
+    if not isinstance(model, str) or not model:
+        raise bad_request("invalid_model", "'model' must be a text that is not empty.", "model")
+    if len(model) > _LONGEST_MODEL_NAME:
+        raise bad_request(
+            "invalid_model", f"'model' is longer than {_LONGEST_MODEL_NAME} characters.", "model"
+        )
+    return model
