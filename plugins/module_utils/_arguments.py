@@ -41,3 +41,13 @@ POSTGRES_SPEC: dict[str, Any] = {
     },
     "connect_timeout": {"type": "int", "default": 10},
 }
+
+OPERATION_SPEC: dict[str, Any] = {
+    "operation": {
+        "type": "dict",
+        "options": {
+            "id": {"type": "str", "required": True},
+            "fence": {"type": "int", "required": True},
+        },
+    },
+}
