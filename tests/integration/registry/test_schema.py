@@ -33,8 +33,17 @@ UNION ALL SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constra
  WHERE connamespace = 'public'::regnamespace
    AND conrelid <> coalesce(to_regclass('registry_schema_migrations'), 0)
 UNION ALL SELECT 'trigger', tgrelid::regclass::text, tgname, '' FROM pg_trigger WHERE NOT tgisinternal
-UNION ALL SELECT 'function', proname, '', '' FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-ORDER BY 1, 2, 3
+UNION ALL SELECT 'function', oid::regprocedure::text, pg_get_function_result(oid), md5(prosrc)
+  FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT 'view', viewname, '', definition FROM pg_views WHERE schemaname = 'public'
+UNION ALL SELECT 'right', relname, grantee::regrole::text,
+       string_agg(privilege_type, ' ' ORDER BY privilege_type)
+  FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'public'::regnamespace
+   AND grantee IN (SELECT oid FROM pg_roles WHERE starts_with(rolname, 'llmops_')) GROUP BY 1, 2, 3
+UNION ALL SELECT 'right', proname, grantee::regrole::text, privilege_type
+  FROM pg_proc, aclexplode(proacl) WHERE pronamespace = 'public'::regnamespace
+   AND grantee IN (SELECT oid FROM pg_roles WHERE starts_with(rolname, 'llmops_'))
+ORDER BY 1, 2, 3, 4
 """
 OLDER_TABLE = """
 CREATE TABLE model_registry_entries (
@@ -86,13 +95,22 @@ def test_every_version_is_reachable_from_every_other(schema: Run, query: Query) 
         assert query(CATALOGUE) == seen.setdefault(version, query(CATALOGUE))
 
 
-def test_all_columns_are_explained(schema: Run, query: Query) -> None:
+def test_tables_columns_views_and_functions_are_explained(schema: Run, query: Query) -> None:
     schema()
     undocumented = query(
-        "SELECT attname FROM pg_attribute WHERE attrelid = 'model_registry_entries'::regclass AND attnum > 0"
-        " AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL"
+        "SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped"
+        " AND relname <> 'registry_schema_migrations' AND col_description(attrelid, attnum) IS NULL"
     )
     assert undocumented == []
+    # The mark tells them from what else a platform has in its schema.
+    unmarked = query(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')"
+        " AND NOT starts_with(coalesce(obj_description(oid, 'pg_class'), ''), 'llmops.platform: ')"
+        " UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        " AND NOT starts_with(coalesce(obj_description(oid, 'pg_proc'), ''), 'llmops.platform: ')"
+    )
+    assert unmarked == []
     assert "one row for each" in query("SELECT obj_description('model_registry_entries'::regclass)")[0][0]
 
 
@@ -107,6 +125,14 @@ def test_older_table_keeps_columns_and_rows(schema: Run, entry: Run, info: Run, 
         (51,)
     ]
     assert info().result["entries"] == []
+    # They are no targets: whatever happens to them is none of the registry's business.
+    query("UPDATE model_registry_entries SET owner = owner || '!' WHERE model_name = 'model-2'")
+    query("UPDATE model_registry_entries SET owner = 'team-2' WHERE model_name = 'model-2'")
+    query("DELETE FROM model_registry_entries WHERE model_name = 'model-50'")
+    before.pop(49)
+    assert query("SELECT epoch FROM registry_epoch") == [(0,)]
+    assert query("SELECT count(*) FROM model_registry_history") == [(0,)]
+    assert query("SELECT count(*) FROM model_states") == [(0,)]
 
     # A column that cannot be filled is named, with what to do.
     with pytest.raises(PlatformError, match="model_version") as failure:
@@ -119,8 +145,11 @@ def test_older_table_keeps_columns_and_rows(schema: Run, entry: Run, info: Run, 
     assert entry(model="model-1", environment="production", status="pending").changed
     assert len(info().result["entries"]) == 2
     assert query(OLDER_ROWS) == before
+    assert query("SELECT epoch FROM registry_epoch") == [(2,)]
+    # The history has the platform's own columns too.
+    assert query("SELECT DISTINCT after->>'owner' FROM model_registry_history") == [("platform",)]
 
-    with pytest.raises(PlatformError, match="model_registry_entries has rows"):
+    with pytest.raises(PlatformError, match="model_registry_entries"):
         schema(target_version=0)
     schema(target_version=0, allow_data_loss=True)
     assert query(OLDER_ROWS) == before
@@ -157,26 +186,109 @@ def test_older_column_of_another_type_is_named(schema: Run, query: Query) -> Non
     assert query("SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public'") == [(3,)]
 
 
+def test_older_column_of_another_meaning_is_named(schema: Run, query: Query) -> None:
+    query("CREATE TABLE model_registry_entries (model_name text, desired_state boolean)")
+    with pytest.raises(PlatformError, match="RENAME COLUMN desired_state") as failure:
+        schema()
+    assert failure.value.error_class is ErrorClass.INVALID
+    assert query("SELECT max(version) FROM registry_schema_migrations") == [(3,)]
+
+
+def test_what_was_disabled_by_its_status_stays_disabled(schema: Run, query: Query) -> None:
+    schema(target_version=3)
+    query(
+        "INSERT INTO model_registry_entries (model_name, deployment_environment, deployment_status)"
+        " VALUES ('on', 'staging', 'pending'), ('off', 'staging', 'disabled'), ('old', NULL, 'disabled')"
+    )
+    schema()
+    assert query("SELECT model_name, desired_state FROM model_registry_entries ORDER BY 1") == [
+        ("off", "disabled"),
+        ("old", "enabled"),
+        ("on", "enabled"),
+    ]
+
+
 def test_down_is_refused_only_where_it_would_drop_rows(schema: Run, entry: Run, query: Query) -> None:
+    schema()
+    # The rows that the schema itself made are no loss.
+    assert schema(target_version=0).changed
     schema()
     entry(status="pending")
     catalogue = query(CATALOGUE)
-    with pytest.raises(PlatformError, match="0001_model_registry_entries drops data"):
-        schema(target_version=0)
+    for check in (True, False):
+        with pytest.raises(PlatformError, match="drops rows of audit_log, model_registry_entries") as failure:
+            schema(check=check, target_version=0)
+        assert failure.value.error_class is ErrorClass.INVALID
+        assert failure.value.details["tables_with_rows"] == [
+            "audit_log",
+            "model_registry_entries",
+            "model_registry_history",
+        ]
+        assert "allow_data_loss" in failure.value.resolution
     # Not even the steps before the one that is refused.
     assert query(CATALOGUE) == catalogue
-    # Those drop no table and no column.
-    assert schema(target_version=1).changed
+    # Those drop no table that has rows.
+    assert schema(target_version=6).changed
     with pytest.raises(PlatformError) as failure:
-        schema(target_version=0)
-    assert failure.value.error_class is ErrorClass.INVALID
+        schema(target_version=5)
+    assert failure.value.details["tables_with_rows"] == ["model_registry_history"]
+    assert schema(target_version=4, allow_data_loss=True).changed
+    # A column has data where its table has rows.
+    with pytest.raises(PlatformError) as failure:
+        schema(target_version=3)
     assert failure.value.details["tables_with_rows"] == ["model_registry_entries"]
-    assert "allow_data_loss" in failure.value.resolution
-    with pytest.raises(PlatformError):
-        schema(check=True, target_version=0)
     assert query("SELECT count(*) FROM model_registry_entries") == [(1,)]
     assert schema(target_version=0, allow_data_loss=True).changed
     assert query("SELECT to_regclass('model_registry_entries')") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        (
+            "operations",
+            """(id, model_name, deployment_environment, kind, actor, fence)
+            VALUES (gen_random_uuid(), 'm', 'staging', 'deploy', 'me', 1)""",
+        ),
+        (
+            "operation_locks",
+            "(model_name, deployment_environment, expires_at) VALUES ('m', 'staging', now())",
+        ),
+        (
+            "deployment_manifests",
+            """(model_name, deployment_environment, release_name, release_revision, manifest_digest)
+            VALUES ('m', 'staging', 'm', 1, repeat('0', 64))""",
+        ),
+        ("router_instances", "(instance, environment) VALUES ('router-1', 'staging')"),
+        ("health_checks", "VALUES ('m', 'staging', 1, 0, 1, now())"),
+        ("service_leases", "(name, holder, expires_at) VALUES ('work', 'me', now())"),
+    ],
+)
+def test_down_is_refused_for_rows_of_every_table(schema: Run, query: Query, table: str, row: str) -> None:
+    schema()
+    query(f"INSERT INTO {table} {row}")
+    with pytest.raises(PlatformError, match=table) as failure:
+        schema(check=True, target_version=0)
+    assert set(failure.value.details["tables_with_rows"]) - {"audit_log"} == {table}
+
+
+def test_every_migration_that_is_killed_leaves_nothing_and_is_done_again(
+    schema: Run, copied_migrations: Path, query: Query
+) -> None:
+    query(OLDER_TABLE)
+    before = query(OLDER_ROWS)
+    for version in range(1, LATEST + 1):
+        catalogue = query(CATALOGUE)
+        (file,) = copied_migrations.glob(f"{version:04d}_*.up.sql")
+        text = file.read_text(encoding="utf-8")
+        file.write_text(f"{text};\nSELECT pg_terminate_backend(pg_backend_pid());", encoding="utf-8")
+        with pytest.raises(PlatformError) as failure:
+            schema(migrations_path=str(copied_migrations), timeout=0.4)
+        file.write_text(text, encoding="utf-8")
+        assert failure.value.error_class in (ErrorClass.INFRASTRUCTURE, ErrorClass.TIMEOUT)
+        assert query(CATALOGUE) == catalogue
+        assert schema(target_version=version).result["version_before"] == version - 1
+    assert query(OLDER_ROWS) == before
 
 
 def test_check_mode_tells_the_truth_and_writes_nothing(schema: Run, query: Query) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..common.errors import ErrorClass, PlatformError
@@ -155,7 +155,11 @@ def _advance(
 ) -> Done | None:
     _lock(session)
     steps = plan(migrations, read_applied(session), target)
-    return _take(session, steps[0], allow_data_loss, report) if steps else None
+    if not steps:
+        return None
+    if not allow_data_loss:
+        _refuse_data_loss(steps[0].version_after, _lost(session, steps[0]))
+    return _take(session, steps[0], report)
 
 
 def _rehearse(
@@ -167,14 +171,20 @@ def _rehearse(
 ) -> list[Done]:
     _lock(session)
     steps = plan(migrations, read_applied(session), target)
-    return [_take(session, step, allow_data_loss, report) for step in steps]
+    lost: set[str] = set()
+    done = []
+    for step in steps:
+        if not allow_data_loss:
+            lost |= _lost(session, step)
+        done.append(_take(session, step, report))
+    if steps:
+        _refuse_data_loss(steps[-1].version_after, lost)
+    return done
 
 
-def _take(session: Session, step: Step, allow_data_loss: bool, report: Report) -> Done:
+def _take(session: Session, step: Step, report: Report) -> Done:
     session.execute(_CREATE_TABLE)
     migration = step.migration
-    if step.direction == "down" and not allow_data_loss:
-        _refuse_data_loss(session, step)
     start = time.monotonic()
     try:
         session.execute(step.sql)
@@ -191,26 +201,31 @@ def _take(session: Session, step: Step, allow_data_loss: bool, report: Report) -
     return Done(step, seconds)
 
 
-def _refuse_data_loss(session: Session, step: Step) -> None:
-    """Fail if the step drops a table, or a column of a table, that has rows.
+def _lost(session: Session, step: Step) -> set[str]:
+    """Return the tables with rows that a step drops, or drops a column of.
 
     What it drops is observed, not declared: it is tried, looked at, and undone. Only then are the tables
     that it touches locked and looked into, so that no row comes in between. A table with a column
     ``singleton`` has its one row from the beginning: it counts what other tables hold.
     """
+    if step.direction == "up":
+        return set()
     before = _columns(session)
     session.execute("SAVEPOINT trial")
     session.execute(step.sql)
     dropped = before - _columns(session)
     session.execute("ROLLBACK TO SAVEPOINT trial")
     tables = {table for table, _column in dropped if (table, "singleton") not in before}
-    lost = [table for table in sorted(tables) if _has_rows(session, table)]
+    return {table for table in sorted(tables) if _has_rows(session, table)}
+
+
+def _refuse_data_loss(version: int, lost: set[str]) -> None:
     if lost:
         raise PlatformError(
             ErrorClass.INVALID,
-            f"Going down from {step.migration.label} drops data: {_listed(lost)} has rows.",
+            f"Going down to version {version} drops rows of {', '.join(sorted(lost))}.",
             "Save them (pg_dump), then say so with allow_data_loss: true.",
-            {"tables_with_rows": lost, "version": step.migration.version},
+            {"tables_with_rows": sorted(lost), "version": version},
         )
 
 
@@ -222,7 +237,3 @@ def _has_rows(session: Session, table: str) -> bool:
     name = sql.Identifier(table)
     session.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(name))
     return session.row(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)) is not None
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
