@@ -17,6 +17,11 @@ description:
   - Options that are left out keep what the row says. An empty string removes the value.
   - Every change names the version of the row that it saw. If somebody else changed the row in between,
     nothing is written, and the task fails with RV(error_class=fenced) and says who changed what.
+  - While an operation holds the lock of the target, only that operation writes (see O(operation)), with one
+    exception. O(desired_state), and the status V(disabled) that follows from it, may be set at any time.
+  - A change that takes an endpoint away from routers is confirmed. The task waits until every live router of
+    the environment reports that it knows, and fails with RV(error_class=timeout) and the names of those that
+    do not. The row stays written. A later run that finds nothing to change waits for them again.
   - Where nothing changes, nothing is written.
 extends_documentation_fragment:
   - llmops.platform.attributes
@@ -39,7 +44,10 @@ options:
     required: true
     choices: [development, staging, production]
   state:
-    description: Whether there should be a row. V(absent) deletes it.
+    description:
+      - Whether there should be a row.
+      - V(absent) sets the status to V(draining), waits until the routers know, and until no request of the
+        model is in flight (at most O(drain_timeout)), then deletes the row.
     type: str
     choices: [present, absent]
     default: present
@@ -54,10 +62,20 @@ options:
       - Set V(ready) only for an endpoint that answered a real completion.
     type: str
     choices: [pending, deploying, ready, degraded, draining, disabled, failed]
+  desired_state:
+    description:
+      - What the operator wants. A new row is V(enabled).
+      - While it is V(disabled), a status of V(ready) or V(degraded) is stored as V(disabled), whoever sets
+        it. So a deployment does not enable again what a person disabled.
+      - V(enabled) does not make the entry ready. That takes O(status=ready), after the endpoint was verified.
+      - O(status=disabled) without this option sets V(disabled) as well.
+    type: str
+    choices: [enabled, disabled]
   status_reason:
     description:
       - Why the entry has its status. Passwords of URLs and bearer tokens are hidden, long texts shortened.
       - When the status changes and this is left out, the old reason is removed.
+      - With O(state=absent) it is why the entry is removed; the history keeps it.
     type: str
   namespace:
     description: Kubernetes namespace of the release.
@@ -83,6 +101,23 @@ options:
   model_revision:
     description: Commit or tag of the weights.
     type: str
+  manifest:
+    description:
+      - Records for good what the release's revision was made of, in the same transaction. A revision that is
+        recorded already is left as it is.
+      - The rest comes from the entry, which needs O(release_name), O(release_revision) and
+        O(manifest_digest).
+    type: dict
+    suboptions:
+      chart_digest:
+        description: SHA-256 of the chart.
+        type: str
+      image_digest:
+        description: Digest of the image that runs.
+        type: str
+      values:
+        description: The chart's values. Secrets in them are hidden before they are written.
+        type: dict
   health_checked:
     description:
       - Set C(last_health_check_at) to the database's clock, because the endpoint was just seen to serve.
@@ -96,11 +131,41 @@ options:
         another one and a change is needed. V(0) means that there must be no row.
       - Without it, the version that this task itself read counts.
     type: int
+  operation:
+    description:
+      - The operation that this change is part of, as the module P(llmops.platform.operation#module) returned
+        it.
+      - Fails with RV(error_class=fenced) and writes nothing if the operation no longer holds the lock.
+      - Without it, a change fails with RV(error_class=locked) while somebody's operation holds the lock.
+    type: dict
+    suboptions:
+      id:
+        description: Id of the operation.
+        type: str
+        required: true
+      fence:
+        description: Number of the lock that it got.
+        type: int
+        required: true
   actor:
     description: On whose behalf the row is changed. The user and host of the run if left out.
     type: str
+  routers_timeout:
+    description:
+      - Seconds to wait for routers to confirm that an endpoint was withdrawn.
+      - A router that was not heard of for 15 seconds is taken for lost. It is warned of, not waited for.
+    type: float
+    default: 15.0
+  drain_timeout:
+    description:
+      - Seconds to wait for requests in flight before O(state=absent) deletes the row.
+      - Those that are left then are warned of. They end with the model server.
+    type: float
+    default: 30.0
   timeout:
-    description: Seconds for everything, including the wait for a database that restarts.
+    description:
+      - Seconds for the database's work, including the wait for one that restarts.
+      - O(routers_timeout) and O(drain_timeout) come on top where there is something to wait for.
     type: float
     default: 30.0
 seealso:
@@ -126,16 +191,18 @@ EXAMPLES = r"""
     dsn: "{{ registry_dsn }}"
     model: meta-llama/Llama-3.1-8B-Instruct
     environment: staging
+    desired_state: disabled
     status: disabled
     status_reason: Answers are wrong, see incident 4711
     expected_version: "{{ looked_at.entries[0].version }}"
 
-- name: Remove the row
+- name: Drain it, then remove the row
   llmops.platform.registry_entry:
     dsn: "{{ registry_dsn }}"
     model: meta-llama/Llama-3.1-8B-Instruct
     environment: staging
     state: absent
+    drain_timeout: 120
 """
 
 RETURN = r"""
@@ -154,6 +221,9 @@ entry:
       type: str
     status:
       description: Status; routers use V(ready) only.
+      type: str
+    desired_state:
+      description: What the operator wants, V(enabled) or V(disabled).
       type: str
     endpoint:
       description: Base URL of the model server.
@@ -204,6 +274,7 @@ entry:
     model: meta-llama/Llama-3.1-8B-Instruct
     environment: staging
     status: ready
+    desired_state: enabled
     endpoint: http://llama-3-1-8b-instruct-0ab31ad5-staging.ml-staging.svc.cluster.local:8000
     namespace: ml-staging
     release_name: llama-3-1-8b-instruct-0ab31ad5-staging
@@ -219,11 +290,66 @@ entry:
     updated_at: "2026-11-02T09:14:07.120331Z"
     updated_by: deployer@awx-task-0
     version: 7
+routers:
+  description:
+    - What the routers of the environment said. V(null) if there was nothing to confirm.
+  returned: success, and when a router did not confirm
+  type: dict
+  contains:
+    epoch:
+      description: The epoch of the registry that the endpoint was withdrawn with.
+      type: int
+    confirmed:
+      description: Routers that have taken it over.
+      type: list
+      elements: str
+    unconfirmed:
+      description: Live routers that have not.
+      type: list
+      elements: str
+    lost:
+      description: Routers that have not, and that were not heard of for 15 seconds.
+      type: list
+      elements: str
+    seconds:
+      description: How long the task waited.
+      type: float
+  sample:
+    epoch: 4711
+    confirmed: [router-7c9f-x2x4k, router-7c9f-zq8ld]
+    unconfirmed: []
+    lost: []
+    seconds: 0.041
+drain:
+  description: The wait for requests in flight. V(null) if no router ever had the model.
+  returned: O(state=absent)
+  type: dict
+  contains:
+    in_flight:
+      description: Requests that were still in flight at its end.
+      type: int
+    seconds:
+      description: How long the task waited.
+      type: float
+  sample: {in_flight: 0, seconds: 1.204}
+manifest:
+  description: The recorded revision.
+  returned: when O(manifest) is given
+  type: dict
+  contains:
+    id:
+      description: Its id in C(deployment_manifests). V(null) in check mode if it would be written.
+      type: int
+    written:
+      description: Whether this task wrote it, or in check mode would.
+      type: bool
 error_class:
   description:
     - Kind of failure, for conditions.
     - V(fenced) means that somebody else changed the row, and RV(changed_by), RV(changed_at) and
-      RV(current_version) say who, when and to what.
+      RV(current_version) say who, when and to what. Or it means that O(operation) lost its lock.
+    - V(locked) means that somebody else's operation holds the lock of the target.
+    - V(timeout) may mean that the row is written, but that routers did not confirm it (RV(routers)).
   returned: failure
   type: str
   sample: fenced
@@ -249,27 +375,40 @@ current_version:
   type: int
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.llmops.platform.plugins.module_utils._arguments import POSTGRES_SPEC
+from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
+    OPERATION_SPEC,
+    POSTGRES_SPEC,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import ENVIRONMENTS
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry import entries
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry import (
+    entries,
+    revisions,
+    withdrawal,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
     Database,
     Session,
     settings,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import (
+    DESIRED_STATES,
     STATUSES,
     Entry,
     as_json,
     check_changes,
     check_target,
+    is_overruled,
     merged,
     shown,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import DatabaseError
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.operations import OperationRef
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.routers import withdrawal_epoch
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     Operation,
@@ -287,6 +426,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "endpoint": {"type": "str"},
     "status": {"type": "str", "choices": list(STATUSES)},
+    "desired_state": {"type": "str", "choices": list(DESIRED_STATES)},
     "status_reason": {"type": "str"},
     "namespace": {"type": "str"},
     "release_name": {"type": "str"},
@@ -296,11 +436,34 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "image": {"type": "str"},
     "model_source": {"type": "str"},
     "model_revision": {"type": "str"},
+    "manifest": {
+        "type": "dict",
+        "options": {
+            "chart_digest": {"type": "str"},
+            "image_digest": {"type": "str"},
+            "values": {"type": "dict"},
+        },
+    },
     "health_checked": {"type": "bool", "default": False},
     "expected_version": {"type": "int"},
     "actor": {"type": "str"},
+    **OPERATION_SPEC,
+    "routers_timeout": {"type": "float", "default": 15.0},
+    "drain_timeout": {"type": "float", "default": 30.0},
     "timeout": {"type": "float", "default": 30.0},
 }
+
+
+@dataclass
+class _Done:
+    """What one run did. ``epoch`` is what routers have to reach, None if there is nothing to confirm."""
+
+    change: entries.Change
+    epoch: int | None = None
+    manifest: revisions.Recorded | None = None
+    routers: dict[str, Any] | None = None
+    drain: dict[str, Any] | None = None
+    warning: str | None = None
 
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
@@ -308,58 +471,150 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     model, environment = params["model"], params["environment"]
     check_target(model, environment)
     changes = check_changes(params)
-
-    def work(session: Session) -> entries.Change:
-        if params["state"] == "absent":
-            return entries.remove(
-                session,
-                model,
-                environment,
-                expected_version=params["expected_version"],
-                by=params["actor"],
-                dry_run=context.check_mode,
-            )
-        return entries.put(
-            session,
-            model,
-            environment,
-            changes,
-            expected_version=params["expected_version"],
-            health_checked=params["health_checked"],
-            by=params["actor"],
-            dry_run=context.check_mode,
-        )
-
-    warnings: list[str] = []
-    with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
-        try:
-            change = database.transaction(work, read_only=context.check_mode)
-        except DatabaseError as error:
-            # In check mode an earlier task did not really create the table.
-            if not context.check_mode or error.sqlstate != "42P01":
-                raise
-            warnings.append(
-                "The registry has no schema yet: this shows what would be written after its creation."
-            )
-            change = _first_entry(params, changes)
+    for name in ("routers_timeout", "drain_timeout"):
+        if not 0 <= params[name] <= 86400:
+            raise invalid(name, params[name], "is not between 0 and 86400", "Give a number of seconds.")
+    done = _preview(params, changes, context) if context.check_mode else _apply(params, changes, context)
+    change, after = done.change, done.change.after
+    result: dict[str, Any] = {"entry": as_json(after) if after else None, "routers": done.routers}
+    if params["state"] == "absent":
+        result["drain"] = done.drain
+    if done.manifest is not None:
+        result["manifest"] = {"id": done.manifest.id, "written": done.manifest.written}
     return Outcome(
-        changed=change.changed,
-        result={"entry": as_json(change.after) if change.after else None},
+        changed=change.changed or (done.manifest is not None and done.manifest.written),
+        result=result,
         diff={
             "before_header": f"registry entry {model} in {environment}",
             "after_header": f"registry entry {model} in {environment}",
             "before": shown(change.before),
             "after": shown(change.after),
         },
-        warnings=warnings,
+        warnings=[
+            warning
+            for warning in (
+                done.warning,
+                withdrawal.lost_warning(done.routers),
+                _drained_badly(params, done.drain),
+                _overruled(changes, after),
+            )
+            if warning
+        ],
     )
 
 
-def _first_entry(params: Mapping[str, Any], changes: Mapping[str, Any]) -> entries.Change:
-    """Return the change that this task would be to an empty table."""
+def _apply(params: Mapping[str, Any], changes: Mapping[str, Any], context: Context) -> _Done:
+    """Write, and wait for what has to happen elsewhere."""
+    where = settings(params)
+    waits = params["routers_timeout"] + (params["drain_timeout"] if params["state"] == "absent" else 0)
     if params["state"] == "absent":
-        return entries.Change(None, None, changed=False)
-    return entries.Change(None, merged(Entry(params["model"], params["environment"]), changes), changed=True)
+        wanted = withdrawal.Removal(
+            params["model"],
+            params["environment"],
+            routers_timeout_s=params["routers_timeout"],
+            drain_timeout_s=params["drain_timeout"],
+            reason=changes.get("status_reason"),
+            expected_version=params["expected_version"],
+            operation=OperationRef.from_params(params),
+            by=params["actor"],
+        )
+        with Database(where, Deadline(params["timeout"] + waits), context.progress) as database:
+            removed = withdrawal.remove(database, wanted, context.progress)
+        return _Done(removed.change, routers=removed.routers, drain=removed.drain)
+    with Database(where, Deadline(params["timeout"]), context.progress) as database:
+        done = database.transaction(lambda session: _write(session, params, changes, dry_run=False))
+    if done.epoch is not None:
+        with Database(where, Deadline(params["timeout"] + waits), context.progress) as database:
+            done.routers = withdrawal.confirm(
+                database,
+                done.change,
+                params["environment"],
+                done.epoch,
+                params["routers_timeout"],
+                context.progress,
+            )
+    return done
+
+
+def _write(
+    session: Session, params: Mapping[str, Any], changes: Mapping[str, Any], *, dry_run: bool
+) -> _Done:
+    model, environment = params["model"], params["environment"]
+    change = entries.put(
+        session,
+        model,
+        environment,
+        changes,
+        expected_version=params["expected_version"],
+        health_checked=params["health_checked"],
+        operation=OperationRef.from_params(params),
+        by=params["actor"],
+        dry_run=dry_run,
+    )
+    manifest = None
+    if params["manifest"] is not None and change.after is not None:
+        manifest = revisions.record(
+            session,
+            change.after,
+            params["manifest"],
+            operation=OperationRef.from_params(params),
+            by=params["actor"],
+            dry_run=dry_run,
+        )
+    # Nobody waits for an old withdrawal when a model is given to clients.
+    epoch = None if dry_run or change.publishes else withdrawal_epoch(session, model, environment)
+    return _Done(change, epoch, manifest)
+
+
+def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Context) -> _Done:
+    """Return what would be done; nothing is written and nobody waited for."""
+
+    def work(session: Session) -> _Done:
+        if params["state"] == "present":
+            return _write(session, params, changes, dry_run=True)
+        change = entries.remove(
+            session,
+            params["model"],
+            params["environment"],
+            expected_version=params["expected_version"],
+            dry_run=True,
+        )
+        return _Done(change)
+
+    with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
+        try:
+            return database.transaction(work, read_only=True)
+        except DatabaseError as error:
+            # In check mode an earlier task did not really create the tables, or their newer columns.
+            if error.sqlstate not in ("42P01", "42703"):
+                raise
+    warning = (
+        "The registry has no schema of this version yet: this shows what would be written to an empty one."
+    )
+    if params["state"] == "absent":
+        return _Done(entries.Change(None, None, changed=False), warning=warning)
+    first = merged(Entry(params["model"], params["environment"]), changes)
+    return _Done(entries.Change(None, first, changed=True), warning=warning)
+
+
+def _drained_badly(params: Mapping[str, Any], drain: Mapping[str, Any] | None) -> str | None:
+    if not drain or not drain["in_flight"]:
+        return None
+    return (
+        f"{drain['in_flight']} requests of {params['model']} were still in flight after "
+        f"{params['drain_timeout']:g} s. The entry was removed all the same."
+    )
+
+
+def _overruled(changes: Mapping[str, Any], after: Entry | None) -> str | None:
+    """Say that an entry stays disabled although a task asked for more."""
+    if after is None or not is_overruled(changes, after):
+        return None
+    return (
+        f"{after.model} in {after.environment} stays disabled, as its operator wants: "
+        f"status {changes['status']} was stored as {after.status}. "
+        "The playbook llmops.platform.enable gives it back to clients."
+    )
 
 
 OPERATION = Operation(argument_spec=ARGUMENT_SPEC, run=run)

@@ -13,6 +13,7 @@ author:
   - llmops.platform contributors (@llmops-platform)
 description:
   - Returns the registry's rows in the order of model and environment, filtered by whatever is given.
+  - For one target it also returns who changed what and when (O(history)).
   - All rows come from one consistent picture, which is read in pages.
   - Rows that an older table of the platform had, and that belong to no environment, are not listed.
 extends_documentation_fragment:
@@ -35,6 +36,10 @@ options:
     type: list
     elements: str
     choices: [pending, deploying, ready, degraded, draining, disabled, failed]
+  desired_state:
+    description: Only what the operator wants enabled, or disabled.
+    type: str
+    choices: [enabled, disabled]
   health_check_older_than:
     description:
       - Only entries whose last good health check is more than this number of seconds ago by the database's
@@ -55,6 +60,19 @@ options:
         description: Environment of the last entry of that page.
         type: str
         required: true
+  history:
+    description:
+      - Return the changes of one entry as well, newest first. Needs O(model) and O(environment).
+      - They are kept when the entry is removed.
+    type: bool
+    default: false
+  history_limit:
+    description: Most changes to return.
+    type: int
+    default: 50
+  history_before:
+    description: Where a previous page of changes ended; give its RV(next_history_before) here.
+    type: int
   timeout:
     description: Seconds for everything, including the wait for a database that restarts.
     type: float
@@ -82,6 +100,13 @@ EXAMPLES = r"""
     dsn: "{{ registry_dsn }}"
     limit: 100
     after: "{{ first_page.next_after }}"
+
+- name: Who disabled it, when and why
+  llmops.platform.registry_info:
+    dsn: "{{ registry_dsn }}"
+    model: meta-llama/Llama-3.1-8B-Instruct
+    environment: staging
+    history: true
 """
 
 RETURN = r"""
@@ -99,6 +124,9 @@ entries:
       type: str
     status:
       description: Status; routers use V(ready) only.
+      type: str
+    desired_state:
+      description: What the operator wants, V(enabled) or V(disabled).
       type: str
     endpoint:
       description: Base URL of the model server.
@@ -133,6 +161,9 @@ entries:
     last_health_check_at:
       description: When the endpoint last answered a check well. RFC 3339 in UTC, as all times.
       type: str
+    health_check_age_s:
+      description: Seconds since then by the database's clock, V(null) if it was never checked.
+      type: float
     created_at:
       description: When the row was written first.
       type: str
@@ -151,6 +182,7 @@ entries:
     - model: meta-llama/Llama-3.1-8B-Instruct
       environment: staging
       status: ready
+      desired_state: enabled
       endpoint: http://llama-3-1-8b-instruct-0ab31ad5-staging.ml-staging.svc.cluster.local:8000
       namespace: ml-staging
       release_name: llama-3-1-8b-instruct-0ab31ad5-staging
@@ -162,6 +194,7 @@ entries:
       model_revision: 0e9e39f249a16976918f6564b8830bc894c89659
       status_reason: null
       last_health_check_at: "2026-11-02T09:14:07.120331Z"
+      health_check_age_s: 1.88
       created_at: "2026-10-01T12:00:00.000000Z"
       updated_at: "2026-11-02T09:14:07.120331Z"
       updated_by: deployer@awx-task-0
@@ -170,6 +203,57 @@ next_after:
   description: Value of O(after) for the next page, V(null) if there are no more entries.
   returned: success
   type: dict
+  sample: null
+history:
+  description: Changes of the entry, newest first.
+  returned: O(history=true)
+  type: list
+  elements: dict
+  contains:
+    seq:
+      description: Place in the history of all entries.
+      type: int
+    epoch:
+      description: Epoch of the registry after the change; routers report which one they have.
+      type: int
+    changed_at:
+      description: When, by the database's clock.
+      type: str
+    actor:
+      description: On whose behalf.
+      type: str
+    db_user:
+      description: Who was logged in to the database.
+      type: str
+    action:
+      description: One of V(insert), V(update) and V(delete).
+      type: str
+    version:
+      description: Version of the entry after the change, or of the removed one.
+      type: int
+    operation:
+      description: Id of the operation that the change was part of, if any.
+      type: str
+    changes:
+      description: The fields that changed, each with its value C(before) and C(after).
+      type: dict
+  sample:
+    - seq: 812
+      epoch: 4711
+      changed_at: "2026-11-02T09:20:00.000000Z"
+      actor: alice@laptop
+      db_user: deployer
+      action: update
+      version: 8
+      operation: null
+      changes:
+        desired_state: {before: enabled, after: disabled}
+        status: {before: ready, after: disabled}
+        status_reason: {before: null, after: "Answers are wrong, see incident 4711"}
+next_history_before:
+  description: Value of O(history_before) for the next page, V(null) if there are no older changes.
+  returned: O(history=true)
+  type: int
   sample: null
 database_time:
   description: The database's clock, which the ages are measured with. RFC 3339 in UTC.
@@ -197,14 +281,16 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
     check_model,
     check_namespace,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry import entries
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry import entries, history
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
     Database,
     Session,
     settings,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import (
+    DESIRED_STATES,
     STATUSES,
+    Entry,
     as_json,
     rfc3339,
 )
@@ -217,6 +303,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **POSTGRES_SPEC,
@@ -224,6 +311,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "environment": {"type": "str", "choices": list(ENVIRONMENTS)},
     "namespace": {"type": "str"},
     "status": {"type": "list", "elements": "str", "choices": list(STATUSES)},
+    "desired_state": {"type": "str", "choices": list(DESIRED_STATES)},
     "health_check_older_than": {"type": "float"},
     "limit": {"type": "int"},
     "after": {
@@ -233,6 +321,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "environment": {"type": "str", "required": True},
         },
     },
+    "history": {"type": "bool", "default": False},
+    "history_limit": {"type": "int", "default": 50},
+    "history_before": {"type": "int"},
     "timeout": {"type": "float", "default": 30.0},
 }
 
@@ -241,22 +332,41 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """List the entries that the parameters ask for."""
     wanted = _filter(params)
     limit = params["limit"]
-    if limit is not None and limit < 1:
-        raise invalid("limit", limit, "is less than one", "Give a positive number, or leave it out for all.")
+    for name in ("limit", "history_limit"):
+        if params[name] is not None and params[name] < 1:
+            raise invalid(name, params[name], "is less than one", "Give a positive number, or leave it out.")
     after = params["after"]
 
     def work(session: Session) -> dict[str, Any]:
         found, last = entries.find(
             session, wanted, limit=limit, after=(after["model"], after["environment"]) if after else None
         )
-        return {
-            "entries": [as_json(entry) for entry in found],
+        now = entries.database_time(session)
+        result: dict[str, Any] = {
+            "entries": [_with_age(entry, now) for entry in found],
             "next_after": {"model": last[0], "environment": last[1]} if last else None,
-            "database_time": rfc3339(entries.database_time(session)),
+            "database_time": rfc3339(now),
         }
+        if params["history"]:
+            result["history"], result["next_history_before"] = history.read_history(
+                session,
+                params["model"],
+                params["environment"],
+                limit=params["history_limit"],
+                before=params["history_before"],
+            )
+        return result
 
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
         return Outcome(result=database.transaction(work, read_only=True))
+
+
+def _with_age(entry: Entry, now: datetime) -> dict[str, Any]:
+    checked = entry.last_health_check_at
+    return {
+        **as_json(entry),
+        "health_check_age_s": None if checked is None else round((now - checked).total_seconds(), 3),
+    }
 
 
 def _filter(params: Mapping[str, Any]) -> entries.Filter:
@@ -272,11 +382,16 @@ def _filter(params: Mapping[str, Any]) -> entries.Filter:
         environment=params["environment"],
         namespace=params["namespace"],
         statuses=tuple(params["status"] or ()),
+        desired_state=params["desired_state"],
         health_check_older_than_s=age,
     )
 
 
-OPERATION = Operation(argument_spec=ARGUMENT_SPEC, run=run)
+OPERATION = Operation(
+    argument_spec=ARGUMENT_SPEC,
+    run=run,
+    required_if=[("history", True, ("model", "environment"))],
+)
 
 
 def main() -> None:

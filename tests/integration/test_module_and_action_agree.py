@@ -30,6 +30,7 @@ VOLATILE = {
     "database_time",
     "first_token_s",
     "free",
+    "health_check_age_s",
     "hash",
     "holders",
     "last_health_check_at",

@@ -15,7 +15,8 @@ from typing import Any
 
 from ..common.errors import ErrorClass, PlatformError
 from .connection import Session
-from .entry_fields import COLUMNS, Entry, changed_fields, merged, rfc3339
+from .entry_fields import COLUMNS, Entry, changed_fields, is_operators_wish, is_overruled, merged, rfc3339
+from .operations import OperationRef, claim
 
 TABLE = "model_registry_entries"
 
@@ -33,6 +34,13 @@ class Change:
     after: Entry | None
     changed: bool
 
+    @property
+    def publishes(self) -> bool:
+        """Tell whether it gives clients a model without taking an endpoint from any router."""
+        old = self.before.route if self.before else None
+        new = self.after.route if self.after else None
+        return self.changed and new is not None and old in (None, new)
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -42,6 +50,7 @@ class Filter:
     environment: str | None = None
     namespace: str | None = None
     statuses: tuple[str, ...] = ()
+    desired_state: str | None = None
     health_check_older_than_s: float | None = None
 
 
@@ -71,6 +80,7 @@ def put(
     *,
     expected_version: int | None = None,
     health_checked: bool = False,
+    operation: OperationRef | None = None,
     by: str | None = None,
     dry_run: bool = False,
 ) -> Change:
@@ -78,17 +88,23 @@ def put(
 
     Nothing is written where nothing changes; ``health_checked`` alone is no change.
     ``expected_version`` is the version that the caller based the decision on; 0 means: no row.
+    Raises ``fenced`` for a row that somebody else changed, and where ``operation`` lost its lock; ``locked``
+    where somebody else's operation is under way, unless the change is an operator's wish.
     """
     seen = read(session, model, environment)
     before = seen or Entry(model, environment)
     after = merged(before, changes)
     fields = changed_fields(before, after)
     if seen is not None and not fields:
+        if is_overruled(changes, after):
+            expect(seen, model, environment, expected_version)
         return Change(seen, seen, changed=False)
-    _expect(seen, model, environment, expected_version)
+    expect(seen, model, environment, expected_version)
     if dry_run:
         return Change(seen, replace(after, version=before.version + 1), changed=True)
-    _act_for(session, by)
+    if operation is not None or not is_operators_wish(before, after):
+        claim(session, model, environment, operation)
+    act_for(session, by)
     if seen is None:
         fields = {"model": model, "environment": environment, "status": after.status, **fields}
         written = _insert(session, fields, health_checked)
@@ -105,16 +121,18 @@ def remove(
     environment: str,
     *,
     expected_version: int | None = None,
+    operation: OperationRef | None = None,
     by: str | None = None,
     dry_run: bool = False,
 ) -> Change:
-    """Delete the entry of a target, if there is one."""
+    """Delete the entry of a target, if there is one. Raises as :func:`put` does."""
     seen = read(session, model, environment)
     if seen is None:
         return Change(None, None, changed=False)
-    _expect(seen, model, environment, expected_version)
+    expect(seen, model, environment, expected_version)
     if not dry_run:
-        _act_for(session, by)
+        claim(session, model, environment, operation)
+        act_for(session, by)
         count = session.execute(
             f"DELETE FROM {TABLE} WHERE {_TARGET} AND row_version = %(version)s",  # noqa: S608
             {"model": model, "environment": environment, "version": seen.version},
@@ -171,6 +189,7 @@ def _condition(wanted: Filter) -> tuple[str, dict[str, Any]]:
         ("model_name", "model", wanted.model),
         ("deployment_environment", "environment", wanted.environment),
         ("deployment_namespace", "namespace", wanted.namespace),
+        ("desired_state", "desired_state", wanted.desired_state),
     ):
         if value is not None:
             conditions.append(f"{column} = %({name})s")
@@ -190,8 +209,8 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     return Entry(**dict(zip(COLUMNS, row, strict=True)))
 
 
-def _act_for(session: Session, by: str | None) -> None:
-    """Tell the table's trigger, for this transaction, on whose behalf it is changed."""
+def act_for(session: Session, by: str | None) -> None:
+    """Tell the triggers of the registry's tables, for this transaction, on whose behalf they are changed."""
     session.execute("SELECT set_config('llmops.actor', %s, true)", (by or actor(),))
 
 
@@ -228,7 +247,8 @@ def _update(session: Session, seen: Entry, fields: Mapping[str, Any], health_che
     return _entry(row) if row else None
 
 
-def _expect(seen: Entry | None, model: str, environment: str, expected_version: int | None) -> None:
+def expect(seen: Entry | None, model: str, environment: str, expected_version: int | None) -> None:
+    """Raise ``fenced`` if the entry that was read does not have the version that a decision is based on."""
     if expected_version is not None and expected_version != (seen.version if seen else 0):
         based_on = Entry(model, environment, version=expected_version)
         raise _conflict(based_on, seen, model, environment)

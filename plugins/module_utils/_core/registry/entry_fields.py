@@ -21,6 +21,8 @@ from ..common.names import ENVIRONMENTS, check_model, check_namespace, check_rel
 from ..common.redaction import excerpt, redact_text
 
 STATUSES = ("pending", "deploying", "ready", "degraded", "draining", "disabled", "failed")
+#: What the operator wants. Deployments and health checks set the status, never this.
+DESIRED_STATES = ("enabled", "disabled")
 
 _MAX_ENDPOINT = 2048
 _MAX_TEXT = 1024
@@ -38,6 +40,7 @@ class Entry:
     model: str
     environment: str
     status: str = "pending"
+    desired_state: str = "enabled"
     endpoint: str | None = None
     namespace: str | None = None
     release_name: str | None = None
@@ -54,12 +57,18 @@ class Entry:
     updated_by: str | None = None
     version: int = 0
 
+    @property
+    def route(self) -> str | None:
+        """The endpoint that routers send requests to; None while they send none."""
+        return self.endpoint if self.status == "ready" else None
+
 
 #: Attribute → column of ``model_registry_entries``, in the order of the class.
 COLUMNS: dict[str, str] = {
     "model": "model_name",
     "environment": "deployment_environment",
     "status": "deployment_status",
+    "desired_state": "desired_state",
     "endpoint": "deployment_endpoint",
     "namespace": "deployment_namespace",
     "release_name": "release_name",
@@ -79,6 +88,7 @@ COLUMNS: dict[str, str] = {
 #: What a caller may set; the rest is the key, or stamped by the database.
 WRITABLE = (
     "status",
+    "desired_state",
     "endpoint",
     "namespace",
     "release_name",
@@ -90,6 +100,7 @@ WRITABLE = (
     "model_revision",
     "status_reason",
 )
+_OPERATORS_OWN = {"status", "desired_state", "status_reason"}
 _PLAIN_TEXT = ("chart_version", "image", "model_source", "model_revision")
 
 
@@ -111,6 +122,14 @@ def check_status(status: str) -> None:
         raise invalid("status", status, "is unknown", f"Give one of {', '.join(STATUSES)}.")
 
 
+def check_desired_state(desired_state: str) -> None:
+    """Raise an ``invalid`` error for an unknown desired state."""
+    if desired_state not in DESIRED_STATES:
+        raise invalid(
+            "desired_state", desired_state, "is unknown", f"Give one of {', '.join(DESIRED_STATES)}."
+        )
+
+
 def check_changes(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that a caller sets, checked. None leaves a value alone, '' removes it."""
     changes: dict[str, Any] = {}
@@ -119,14 +138,17 @@ def check_changes(params: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         changes[field] = None if value == "" else _checked(field, value)
-    if "status" in changes and changes["status"] is None:
-        raise invalid("status", "", "is empty", f"Give one of {', '.join(STATUSES)}, or leave it out.")
+    for field, known in (("status", STATUSES), ("desired_state", DESIRED_STATES)):
+        if field in changes and changes[field] is None:
+            raise invalid(field, "", "is empty", f"Give one of {', '.join(known)}, or leave it out.")
     return changes
 
 
 def _checked(field: str, value: Any) -> Any:
     if field == "status":
         check_status(value)
+    elif field == "desired_state":
+        check_desired_state(value)
     elif field == "endpoint":
         return check_endpoint(value)
     elif field == "namespace":
@@ -191,8 +213,21 @@ def check_endpoint(endpoint: str) -> str:
 
 
 def merged(seen: Entry, changes: Mapping[str, Any]) -> Entry:
-    """Return the entry after the changes. A reason belongs to its status and goes when that changes."""
+    """Return the entry after the changes.
+
+    - A reason belongs to its status and goes when that changes.
+    - Whoever sets the status ``disabled`` wants it to last, unless he says otherwise.
+    - While the operator wants it disabled, a wish for ``ready`` or ``degraded`` is stored as ``disabled``:
+      a deployment never enables what a person disabled.
+    """
     after = replace(seen, **changes)
+    if changes.get("status") == "disabled" and "desired_state" not in changes:
+        after = replace(after, desired_state="disabled")
+    if after.desired_state == "disabled" and after.status in ("ready", "degraded"):
+        after = replace(after, status="disabled")
+        if seen.status == "disabled":
+            # The reason of whoever disabled it, not that of a deployment which did not enable it.
+            after = replace(after, status_reason=seen.status_reason)
     if after.status != seen.status and "status_reason" not in changes:
         after = replace(after, status_reason=None)
     if after.status == "ready" and not after.endpoint:
@@ -203,6 +238,24 @@ def merged(seen: Entry, changes: Mapping[str, Any]) -> Entry:
             "Set endpoint to the URL that was verified.",
         )
     return after
+
+
+def is_overruled(changes: Mapping[str, Any], after: Entry) -> bool:
+    """Tell whether a status was asked for that the operator's wish forbids."""
+    return "status" in changes and changes["status"] != after.status
+
+
+def is_operators_wish(before: Entry, after: Entry) -> bool:
+    """Tell whether a change says only what a person wants, and at most stops the requests.
+
+    Such a change needs no lock: a model that misbehaves is disabled at once, whoever deploys it right now.
+    """
+    fields = set(changed_fields(before, after))
+    return (
+        fields <= _OPERATORS_OWN
+        and ("desired_state" in fields or "status" in fields)
+        and after.status in (before.status, "disabled")
+    )
 
 
 def changed_fields(before: Entry, after: Entry) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Record what each revision of a target was made of: rows of ``deployment_manifests``, never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..common.errors import invalid
+from ..common.redaction import redact
+from . import entries
+from .connection import Session
+from .entry_fields import Entry
+from .operations import OperationRef, claim
+
+# What the entry says too, by the same name.
+_FROM_ENTRY = (
+    "release_name",
+    "release_revision",
+    "manifest_digest",
+    "chart_version",
+    "image",
+    "model_source",
+    "model_revision",
+)
+_KEY = (
+    "model_name = %(model)s AND deployment_environment = %(environment)s"
+    " AND release_revision = %(release_revision)s AND manifest_digest = %(manifest_digest)s"
+)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A row of ``deployment_manifests``; ``id`` is None where check mode would write it."""
+
+    id: int | None
+    written: bool
+
+
+def record(
+    session: Session,
+    entry: Entry,
+    manifest: Mapping[str, Any],
+    *,
+    operation: OperationRef | None = None,
+    by: str | None = None,
+    dry_run: bool = False,
+) -> Recorded:
+    """Record the revision that an entry describes, unless it is recorded already.
+
+    ``manifest`` adds what the entry does not say: ``chart_digest``, ``image_digest`` and ``values``. Secrets
+    in the values are hidden before they are written; ``values_digest`` is that of the values as they were.
+    """
+    for field in ("release_name", "release_revision", "manifest_digest"):
+        if getattr(entry, field) is None:
+            raise invalid(
+                field,
+                None,
+                "is not known, but a manifest is to be recorded",
+                "Set it along with the manifest.",
+            )
+    row = _row(entry, manifest)
+    known = session.row(f"SELECT id FROM deployment_manifests WHERE {_KEY}", row)  # noqa: S608
+    if known is not None or dry_run:
+        return Recorded(known[0] if known else None, written=known is None)
+    claim(session, entry.model, entry.environment, operation)
+    entries.act_for(session, by)
+    written = session.row(
+        "INSERT INTO deployment_manifests"
+        " (model_name, deployment_environment, release_name, release_revision, manifest_digest,"
+        "  chart_version, chart_digest, image, image_digest, model_source, model_revision, values,"
+        "  values_digest, values_redacted, operation_id)"
+        " VALUES (%(model)s, %(environment)s, %(release_name)s, %(release_revision)s, %(manifest_digest)s,"
+        "  %(chart_version)s, %(chart_digest)s, %(image)s, %(image_digest)s, %(model_source)s,"
+        "  %(model_revision)s, %(values)s::jsonb, %(values_digest)s, %(values_redacted)s,"
+        "  %(operation)s::uuid)"
+        " ON CONFLICT (model_name, deployment_environment, release_revision, manifest_digest) DO NOTHING"
+        " RETURNING id",
+        {**row, "operation": operation.id if operation else None},
+    )
+    return Recorded(written[0] if written else None, written=written is not None)
+
+
+def _row(entry: Entry, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    values = manifest.get("values") or {}
+    shown = redact(values)
+    return {
+        "model": entry.model,
+        "environment": entry.environment,
+        **{field: getattr(entry, field) for field in _FROM_ENTRY},
+        "chart_digest": manifest.get("chart_digest"),
+        "image_digest": manifest.get("image_digest"),
+        "values": json.dumps(shown),
+        "values_digest": digest(values),
+        "values_redacted": shown != values,
+    }
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of JSON data in a form that does not depend on the order of its keys."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
