@@ -70,6 +70,22 @@ options:
     type: list
     elements: str
     choices: [postgresql, redis]
+  python_services:
+    description:
+      - Services in Python whose images are built and imported, from this machine's Python and wheels of PyPI.
+        No Docker is needed. Ignored with provider V(existing).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      image:
+        description: Name and tag of the image.
+        type: str
+        required: true
+      path:
+        description: Folder with C(requirements.txt) and one package that has C(__main__.py).
+        type: path
+        required: true
   kubeconfig:
     description: The kubeconfig of an existing cluster.
     type: path
@@ -165,7 +181,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.lab.provider
     purge,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.selection import choose, provider
-from ansible_collections.llmops.platform.plugins.module_utils._core.lab.settings import Settings
+from ansible_collections.llmops.platform.plugins.module_utils._core.lab.settings import (
+    PythonService,
+    Settings,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.steps import Change
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
@@ -185,6 +204,15 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "real_gpus": {"type": "int", "default": 32},
     "fake_nodes": {"type": "int", "default": 12},
     "services": {"type": "list", "elements": "str", "choices": ["postgresql", "redis"]},
+    "python_services": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "image": {"type": "str", "required": True},
+            "path": {"type": "path", "required": True},
+        },
+    },
     "kubeconfig": {"type": "path"},
     "context": {"type": "str"},
     "purge": {"type": "bool", "default": False},
@@ -238,6 +266,9 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         files=Path(params["files_dir"]),
         real_gpus=params["real_gpus"],
         fake_nodes=params["fake_nodes"],
+        python_services=tuple(
+            PythonService(service["image"], Path(service["path"])) for service in params["python_services"]
+        ),
         kubeconfig=Path(params["kubeconfig"]) if params["kubeconfig"] else None,
         context=params["context"],
     )

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
-from ansible_collections.llmops.platform.plugins.module_utils._core.lab.image_archive import write_images
-from ansible_collections.llmops.platform.plugins.module_utils._core.lab.images import ImportStep, source_key
+from ansible_collections.llmops.platform.plugins.module_utils._core.lab.images import (
+    ImportStep,
+    source_key,
+    write_images,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.settings import Settings
 
 COMMANDS = {"example.org/serve:1": ["/model-server"], "example.org/pause:1": ["/model-server", "pause"]}
@@ -44,7 +47,7 @@ def test_images_share_one_layer_and_differ_in_their_command(tmp_path: Path) -> N
     with tarfile.open(_write(tmp_path)) as archive:
         manifest = _json(archive, "manifest.json")
         assert {entry["RepoTags"][0] for entry in manifest} == set(COMMANDS)
-        layer = archive.extractfile("layer.tar")
+        layer = archive.extractfile(manifest[0]["Layers"][0])
         assert layer is not None
         digest = hashlib.sha256(layer.read()).hexdigest()
         for entry in manifest:
@@ -56,7 +59,7 @@ def test_images_share_one_layer_and_differ_in_their_command(tmp_path: Path) -> N
 
 def test_the_root_holds_what_a_non_root_server_needs(tmp_path: Path) -> None:
     with tarfile.open(_write(tmp_path)) as archive:
-        file = archive.extractfile("layer.tar")
+        file = archive.extractfile(_json(archive, "manifest.json")[0]["Layers"][0])
         assert file is not None
         with tarfile.open(fileobj=io.BytesIO(file.read())) as layer:
             assert layer.getmember("tmp").mode == 0o1777

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError
 from .filesystem import read_json, write_if_changed
 from .go import build, go_version
-from .image_archive import write_images
+from .image_archive import Image, add_file, add_folder, add_link, write_archive
 from .settings import MODEL_SERVER_IMAGE, PAUSE_IMAGE, Settings
 from .steps import Progress, Step
 
+_ACCOUNTS = "root:x:0:0:root:/root:/model-server\nvllm:x:2000:0:vllm:/tmp:/model-server\n"
+_GROUP = "root:x:0:\n"
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/", "HOME": "/tmp"}  # noqa: S108 - inside the image
 _COMMANDS = {MODEL_SERVER_IMAGE: ["/model-server"], PAUSE_IMAGE: ["/model-server", "pause"]}
 
 
@@ -32,6 +36,27 @@ def source_key(folder: Path) -> str:
             digest.update(f"\0{path.relative_to(folder)}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def write_images(program: Path, commands: Mapping[str, Sequence[str]], target: Path) -> None:
+    """Write one image for each entry of ``commands`` (name -> command line).
+
+    All share one layer: the program is ``/model-server``, and ``vllm`` on the PATH leads to it too. The user
+    is 2000, as in vLLM's image, and ``/tmp`` is writable.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        layer = Path(folder) / "layer.tar"
+        with tarfile.open(layer, "w", format=tarfile.USTAR_FORMAT) as content:
+            add_folder(content, "etc")
+            add_folder(content, "tmp", 0o1777)
+            for path in ("usr", "usr/local", "usr/local/bin"):
+                add_folder(content, path)
+            add_file(content, "etc/passwd", _ACCOUNTS.encode())
+            add_file(content, "etc/group", _GROUP.encode())
+            add_file(content, "model-server", program.read_bytes(), 0o755)
+            add_link(content, "usr/local/bin/vllm", "/model-server")
+        images = [Image(name, [layer], command, "2000:0", _ENVIRONMENT) for name, command in commands.items()]
+        write_archive(images, target)
 
 
 @dataclass(frozen=True)

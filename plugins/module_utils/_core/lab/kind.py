@@ -25,6 +25,7 @@ from .gpus import FakeNodesStep, RealNodeStep
 from .images import ImportStep, ModelServerStep
 from .packages import PackagesStep
 from .provider import SERVICES, Provider, Report, lock, require_root
+from .python_images import PythonImageStep
 from .settings import Settings
 from .steps import Change, Progress, Step
 
@@ -92,6 +93,7 @@ class KindProvider(Provider):
             PackagesStep(node=False, services=bool(settings.services)),
             BinariesStep(self.cache, (*TOOLS, KWOK), TOOLS, settings.bin),
             ModelServerStep(settings),
+            *(PythonImageStep(settings, service) for service in settings.python_services),
             *self.service_steps(),
             ClusterStep(settings, record),
             ImportStep(settings, record, load_image),

@@ -26,6 +26,7 @@ from .network import NetworkStep
 from .node import Node
 from .packages import PackagesStep
 from .provider import SERVICES, Provider, Report, lock, require_root
+from .python_images import PythonImageStep
 from .remains import Remains, cgroups_complete, make_cgroups
 from .settings import Settings
 from .steps import Change, Progress, Step, carry_out
@@ -77,6 +78,7 @@ class NativeProvider(Provider):
             PackagesStep(node=True, services=bool(settings.services)),
             BinariesStep(self.cache, NATIVE, TOOLS, settings.bin),
             ModelServerStep(settings),
+            *(PythonImageStep(settings, service) for service in settings.python_services),
             CertificatesStep(settings, self.address),
             FilesStep(self._files),
             *self.service_steps(),

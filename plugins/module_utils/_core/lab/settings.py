@@ -48,6 +48,14 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class PythonService:
+    """A service whose image the lab builds: the image's name, and the folder of its sources."""
+
+    image: str
+    sources: Path
+
+
+@dataclass(frozen=True)
 class Settings:
     """The wishes of the caller and everything that follows from them.
 
@@ -59,6 +67,7 @@ class Settings:
     real_gpus: int = 32
     fake_nodes: int = 12
     services: tuple[str, ...] = ("postgresql", "redis")
+    python_services: tuple[PythonService, ...] = ()
     kubeconfig: Path | None = None
     context: str | None = None
     ports: Ports = field(default_factory=Ports)
