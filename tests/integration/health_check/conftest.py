@@ -126,7 +126,7 @@ class StartEngine(Protocol):
     """Starts a model server that serves models."""
 
     def __call__(self, *models: str, **settings: str) -> ModelServer:
-        """Start it and wait for its port; ``settings`` as in ``MODEL_SERVER_*``, in lower case."""
+        """Start it and wait for its port; ``settings`` are environment variables."""
 
 
 @pytest.fixture
@@ -135,13 +135,11 @@ def engine(model_server_binary: Path, tmp_path: Path) -> Iterator[StartEngine]:
     with ExitStack() as running:
 
         def start(*models: str, **settings: str) -> ModelServer:
-            variables = {f"MODEL_SERVER_{name.upper()}": value for name, value in settings.items()}
             log = tmp_path / f"engine-{uuid.uuid4().hex[:6]}.log"
-            variables |= {"MODEL_SERVER_CONTROL": "1", "MODEL_SERVER_ACCESS_LOG": "0"}
-            names = ("--served-model-name", *models) if models else ()
-            return running.enter_context(
-                ModelServer(model_server_binary, log, *names, **variables)
-            ).wait_open()
+            settings |= {"MODEL_SERVER_CONTROL": "1", "MODEL_SERVER_ACCESS_LOG": "0"}
+            arguments = ["--served-model-name", *models] if models else []
+            server = ModelServer(model_server_binary, log, *arguments, **settings)
+            return running.enter_context(server).wait_open()
 
         yield start
 

@@ -11,6 +11,8 @@ of what has been changed since is refused by the database.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,6 +48,8 @@ _RECORD = """
       FROM leader
 """
 
+#: What waits on a connection that was cut notices within this time.
+_SEVERED_S = 1.0
 _ROW_IS_BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 
 
@@ -142,25 +146,31 @@ class Registry:
         """Run one statement and return its rows; raise ``RegistryError`` if it fails for whatever reason."""
         async with self._turn:
             before()
+            question = asyncio.create_task(self._ask(statement, values))
             try:
-                async with asyncio.timeout(self._settings.registry_timeout_s):
-                    connection = await self._connected()
-                    cursor = await connection.execute(statement, {**self._who, **values})
-                    rows = await cursor.fetchall()
+                done, _pending = await asyncio.wait({question}, timeout=self._settings.registry_timeout_s)
+                if not done:
+                    raise TimeoutError(f"no answer within {self._settings.registry_timeout_s:g} s")
+                rows = question.result()
             except _ROW_IS_BUSY as error:
                 raise RegistryError(_explained(error)) from None
             except (psycopg.Error, TimeoutError, OSError) as error:
                 # The next connection may find another server, where the DSN names several.
-                await self._drop()
+                await self._drop(question)
                 self._metrics.registry_up.set(0)
                 raise RegistryError(_explained(error)) from None
             except BaseException:
                 # Cancelled in the middle: what the server still says belongs to nobody.
-                await self._drop()
+                await self._drop(question)
                 raise
             self._metrics.registry_up.set(1)
             self.was_reached = True
             return rows
+
+    async def _ask(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        connection = await self._connected()
+        cursor = await connection.execute(statement, {**self._who, **values})
+        return await cursor.fetchall()
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         """Return the connection, made anew if there is none."""
@@ -176,12 +186,27 @@ class Registry:
             )
         return self._connection
 
-    async def _drop(self) -> None:
-        """Let go of the connection without a word to a server that may not listen."""
+    async def _drop(self, question: asyncio.Task[Any] | None = None) -> None:
+        """Cut the connection. That ends whatever waits on it, also if the server does not listen."""
         connection, self._connection = self._connection, None
+        if connection is not None:
+            _sever(connection)
+        if question is not None:
+            if connection is None:
+                question.cancel()
+            await asyncio.wait({question}, timeout=_SEVERED_S)
+            question.cancel()
+            if question.done() and not question.cancelled():
+                question.exception()
         if connection is not None:
             with suppress(psycopg.Error, OSError):
                 await connection.close()
+
+
+def _sever(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Shut the connection's socket down, so that reading from it ends at once."""
+    with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
 
 
 def _explained(error: Exception) -> str:

@@ -80,7 +80,6 @@ class Service:
                 # Not all replicas at the same moment, nor all of them when a registry comes back.
                 await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311
                 continue
-            self._metrics.leader.set(1)
             log.info("%s is the leader, fence %d", self._settings.instance, lease.fence)
             try:
                 await self._lead(lease)
@@ -90,9 +89,6 @@ class Service:
                 await self._stand_back()
             except LeaseLostError as lost:
                 log.warning("no longer the leader: %s", lost)
-            finally:
-                self._metrics.leader.set(0)
-                self._metrics.forget_entries()
 
     async def _lead(self, lease: Lease) -> None:
         """Check until the lease is lost."""
@@ -107,9 +103,12 @@ class Service:
             ask_canary=(lambda: probe.answers(canary_url)) if canary_url else None,
             was_let_through=was_let_through,
         )
+        self._metrics.leader.set(1)
         try:
             await Checker(self._settings, self._metrics, self._registry, probe, network, lease).run()
         finally:
+            self._metrics.leader.set(0)
+            self._metrics.forget_entries()
             await probe.close()
 
     async def _stand_back(self) -> None:

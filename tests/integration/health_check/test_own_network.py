@@ -1,0 +1,87 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Nothing can be reached: is it the models, or the health checker's own network?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests.integration.health_check.checker_process import CheckerProcess
+from tests.integration.health_check.conftest import RegistryDatabase, StartEngine
+from tests.support.model_server import MODEL, ModelServer, free_port, wait_until
+
+Start = Callable[..., CheckerProcess]
+
+MODELS = ("org/a", "org/b")
+
+
+def started(registry: RegistryDatabase, engine: StartEngine) -> list[ModelServer]:
+    """Start an engine for each model and register it."""
+    servers = [engine(model) for model in MODELS]
+    for model, server in zip(MODELS, servers, strict=True):
+        registry.register(model, server.url)
+    return servers
+
+
+def nowhere() -> str:
+    """Return a URL at which nothing listens."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+def test_nobody_is_blamed_when_neither_models_nor_canary_answer(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start
+) -> None:
+    servers = started(registry, engine)
+    running = checker(canary_url=nowhere()).wait_leading()
+    wait_until(lambda: registry.checks_recorded() == len(MODELS))
+    for server in servers:
+        server.__exit__()
+    wait_until(lambda: running.metric("blind") == 1)
+    # Long enough for each to fail five times and more; somebody else may try then.
+    wait_until(lambda: any("gives way" in line["message"] for line in running.messages()))
+    assert running.metric("records_total", outcome="held_back") >= 4
+    assert {registry.status(model) for model in MODELS} == {"ready"}
+    assert running.metric("blind") == 0, "only a leader sees or does not see"
+    # It tries again by itself.
+    running.wait_leading()
+    time.sleep(1)
+    assert {registry.status(model) for model in MODELS} == {"ready"}
+
+
+def test_all_are_blamed_when_the_canary_answers(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start
+) -> None:
+    servers = started(registry, engine)
+    checker(canary_url=engine().url).wait_leading()
+    wait_until(lambda: registry.checks_recorded() == len(MODELS))
+    for server in servers:
+        server.__exit__()
+    wait_until(lambda: {registry.status(model) for model in MODELS} == {"degraded"})
+
+
+def test_a_checker_that_was_never_let_through_to_any_model_blames_none(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start
+) -> None:
+    for model in MODELS:
+        registry.register(model, nowhere())
+    running = checker(canary_url=engine().url)
+    wait_until(lambda: running.metric("records_total", outcome="held_back") >= 8)
+    assert {registry.status(model) for model in MODELS} == {"ready"}
+    assert registry.checks_recorded() == 0
+
+
+def test_a_single_model_is_blamed_after_a_change_of_the_leader_too(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start
+) -> None:
+    server = engine()
+    registry.register(MODEL, server.url)
+    first = checker("one").wait_leading()
+    wait_until(registry.health)
+    first.stop()
+    server.__exit__()
+    # The second one has never reached it; the registry knows that the first one had.
+    checker("two")
+    wait_until(lambda: registry.status() == "degraded")
