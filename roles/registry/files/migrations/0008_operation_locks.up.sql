@@ -13,6 +13,7 @@ CREATE TABLE operation_locks (
     host text,
     pid integer,
     process_started text,
+    ttl_s double precision NOT NULL DEFAULT 60 CHECK (ttl_s > 0),
     expires_at timestamptz NOT NULL,
     PRIMARY KEY (model_name, deployment_environment)
 );
@@ -26,6 +27,7 @@ COMMENT ON COLUMN operation_locks.holder IS 'who holds it';
 COMMENT ON COLUMN operation_locks.host IS 'machine of the holder';
 COMMENT ON COLUMN operation_locks.pid IS 'process of the holder';
 COMMENT ON COLUMN operation_locks.process_started IS 'when that process started; numbers of processes are used again';
+COMMENT ON COLUMN operation_locks.ttl_s IS 'how long the lock lasts from each renewal, in seconds';
 COMMENT ON COLUMN operation_locks.expires_at IS 'by the clock of the database';
 
 CREATE FUNCTION operation_locks_guard() RETURNS trigger
