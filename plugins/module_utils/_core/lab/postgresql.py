@@ -153,14 +153,16 @@ class PostgreSQL:
         )
 
     def psql(self, statement: str, database: str = "postgres") -> str:
-        """Run one SQL statement as the superuser and return its output, unaligned."""
+        """Run SQL as the superuser and return its output, unaligned."""
         return run(
             [
                 self.program("psql"),
                 *("-h", "127.0.0.1", "-p", str(self.settings.ports.postgresql), "-U", ROLE, "-d", database),
-                *("-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement),
+                *("-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"),
             ],
             timeout=15,
+            # Not among the arguments: everybody on the machine could read a password there.
+            stdin=f"{statement};\n",
             environment={"PGPASSWORD": self.password_file.read_text(encoding="ascii").strip()},
         ).stdout.strip()
 

@@ -23,6 +23,7 @@ from .binaries import BinaryCache
 from .cluster_objects import LabClient
 from .daemons import DaemonTable
 from .filesystem import differs, read_json, write_if_changed
+from .logins import LOGINS, LoginsStep
 from .postgresql import DATABASE, ROLE, PostgreSQL, PostgreSQLStep
 from .redis import Redis, RedisStep
 from .settings import CLUSTER_DOMAIN, MODEL_SERVER_IMAGE, POD_CIDR, Settings, cache_folder, node_address
@@ -112,10 +113,11 @@ class Provider(ABC):
                 "database": DATABASE,
                 "user": ROLE,
                 "dsn_file": str(settings.path("registry.dsn")),
+                "service_dsn_files": {login.user: str(settings.path(login.dsn_file)) for login in LOGINS},
             }
         if "redis" in settings.services:
             facts["redis"] = {
-                "host": "127.0.0.1",
+                "host": self.address,
                 "port": settings.ports.redis,
                 "url_file": str(settings.path("redis.url")),
             }
@@ -125,7 +127,8 @@ class Provider(ABC):
         """Return the steps of PostgreSQL and Redis, as far as they are wanted."""
         steps: list[Step] = []
         if "postgresql" in self.settings.services:
-            steps.append(PostgreSQLStep(self.table, PostgreSQL(self.settings, self.address, self.clients)))
+            server = PostgreSQL(self.settings, self.address, self.clients)
+            steps += [PostgreSQLStep(self.table, server), LoginsStep(server)]
         if "redis" in self.settings.services:
             steps.append(RedisStep(self.table, Redis(self.settings, self.address)))
         return steps

@@ -62,6 +62,10 @@ class Redis:
             data=self.settings.path("redis", "data"),
         )
 
+    def url(self, password: str) -> str:
+        """Return the content of ``redis.url``, with the node's address, which pods reach too."""
+        return f"redis://:{password}@{self.address}:{self.settings.ports.redis}/0\n"
+
     def password(self) -> str:
         """Return the password, or an empty string if none was made yet."""
         path = self.settings.pki / "redis.password"
@@ -103,8 +107,8 @@ class RedisStep(Step):
     def pending(self) -> str:
         """Say what is missing."""
         password = self._server.password()
-        if not password or not self._server.url_file.exists():
-            return "is not set up yet"
+        if not password or differs(self._server.url_file, self._server.url(password), 0o600):
+            return "is not set up yet, or for another address"
         if differs(self._server.configuration_file, self._server.configuration(password), 0o640):
             return "has new settings"
         return self._table.pending(self._server.daemon())
@@ -121,8 +125,7 @@ class RedisStep(Step):
         configuration = self._server.configuration_file
         write_if_changed(configuration, self._server.configuration(password), 0o640)
         shutil.chown(configuration, "root", SYSTEM_USER)
-        url = f"redis://:{password}@127.0.0.1:{settings.ports.redis}/0"
-        write_if_changed(self._server.url_file, f"{url}\n", 0o600)
+        write_if_changed(self._server.url_file, self._server.url(password), 0o600)
         daemon = self._server.daemon()
         if self._table.pending(daemon):
             self._table.start(daemon, progress, deadline)
