@@ -182,11 +182,12 @@ class Forwarder:
             try:
                 return await self._upstream.post(now.target, path, headers, body, still)
             except UpstreamError as error:
-                if not error.is_unsent or attempt == _ATTEMPTS:
+                if not error.may_repeat or attempt == _ATTEMPTS:
                     raise
                 self._metrics.retries.inc()
                 log.failure("sent again", call.label, model=call.label, reason=str(error))
-                await asyncio.sleep(_RETRY_PAUSE_S)
+                if isinstance(error, ConnectFailedError):
+                    await asyncio.sleep(_RETRY_PAUSE_S)
         raise AssertionError("the last attempt returns or raises")
 
     async def _pass_through(
