@@ -31,11 +31,15 @@ class Context:
 
     ``progress`` shows one line to the person who waits. A module that runs in a process of its own has
     nobody to show it to before it ends, so there the lines go to the system's log.
+
+    ``run_pid`` is the process that lives as long as the whole run of the playbook. None where that is not
+    known: a module of its own ends with its task, maybe on another machine.
     """
 
     check_mode: bool = False
     diff: bool = False
     progress: Callable[[str], None] = lambda line: None
+    run_pid: int | None = None
 
 
 @dataclass

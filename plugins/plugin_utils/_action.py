@@ -81,6 +81,7 @@ class CoreActionBase(ActionBase):
             diff=bool(self._task.diff),
             # stderr, so that a callback that prints JSON stays parseable
             progress=lambda line: display.display(f"{host}: {line}", stderr=True),
+            run_pid=os.getpid() if worker_of is None else worker_of.pid,
         )
         with self._task_environment():
             validator = ArgumentSpecValidator(

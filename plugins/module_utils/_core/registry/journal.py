@@ -55,7 +55,7 @@ class Started:
     waited_s: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Finished:
     """An operation that is over. ``seconds`` is its whole length, ``steps`` what it did, in order."""
 

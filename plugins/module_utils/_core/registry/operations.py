@@ -135,7 +135,7 @@ def claim(session: Session, model: str, environment: str, ref: OperationRef | No
     lock = read_lock(session, model, environment, hold=True)
     if ref is not None:
         if lock is None or (lock.operation_id, lock.fence) != (ref.id, ref.fence):
-            raise fenced_error(session, model, environment, ref, lock)
+            raise fenced_error(session, ref, lock)
         session.execute("SELECT set_config('llmops.operation', %s, true)", (ref.id,))
     elif lock is not None and lock.held:
         if not lock.holder.is_gone():
@@ -185,19 +185,25 @@ def take(
     return int(row[0]) if row else None
 
 
-def renew(session: Session, model: str, environment: str, ref: OperationRef) -> float:
-    """Let the lock last for another period and return its length in seconds.
+def renew(session: Session, ref: OperationRef) -> tuple[float, str, str]:
+    """Let the lock last for another period; return its length in seconds, and the target.
 
     A lock that ran out and that nobody took since is renewed too. Raises ``fenced`` where it is lost.
     """
     row = session.row(
-        "UPDATE operation_locks SET expires_at = clock_timestamp() + make_interval(secs => ttl_s)"  # noqa: S608
-        f" WHERE {_OURS} RETURNING ttl_s",
-        {"model": model, "environment": environment, "id": ref.id, "fence": ref.fence},
+        "UPDATE operation_locks AS l SET expires_at = clock_timestamp() + make_interval(secs => l.ttl_s)"
+        " FROM operations AS o WHERE o.id = %(id)s::uuid AND l.model_name = o.model_name"
+        " AND l.deployment_environment = o.deployment_environment"
+        " AND l.operation_id = o.id AND l.fence = %(fence)s"
+        " RETURNING l.ttl_s, l.model_name, l.deployment_environment",
+        {"id": ref.id, "fence": ref.fence},
     )
     if row is None:
-        raise fenced_error(session, model, environment, ref, read_lock(session, model, environment))
-    return float(row[0])
+        target = session.row(
+            "SELECT model_name, deployment_environment FROM operations WHERE id = %s::uuid", (ref.id,)
+        )
+        raise fenced_error(session, ref, read_lock(session, *target) if target else None)
+    return float(row[0]), row[1], row[2]
 
 
 def release(session: Session, model: str, environment: str, ref: OperationRef) -> bool:
@@ -238,20 +244,22 @@ def locked_error(lock: Lock, waited_s: float = 0.0) -> PlatformError:
     )
 
 
-def fenced_error(
-    session: Session, model: str, environment: str, ref: OperationRef, lock: Lock | None
-) -> PlatformError:
-    """Build the error for an operation that lost its lock; it says who took over, or how it ended."""
+def fenced_error(session: Session, ref: OperationRef, lock: Lock | None) -> PlatformError:
+    """Build the error for an operation that lost its lock; it says who took over, or how it ended.
+
+    ``lock`` is that of its target.
+    """
     row = session.row("SELECT outcome, reason FROM operations WHERE id = %s::uuid", (ref.id,))
     if lock is not None and lock.operation_id is not None and lock.fence > ref.fence:
         what = f"{lock} took over with fence {lock.fence}"
     elif row is not None and row[0] != "running":
         what = f"it is {row[0]}" + (f" ({row[1]})" if row[1] else "")
     else:
-        what = "this database does not know it" if row is None else "its lock was freed"
+        what = "this registry does not know it" if row is None else "it has another one, or none"
+    target = f" of {lock.model} in {lock.environment}" if lock is not None else ""
     return PlatformError(
         ErrorClass.FENCED,
-        f"Operation {ref.id} (fence {ref.fence}) lost the lock of {model} in {environment}: {what}.",
+        f"Operation {ref.id} (fence {ref.fence}) does not hold the lock{target}: {what}.",
         "Nothing more was written. Run the playbook again when nobody else is at work on this model.",
         {"locked_by": lock.as_json() if lock is not None and lock.operation_id is not None else None},
     )

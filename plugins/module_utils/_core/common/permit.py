@@ -1,0 +1,30 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Leave to change a target, which whoever writes asks for just before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Permit:
+    """Leave that is always given, where the caller has no lock. One that can be lost is a ``Lease``."""
+
+    #: The operation and its fence, where there is one: it is written on what is changed.
+    operation_id: str | None = None
+    fence: int = 0
+
+    def check(self) -> None:
+        """Raise ``fenced`` unless a write is allowed now; ask whoever knows, if need be."""
+
+    def watch(self) -> None:
+        """Raise ``fenced`` if the leave is known to be lost. Costs nothing: for loops."""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Note a step before it is taken, and how it ended."""
+        del name
+        yield
