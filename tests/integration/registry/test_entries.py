@@ -247,30 +247,50 @@ def test_two_writers_of_one_row_one_conflict(dsn: str, entry: Run, query: Query)
     assert "release_revision" in conflict.message
 
 
-def test_twenty_writers_lose_no_update(dsn: str, query: Query, entry: Run) -> None:
-    entry(status="pending")
-    results: list[str] = []
+def test_fifty_writers_lose_no_update_and_every_conflict_is_told(
+    dsn: str, query: Query, entry: Run, info: Run
+) -> None:
+    first = entry(status="pending").result["entry"]["version"]
+    written: list[int] = []
+    conflicts: list[PlatformError] = []
+    start = threading.Barrier(50, timeout=30)
 
     def write(number: int) -> None:
-        with open_database(dsn) as database:
-            try:
-                database.transaction(
-                    lambda session: entries.put(
-                        session, "org/Model-7B", "staging", {"release_revision": number}
-                    )
-                )
-                results.append("written")
-            except PlatformError as error:
-                results.append(error.error_class.value)
+        def work(session: Any) -> entries.Change:
+            changes = {"release_revision": number}
+            return entries.put(session, "org/Model-7B", "staging", changes, by=f"writer-{number}")
 
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(1, 21)]
+        with open_database(dsn, 60) as database:
+            start.wait()
+            try:
+                database.transaction(work)
+                written.append(number)
+            except PlatformError as error:
+                conflicts.append(error)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(1, 51)]
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(30)
-    assert len(results) == 20
-    assert set(results) <= {"written", "fenced"}
-    assert query("SELECT row_version FROM model_registry_entries") == [(1 + results.count("written"),)]
+        writer.join(60)
+    assert len(written) + len(conflicts) == 50
+    assert written
+    assert conflicts
+    assert query("SELECT row_version FROM model_registry_entries") == [(first + len(written),)]
+    for conflict in conflicts:
+        assert conflict.error_class is ErrorClass.FENCED, conflict
+        assert re.search(r"writer-\d+ changed it at \d{4}-", conflict.message), conflict
+        assert "release_revision" in conflict.message
+        assert conflict.details["changed_by"].startswith("writer-")
+    # Each update that was acknowledged is in the history, once, on top of the one before.
+    target = {"model": "org/Model-7B", "environment": "staging"}
+    history = info(**target, history=True, history_limit=100).result["history"]
+    revisions = [change["changes"]["release_revision"] for change in reversed(history[:-1])]
+    assert sorted(revision["after"] for revision in revisions) == sorted(written)
+    assert [revision["before"] for revision in revisions] == [
+        None,
+        *(revision["after"] for revision in revisions[:-1]),
+    ]
 
 
 def test_stamps_are_kept_whoever_writes(entry: Run, query: Query) -> None:
