@@ -7,18 +7,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import os
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import psycopg2.extensions
@@ -29,6 +24,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     Authentication,
     ClusterClient,
 )
+from tests.support.cached_venv import cached_venv
 from tests.support.lab import Lab
 from tests.support.playbooks import ROOT, PlayRunner
 
@@ -37,20 +33,9 @@ CHART = ROOT / "roles/vllm/files/chart/vllm-deployment"
 _GONE_TIMEOUT_S = 180
 
 
-def peer_environment(say: Any) -> Path:
-    """Return the peer's virtual environment; made once, outside the checkout, anew when its pins change."""
-    requirements = PEER / "requirements.txt"
-    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmops-platform"
-    folder = cache / f"bench-venv-{digest}"
-    stamp = folder / ".complete"
-    if not stamp.exists():
-        say(f"installing the peer's environment into {folder} (some minutes, once)")
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", str(requirements)], check=True)
-        stamp.touch()
-    return folder
+def peer_environment(say: Callable[[str], None]) -> Path:
+    """Return the peer's virtual environment."""
+    return cached_venv("bench-venv", PEER / "requirements.txt", say)
 
 
 @dataclass
