@@ -154,7 +154,7 @@ class Registry:
                 rows = question.result()
             except _ROW_IS_BUSY as error:
                 raise RegistryError(_explained(error)) from None
-            except (psycopg.Error, TimeoutError, OSError) as error:
+            except (psycopg.Error, TimeoutError, OSError, ValueError) as error:
                 # The next connection may find another server, where the DSN names several.
                 await self._drop(question)
                 self._metrics.registry_up.set(0)
@@ -177,9 +177,10 @@ class Registry:
         if self._connection is None or self._connection.closed:
             # A row that somebody else holds is not worth waiting for: the next check comes soon.
             limit_ms = int(self._settings.registry_timeout_s * 500)
-            own = conninfo_to_dict(self._settings.dsn).get("options") or ""
+            dsn = self._settings.current_dsn()
+            own = conninfo_to_dict(dsn).get("options") or ""
             self._connection = await psycopg.AsyncConnection.connect(
-                self._settings.dsn,
+                dsn,
                 autocommit=True,
                 application_name="llmops-health-checker",
                 options=f"{own} -c statement_timeout={limit_ms} -c lock_timeout={limit_ms}",

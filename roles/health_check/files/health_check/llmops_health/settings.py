@@ -93,7 +93,7 @@ def _dsn(text: str) -> str:
         conninfo_to_dict(text)
     except psycopg.Error:
         raise ValueError("it is no libpq URI or list of keyword=value pairs") from None
-    return text
+    return text.strip()
 
 
 def _own_name() -> str:
@@ -118,12 +118,20 @@ class Settings:
     dsn: Annotated[
         str,
         Option(
-            "libpq DSN of the registry, for a member of the database role llmops_health_checker; "
-            f"or {PREFIX}DSN_FILE, a file that holds it",
+            "libpq DSN of the registry, for a member of the database role llmops_health_checker",
             _dsn,
+            "",
             is_secret=True,
         ),
     ] = field(repr=False)
+    dsn_file: Annotated[
+        Path | None,
+        Option(
+            "file that holds the DSN instead; read again for each connection, so that it may change",
+            _file,
+            "",
+        ),
+    ]
     environment: Annotated[str, Option("environment whose entries are checked", _one_of(*ENVIRONMENTS))]
     instance: Annotated[str, Option("name of this process; empty: host name and a random part", str, "")]
     interval_s: Annotated[float, Option("between two checks of an entry", _seconds, "10")]
@@ -163,6 +171,15 @@ class Settings:
     port: Annotated[int, Option("port of /healthz, /readyz and /metrics", _port, "8080")]
     log_level: Annotated[str, Option("least level that is logged", _one_of(*LOG_LEVELS), "info")]
 
+    def current_dsn(self) -> str:
+        """Return the DSN as it is now; raise ``ValueError`` if its file cannot be used."""
+        if self.dsn_file is None:
+            return self.dsn
+        try:
+            return _dsn(self.dsn_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self.dsn_file} cannot be used: {error}") from None
+
     @property
     def lease_name(self) -> str:
         """Name of the lease: one leader for each environment."""
@@ -180,10 +197,9 @@ def from_environment(variables: Mapping[str, str] = os.environ) -> Settings:
     options = _options()
     values: dict[str, Any] = {}
     problems = _unknown(variables, options)
-    given = _with_dsn_of_file(variables, problems)
     for name, option in options.items():
         variable = PREFIX + name.upper()
-        text = given.get(variable, "").strip() or option.default
+        text = variables.get(variable, "").strip() or option.default
         if text is None:
             problems.append(f"{variable} is not set: {option.meaning}")
             continue
@@ -196,12 +212,17 @@ def from_environment(variables: Mapping[str, str] = os.environ) -> Settings:
     if problems:
         raise SettingsError("\n".join(problems))
     values["instance"] = values["instance"] or _own_name()
-    return Settings(**values)
+    settings = Settings(**values)
+    try:
+        settings.current_dsn()
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}DSN_FILE: {error}") from None
+    return settings
 
 
 def _unknown(variables: Mapping[str, str], options: Mapping[str, Option]) -> list[str]:
     """Return a problem for each variable that means nothing: most likely a slip of the pen."""
-    known = {PREFIX + name.upper() for name in options} | {f"{PREFIX}DSN_FILE"}
+    known = {PREFIX + name.upper() for name in options}
     return [
         f"{variable}: there is no such setting; see --help"
         for variable in sorted(variables)
@@ -209,20 +230,10 @@ def _unknown(variables: Mapping[str, str], options: Mapping[str, Option]) -> lis
     ]
 
 
-def _with_dsn_of_file(variables: Mapping[str, str], problems: list[str]) -> Mapping[str, str]:
-    """Return the variables with the DSN read from its file where one is named."""
-    path = variables.get(f"{PREFIX}DSN_FILE")
-    if not path:
-        return variables
-    try:
-        return {**variables, f"{PREFIX}DSN": Path(path).read_text(encoding="utf-8")}
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{PREFIX}DSN_FILE is {path!r}: it cannot be read ({type(error).__name__})")
-        return variables
-
-
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     """Return what is wrong between settings that are right by themselves."""
+    if bool(values["dsn"]) == bool(values["dsn_file"]):
+        return [f"set either {PREFIX}DSN or {PREFIX}DSN_FILE: where the registry is"]
     rules = [
         ("lease_renew_s", 0.5, "lease_ttl_s", "at most half of"),
         ("connect_timeout_s", 1, "health_timeout_s", "at most"),
