@@ -107,17 +107,27 @@ class RouterProcess:
 
     def is_ready(self) -> bool:
         """Say whether it takes requests."""
-        try:
-            return self.get("/readyz").status == 200
-        except OSError:
-            return False
+        return self._answers("/readyz")
 
     def wait_ready(self, timeout_s: float = 15) -> RouterProcess:
         """Wait until it is ready; raise if it ends or the time is over."""
+        return self._wait_for("/readyz", timeout_s)
+
+    def wait_alive(self, timeout_s: float = 15) -> RouterProcess:
+        """Wait until its port is open; raise if it ends or the time is over."""
+        return self._wait_for("/healthz", timeout_s)
+
+    def _answers(self, path: str) -> bool:
+        try:
+            return self.get(path).status == 200
+        except OSError:
+            return False
+
+    def _wait_for(self, path: str, timeout_s: float) -> RouterProcess:
         assert self.process is not None
         deadline = time.monotonic() + timeout_s
-        while not self.is_ready():
+        while not self._answers(path):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"router {self.name} is not ready:\n{self.log.read_text()[-4000:]}")
+                raise AssertionError(f"router {self.name}: no {path}:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.02)
         return self

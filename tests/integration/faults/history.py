@@ -9,7 +9,6 @@ A promise is a period of the monotonic clock for one model at one router. The ju
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -24,8 +23,8 @@ _SHOWN = 5
 class Promise:
     """Holds for requests that start at or after ``begin`` and end before ``end``.
 
-    ``served``: each is answered by the model. Otherwise it is withdrawn: each that starts in it, whenever it
-    ends, gets 404. Lists of models agree with it. ``least`` answers have to bear witness.
+    ``served``: each is answered by the model. Otherwise it is withdrawn: each gets 404. Lists of models agree
+    with it, from ``lists_from`` on if that is later. ``least`` answers have to bear witness.
     """
 
     router: str
@@ -34,6 +33,7 @@ class Promise:
     begin: float
     end: float
     least: int = 1
+    lists_from: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,15 @@ def _judge_promise(promise: Promise, history: History, answers: Sequence[Answer]
     state = "served" if promise.served else "withdrawn"
     what = f"{promise.model} {state} at {promise.router} in {promise.begin:.3f}..{promise.end:.3f}"
     outages = [outage for outage in history.outages if outage.router == promise.router]
-    last = math.inf if not promise.served else promise.end
     mine = [
         answer
         for answer in answers
         if answer.router == promise.router
         and promise.begin <= answer.started < promise.end
-        and answer.ended <= last
+        and answer.ended <= promise.end
     ]
     about = [answer for answer in mine if answer.model == promise.model]
-    lists = [answer for answer in mine if not answer.model]
+    lists = [answer for answer in mine if not answer.model and answer.started >= promise.lists_from]
     wanted = 200 if promise.served else 404
     wrong = 404 if promise.served else 200
     broken = _report(
@@ -126,10 +125,11 @@ def _judge_promise(promise: Promise, history: History, answers: Sequence[Answer]
             or (answer.status != 200 and not _excused(answer, outages))
         ],
     )
-    # After the last outage it has to work again by itself.
-    healed = max((outage.end for outage in outages if outage.begin < promise.end), default=0.0)
+    during = [outage for outage in outages if outage.begin < promise.end and outage.end > promise.begin]
+    # After an outage it has to work again by itself, unless the promise ended before.
+    healed = max((outage.end for outage in during), default=promise.begin)
     witnesses = sum(answer.status == wanted and answer.started >= healed for answer in about)
-    if witnesses < promise.least:
+    if witnesses < promise.least and healed < promise.end:
         broken.append(f"{what}: only {witnesses} of {promise.least} answers bear witness")
     return broken
 

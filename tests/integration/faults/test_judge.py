@@ -35,9 +35,10 @@ UNAVAILABLE = Answer("a", "m", 12.0, 12.1, 503, "not_ready")
         ),
         (SERVED, [GOOD, replace(REFUSED, started=19.9, ended=20.1)]),
         (SERVED, [GOOD, replace(REFUSED, router="b"), replace(REFUSED, model="n")]),
+        (replace(SERVED, lists_from=12), [GOOD, EMPTY]),
         (WITHDRAWN, [REFUSED, EMPTY]),
         (WITHDRAWN, [REFUSED, replace(GOOD, started=9.9, ended=12.0)]),
-        (WITHDRAWN, [REFUSED, replace(GOOD, started=20.0, ended=20.1)]),
+        (WITHDRAWN, [REFUSED, replace(GOOD, started=19.9, ended=20.1)]),
     ],
 )
 def test_kept_promises(promise: Promise, answers: list[Answer]) -> None:
@@ -58,9 +59,9 @@ def test_kept_promises(promise: Promise, answers: list[Answer]) -> None:
         (SERVED, [GOOD, replace(REFUSED, router="b", detail="not OpenAI's shape: b'oops'")]),
         (WITHDRAWN, []),
         (WITHDRAWN, [REFUSED, GOOD]),
-        # Started in time; that it ended later excuses nothing.
-        (WITHDRAWN, [REFUSED, replace(GOOD, started=19.9, ended=25.0)]),
+        (WITHDRAWN, [REFUSED, replace(GOOD, started=10.0, ended=20.0)]),
         (WITHDRAWN, [REFUSED, UNAVAILABLE]),
+        (replace(SERVED, lists_from=11), [GOOD, EMPTY]),
         (WITHDRAWN, [REFUSED, LIST]),
     ],
 )
