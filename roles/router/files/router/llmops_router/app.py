@@ -46,7 +46,6 @@ class App:
         headers = dict(received)
         call = Call(headers, request_id(headers))
         path: str = scope["path"]
-        is_api = path.startswith("/v1/")
         try:
             if path in COMPLETIONS:
                 if scope["method"] != "POST":
@@ -67,13 +66,13 @@ class App:
             call.status = _CLIENT_LEFT
             raise
         finally:
-            if is_api:
-                self._finished(call, scope["method"], path)
+            self._finished(call, scope["method"], path)
 
     def _finished(self, call: Call, method: str, path: str) -> None:
         seconds = time.perf_counter() - call.started
-        self._metrics.answered(call.label, call.status, seconds)
-        if self._access_log:
+        if path in COMPLETIONS:
+            self._metrics.answered(call.label, call.status, seconds)
+        if self._access_log and path.startswith("/v1/"):
             log.info(
                 "request",
                 method=method,

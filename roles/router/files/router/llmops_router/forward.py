@@ -33,7 +33,7 @@ _RETRY_PAUSE_S = 0.05
 class Call:
     """What is known so far of one request: for the answer, the metrics and the log."""
 
-    __slots__ = ("code", "headers", "key_name", "label", "request_id", "started", "status")
+    __slots__ = ("code", "has_answer", "headers", "key_name", "label", "request_id", "started", "status")
 
     def __init__(self, headers: dict[bytes, bytes], request_id: bytes) -> None:
         self.headers = headers
@@ -44,6 +44,8 @@ class Call:
         self.key_name = ""
         self.status = 0
         self.code = ""
+        #: Whether the client has got the beginning of an answer, after which no other can be sent.
+        self.has_answer = False
 
 
 class Forwarder:
@@ -146,28 +148,16 @@ class Forwarder:
     async def _exchange(
         self, call: Call, route: Route, path: str, headers: Headers, body: bytes, send: Send, closing: bool
     ) -> None:
-        settings = self._settings
-        loop = asyncio.get_running_loop()
         answer: Answer | None = None
         try:
-            async with asyncio.timeout(settings.first_byte_timeout_s) as limit:
+            async with asyncio.timeout(self._settings.first_byte_timeout_s) as limit:
                 answer = await self._send(call, route, path, headers, body)
-                call.status = answer.status
-                limit.reschedule(loop.time() + settings.idle_timeout_s)
                 await self._pass_through(call, answer, limit, send, closing)
-        except TimeoutError:
-            if answer is None:
-                raise self._failed(
-                    call,
-                    504,
-                    "upstream_timeout",
-                    f"did not answer within {settings.first_byte_timeout_s:g} s",
-                ) from None
-            await self._break_off(call, answer, send, f"was silent for {settings.idle_timeout_s:g} s")
-        except UpstreamError as error:
-            if answer is None:
-                raise self._outcome(call, error) from None
-            await self._break_off(call, answer, send, f"broke off: {error}")
+        except (TimeoutError, UpstreamError) as error:
+            failure = self._failure(call, error)
+            if answer is None or not call.has_answer:
+                raise failure from None
+            await self._break_off(call, answer, send, failure)
         finally:
             if answer is not None:
                 answer.close()
@@ -197,9 +187,12 @@ class Forwarder:
         headers = answer_headers(answer.headers, call.request_id)
         if closing:
             headers.append((b"connection", b"close"))
+        # An answer begins with its first byte: until then a failure can still be told with a status.
         chunk, is_last = await answer.read()
         if is_stream(answer.headers):
             self._metrics.first_byte(call.label, time.perf_counter() - call.started)
+        call.status = answer.status
+        call.has_answer = True
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         loop = asyncio.get_running_loop()
         while True:
@@ -216,19 +209,24 @@ class Forwarder:
         if not 200 <= answer.status < 300 and not 400 <= answer.status < 600:
             raise self._failed(call, 502, "upstream_invalid", f"answered with status {answer.status}")
 
-    def _outcome(self, call: Call, error: UpstreamError) -> ApiError:
+    def _failure(self, call: Call, error: TimeoutError | UpstreamError) -> ApiError:
+        """Return what to tell about an answer that did not come, or not to its end."""
+        settings = self._settings
         if isinstance(error, WithdrawnError):
             route = self._catalogue.find(call.label)
             if route is None:
                 return model_not_found(call.label)
             entry = route.entry
-            return not_routed(call.label, entry.status, entry.desired_state, self._settings.retry_after_s)
+            return not_routed(call.label, entry.status, entry.desired_state, settings.retry_after_s)
+        if isinstance(error, TimeoutError):
+            seconds = settings.idle_timeout_s if call.has_answer else settings.first_byte_timeout_s
+            return self._failed(call, 504, "upstream_timeout", f"sent nothing for {seconds:g} s")
         if isinstance(error, ConnectTimeoutError):
-            seconds = self._settings.connect_timeout_s
+            seconds = settings.connect_timeout_s
             return self._failed(call, 504, "upstream_timeout", f"took no connection within {seconds:g} s")
         if isinstance(error, ConnectFailedError):
             return self._failed(call, 502, "upstream_unreachable", "takes no connections", reason=str(error))
-        return self._failed(call, 502, "upstream_broken", "broke off before it answered", reason=str(error))
+        return self._failed(call, 502, "upstream_broken", "broke off its answer", reason=str(error))
 
     def _failed(self, call: Call, status: int, code: str, what: str, **more: Any) -> ApiError:
         """Return the error for a model server that failed. Its address is for the log only."""
@@ -250,16 +248,15 @@ class Forwarder:
             headers=retry_after(seconds),
         )
 
-    async def _break_off(self, call: Call, answer: Answer, send: Send, what: str) -> None:
+    async def _break_off(self, call: Call, answer: Answer, send: Send, failure: ApiError) -> None:
         """End an answer that cannot be completed so that no client takes it for complete.
 
         A stream gets an event that says why; then the connection closes without the answer's end.
         """
-        error = self._failed(call, 502, "upstream_broken", what)
-        call.code = error.code
-        self._metrics.refused(call.label, error.code)
+        call.code = failure.code
+        self._metrics.refused(call.label, failure.code)
         if is_stream(answer.headers):
-            event = b"\n\ndata: " + error.body() + b"\n\n"
+            event = b"\n\ndata: " + failure.body() + b"\n\n"
             await send({"type": "http.response.body", "body": event, "more_body": True})
 
 

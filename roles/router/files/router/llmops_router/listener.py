@@ -48,26 +48,31 @@ class Listener:
         """Listen until cancelled."""
         pause = _FIRST_PAUSE_S
         while True:
-            try:
-                await self._listen()
-                pause = _FIRST_PAUSE_S
-            except TimeoutError:
-                self._lost("no connection in time")
-            except (psycopg.Error, OSError) as error:
-                self._lost(str(classify(error)))
-            except RegistryError as error:
-                self._lost(str(error))
-            if self.heard_epoch:
-                pause = _FIRST_PAUSE_S
+            problem = await self._listen_until_lost()
+            pause = _FIRST_PAUSE_S if self.is_listening else min(pause * 2, _LONGEST_PAUSE_S)
+            self.is_listening = False
+            if problem != self.problem:
+                log.warning("not listening for changes of the registry: polling goes on", reason=problem)
+            self.problem = problem
             # Spread, so that many routers do not come back at the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     def suspect(self) -> None:
         """Make the connection anew: the registry changed, and nothing was heard of it."""
         if self._connection is not None and self.is_listening:
             log.warning("a change was not announced: LISTEN connects again")
             sever(self._connection)
+
+    async def _listen_until_lost(self) -> str:
+        try:
+            await self._listen()
+        except TimeoutError:
+            return "no connection in time"
+        except (psycopg.Error, OSError) as error:
+            return str(classify(error))
+        except RegistryError as error:
+            return str(error)
+        return "the connection ended"
 
     async def _listen(self) -> None:
         connection = await connect(self._conninfo, _CONNECT_S)
@@ -86,7 +91,6 @@ class Listener:
                     self._heard(notification.payload)
         finally:
             self._connection = None
-            self.is_listening = False
             sever(connection)
             await connection.close()
 
@@ -112,9 +116,3 @@ class Listener:
             epoch = 0
         self.heard_epoch = max(self.heard_epoch, epoch)
         self._on_change(epoch)
-
-    def _lost(self, problem: str) -> None:
-        self.is_listening = False
-        if problem != self.problem:
-            log.warning("not listening for changes of the registry: polling goes on", reason=problem)
-        self.problem = problem

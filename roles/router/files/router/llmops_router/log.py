@@ -42,10 +42,10 @@ def set_up(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     _log.setLevel(level.upper())
-    # An answer that broke off is told once, by us, with its cause.
-    logging.getLogger("uvicorn.error").addFilter(
-        lambda record: "without completing" not in record.getMessage()
-    )
+    # An answer that broke off is told once, by us, with its cause; what clients get wrong is not told.
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.setLevel(logging.ERROR)
+    uvicorn.addFilter(lambda record: "without completing" not in record.getMessage())
 
 
 def write(level: int, message: str, **fields: Any) -> None:

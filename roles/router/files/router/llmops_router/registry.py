@@ -43,6 +43,8 @@ _GOODBYE = "SELECT router_goodbye(%(instance)s)"
 
 # Classes of SQLSTATE that go away by themselves: connection, resources, operator's intervention, system.
 _PASSING = ("08", "53", "57", "58")
+# No such table, function or column.
+_OLD_SCHEMA = ("42P01", "42883", "42703")
 _PASSWORD = re.compile(r"(password\s*=\s*|//[^:/@\s]*:)[^\s@]+", re.IGNORECASE)
 
 
@@ -92,15 +94,10 @@ def describe(error: BaseException) -> str:
 def classify(error: psycopg.Error | OSError) -> RegistryError:
     """Return the outcome that an error of the driver stands for."""
     state = getattr(error, "sqlstate", None)
-    if isinstance(error, OSError) or (state or "08").startswith(_PASSING):
-        if isinstance(error, psycopg.ProgrammingError) and state is None:
-            return RegistryRefusedError(describe(error))
+    # Errors of the connection itself have no state.
+    if state is None or state.startswith(_PASSING):
         return RegistryUnavailableError(describe(error))
-    hint = (
-        " Apply the registry's migrations (playbook registry)."
-        if state in ("42P01", "42883", "42703")
-        else ""
-    )
+    hint = " Apply the registry's migrations (playbook registry)." if state in _OLD_SCHEMA else ""
     return RegistryRefusedError(describe(error) + hint)
 
 
@@ -225,6 +222,8 @@ class Registry:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:
             self._drop()
+            # Its error says only that the wire was cut.
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             raise
         if done:
             return task.result()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -44,6 +45,12 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listener in server.sockets:
+                log.info("serving", address=str(listener.getsockname()[0]), port=listener.getsockname()[1])
+
 
 class Service:
     """One router process."""
@@ -55,15 +62,15 @@ class Service:
             upstream_keys = UpstreamKeys(settings.upstream_keys_file)
             conninfo = parameters(settings.dsn, "llmops-router")
             listen_conninfo = parameters(settings.listen_dsn, "llmops-router-listen")
+            self.metrics = Metrics()
+            self.catalogue = Catalogue(settings.allowed_endpoints)
+            self.cache = SharedCache(settings, self.catalogue, self.metrics)
         except ValueError as error:
             raise SettingsError(str(error)) from None
         self._reloaded = (access, upstream_keys)
-        self.metrics = Metrics()
-        self.catalogue = Catalogue(settings.allowed_endpoints)
         self.registry = Registry(
             conninfo, settings.environment, settings.instance, settings.registry_timeout_s
         )
-        self.cache = SharedCache(settings, self.catalogue, self.metrics)
         self.synchroniser = Synchroniser(
             self.registry,
             self.catalogue,
@@ -87,6 +94,7 @@ class Service:
         )
         self.app = App(forwarder, self.pages, self.metrics, access_log=settings.access_log)
         self.synchroniser.on_applied.append(lambda _snapshot: self.cache.keep())
+        self.synchroniser.on_change_of_state = self.cache.keep
         self.synchroniser.on_unannounced = self._expect_announcement
         self.cache.on_announcement = self.synchroniser.wake
         self.cache.registry_is_down = lambda: self.synchroniser.is_away

@@ -77,13 +77,7 @@ class SharedCache:
         self.registry_is_down: Callable[[], bool] = lambda: False
         self._redis: redis.asyncio.Redis | None = None
         if settings.redis_url:
-            self._redis = redis.asyncio.Redis.from_url(
-                settings.redis_url,
-                socket_timeout=_TIMEOUT_S,
-                socket_connect_timeout=_CONNECT_S,
-                retry=Retry(NoBackoff(), 0),
-                client_name="llmops-router",
-            )
+            self._redis = _client(settings.redis_url)
 
     @property
     def state(self) -> str:
@@ -219,3 +213,23 @@ class SharedCache:
             self._changed.set()
         else:
             self.on_announcement(0)
+
+
+def _client(url: str) -> redis.asyncio.Redis:
+    """Return a client that never waits for long and never tries again by itself.
+
+    :raises ValueError: where the URL cannot be parsed; the text does not quote it.
+    """
+    try:
+        return redis.asyncio.Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_CONNECT_S,
+            retry=Retry(NoBackoff(), 0),
+            client_name="llmops-router",
+        )
+    except (ValueError, TypeError):
+        raise ValueError(
+            "Redis' URL cannot be parsed (it is not shown, because it may hold a password). "
+            "It must look like redis://:password@host:6379/0."
+        ) from None

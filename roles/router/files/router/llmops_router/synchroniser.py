@@ -59,6 +59,7 @@ class Synchroniser:
         self._asked_second = 0
         self._asked = 0
         self.on_applied: list[Callable[[Snapshot], None]] = []
+        self.on_change_of_state: Callable[[], None] = lambda: None
         self.on_unannounced: Callable[[Version], None] = lambda _version: None
         self.state = Sync.PENDING
         self.problem = ""
@@ -134,7 +135,7 @@ class Synchroniser:
         elif self._announced > applied.epoch:
             await self._read()
         else:
-            version = await self._registry.heartbeat(applied, self._in_flight())
+            version = await self._report(applied)
             if not self._catalogue.is_newer(version):
                 self._check_order(version)
                 return
@@ -143,7 +144,17 @@ class Synchroniser:
         # Whoever withdraws a route waits for this report.
         current = self._catalogue.version
         if current is not None:
-            await self._registry.heartbeat(current, self._in_flight())
+            await self._report(current)
+
+    async def _report(self, applied: Version) -> Version:
+        """Report, and return the registry's version now. One that takes no reports is still followed."""
+        try:
+            version = await self._registry.heartbeat(applied, self._in_flight())
+        except RegistryRefusedError as error:
+            version = await self._registry.version()
+            if not self._catalogue.is_newer(version):
+                raise RegistryRefusedError(f"it takes no reports: {error}") from None
+        return version
 
     async def _load(self) -> None:
         shared = await self._recall(await self._registry.version())
@@ -183,5 +194,8 @@ class Synchroniser:
                 log.warning(
                     "the registry gives no answer: the last picture stays", state=state.value, reason=problem
                 )
+        changed = state is not self.state
         self.state = state
         self.problem = problem
+        if changed:
+            self.on_change_of_state()
