@@ -374,20 +374,21 @@ def test_cache_volume(chart: HelmChart, persistence: dict[str, Any], volume: dic
         assert annotations["helm.sh/resource-policy"] == "keep"
 
 
-def test_network_policy_admits_router_prometheus_and_verifier_only(chart: HelmChart) -> None:
+def test_network_policy_admits_the_platforms_own_pods_and_prometheus_only(chart: HelmChart) -> None:
     policy = chart.render().one("NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     (rule,) = policy["ingress"]
     assert rule["ports"] == [{"port": "http", "protocol": "TCP"}]
     assert rule["from"] == [
         {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "router"}}},
+        {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "health-checker"}}},
         {
             "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}},
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}},
         },
         {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "verifier"}}},
     ]
-    closed = {"router": {"enabled": False}, "prometheus": {"enabled": False}, "verifier": {"enabled": False}}
+    closed = {name: {"enabled": False} for name in ("router", "healthChecker", "prometheus", "verifier")}
     nobody = chart.render({"networkPolicy": {"ingress": closed}}).one("NetworkPolicy")["spec"]
     assert nobody["ingress"] == []
 
