@@ -15,7 +15,8 @@ description:
     environments is two hosts.
   - A host has the row as variables C(entry_model), C(entry_status), C(entry_endpoint) and so on, as
     M(llmops.platform.registry_info) returns them. It also has C(vllm_model), C(vllm_environment) and
-    C(vllm_namespace), so that playbooks of the collection can be run for it.
+    C(vllm_namespace), so that playbooks of the collection can be run for it, and C(registration_endpoint) if
+    no release provides the endpoint.
   - Hosts are in the group C(models), and in one group each for environment, status, desired state and
     namespace. These are called C(environment_staging), C(status_ready), C(desired_enabled),
     C(namespace_ml_staging) and so on.

@@ -25,13 +25,19 @@ def host_variables(entry: Mapping[str, Any], python: str) -> dict[str, Any]:
 
     ``entry`` is the entry as JSON; ``python`` is the interpreter of the controller.
     """
-    known = {"model": entry["model"], "environment": entry["environment"], "namespace": entry["namespace"]}
-    return {
+    variables = {
         "ansible_connection": "local",
         "ansible_python_interpreter": python,
-        **{f"vllm_{name}": value for name, value in known.items() if value is not None},
+        "vllm_model": entry["model"],
+        "vllm_environment": entry["environment"],
         **{f"entry_{name}": value for name, value in entry.items()},
     }
+    if entry["namespace"] is not None:
+        variables["vllm_namespace"] = entry["namespace"]
+    if entry["release_name"] is None and entry["endpoint"] is not None:
+        # No release has a Service for it, so role registration verifies it where it is.
+        variables["registration_endpoint"] = entry["endpoint"]
+    return variables
 
 
 def host_groups(entry: Mapping[str, Any]) -> list[str]:
