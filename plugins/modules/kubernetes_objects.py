@@ -64,6 +64,13 @@ options:
     type: list
     elements: dict
     default: []
+  optional_kinds:
+    description:
+      - Kinds that not every cluster has, such as V(ServiceMonitor). Where the cluster does not know one, its
+        objects are left out; for any other kind that is an error.
+    type: list
+    elements: str
+    default: []
   force_conflicts:
     description:
       - Whether to take over fields that somebody else manages, such as C(spec.replicas) after
@@ -136,6 +143,12 @@ objects:
     - kind: Deployment
       name: router
       action: update
+left_out:
+  description: Objects of O(optional_kinds) that this cluster has no kind for.
+  returned: success
+  type: list
+  elements: str
+  sample: [ServiceMonitor/router]
 unread_kinds:
   description: Kinds that these credentials may not list, so that nothing was removed there.
   returned: success
@@ -216,6 +229,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
     "create_namespace": {"type": "bool", "default": False},
     "objects": {"type": "list", "elements": "dict", "default": []},
+    "optional_kinds": {"type": "list", "elements": "str", "default": []},
     "force_conflicts": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 300.0},
@@ -232,7 +246,13 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         raise invalid(
             "objects", params["objects"], "is empty", "Give the objects, or state: absent to remove all."
         )
-    wanted = ObjectSet.build(params["set_name"], params["namespace"], params["objects"], present=present)
+    wanted = ObjectSet.build(
+        params["set_name"],
+        params["namespace"],
+        params["objects"],
+        present=present,
+        optional_kinds=params["optional_kinds"],
+    )
     done = bring(
         ClusterClient.from_params(params),
         wanted,
@@ -245,6 +265,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     )
     result = {
         "objects": done.plan.actions(),
+        "left_out": done.plan.left_out,
         "unread_kinds": done.plan.unread,
         "timings": done.timings,
     }

@@ -253,6 +253,13 @@ def test_a_pod_that_cannot_start_fails_with_its_cause(objects: Set, api: Cluster
     assert read(api, objects.namespace, "configmaps", "old") is not None
 
 
+def test_optional_kinds_are_left_out_where_there_are_none(objects: Set) -> None:
+    exotic = {"apiVersion": "example.com/v1", "kind": "Exotic", "metadata": {"name": "a"}}
+    done = objects([config(), exotic], optional_kinds=["Exotic"])
+    assert done.result["left_out"] == ["Exotic/a"]
+    assert [entry["name"] for entry in done.result["objects"]] == ["settings"]
+
+
 def _without(key: str) -> dict[str, Any]:
     item = config()
     del item[key]

@@ -63,10 +63,15 @@ class Step:
 
 @dataclass
 class SetPlan:
-    """The steps of a whole set. ``unread`` are kinds that we may not list: nothing is removed there."""
+    """The steps of a whole set.
+
+    ``unread`` are kinds that we may not list, so nothing is removed there; ``left_out`` are objects of
+    optional kinds that this cluster does not have.
+    """
 
     steps: list[Step] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -110,6 +115,9 @@ def plan_set(
     plan = SetPlan()
     for item in wanted.items:
         resource = resources.find(item["apiVersion"], item["kind"])
+        if resource is None and item["kind"] in wanted.optional_kinds:
+            plan.left_out.append(describe(item))
+            continue
         if resource is None:
             raise invalid(
                 "objects",

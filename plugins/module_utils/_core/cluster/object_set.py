@@ -28,16 +28,26 @@ class ObjectSet:
     """The wanted objects, each complete: namespace and label filled in, a Secret's text encoded.
 
     ``kinds`` are all that the caller named, as (apiVersion, kind): where the set has objects besides
-    ``items``, they are of these or of well-known kinds.
+    ``items``, they are of these or of well-known kinds. Objects of ``optional_kinds`` are left out where the
+    cluster does not have the kind.
     """
 
     name: str
     namespace: str
     items: tuple[JSONObject, ...] = ()
     kinds: tuple[tuple[str, str], ...] = ()
+    optional_kinds: frozenset[str] = frozenset()
 
     @classmethod
-    def build(cls, name: str, namespace: str, objects: Sequence[Any], *, present: bool = True) -> ObjectSet:
+    def build(
+        cls,
+        name: str,
+        namespace: str,
+        objects: Sequence[Any],
+        *,
+        present: bool = True,
+        optional_kinds: Sequence[str] = (),
+    ) -> ObjectSet:
         """Check what a caller gave; raises ``invalid`` naming the item and what is wrong with it.
 
         Not ``present`` is the same set without any object.
@@ -59,7 +69,7 @@ class ObjectSet:
                     "Give each object once.",
                 )
         kinds = tuple(dict.fromkeys((item["apiVersion"], item["kind"]) for item in items))
-        return cls(name, namespace, items if present else (), kinds)
+        return cls(name, namespace, items if present else (), kinds, frozenset(optional_kinds))
 
     @property
     def selector(self) -> str:
