@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - llmops.platform.attributes
   - llmops.platform.attributes.info_module
   - llmops.platform.kubernetes_auth
+  - llmops.platform.postgres_auth
 options:
   model:
     description: The name that clients ask for (the served model name).
@@ -123,6 +124,21 @@ options:
     description: Seconds for everything, including the wait for a server that is not ready.
     type: float
     default: 120.0
+  operation:
+    description:
+      - The operation that this check is part of, as the module M(llmops.platform.operation) returned it. Its
+        lock is kept while the check lasts, and the check is noted as one of its steps.
+      - The registry's database is needed for that, see O(dsn).
+    type: dict
+    suboptions:
+      id:
+        description: Id of the operation.
+        type: str
+        required: true
+      fence:
+        description: Number of the lock that it got.
+        type: int
+        required: true
 requirements:
   - kubernetes >= 29.0.0 (unless O(url) is given)
 seealso:
@@ -256,7 +272,11 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.llmops.platform.plugins.module_utils._arguments import KUBERNETES_SPEC
+from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
+    KUBERNETES_SPEC,
+    OPERATION_SPEC,
+    POSTGRES_SPEC,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.access import (
     Route,
     ServicePort,
@@ -278,6 +298,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
     check_release_name,
     endpoint_url,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.endpoint import (
     Expectation,
     verify,
@@ -291,6 +312,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **KUBERNETES_SPEC,
+    **POSTGRES_SPEC,
+    **OPERATION_SPEC,
     "model": {"type": "str", "required": True},
     "root": {"type": "str"},
     "service": {"type": "str", "aliases": ["name"]},
@@ -340,8 +363,16 @@ _EXPECTED = (
 
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
-    """Verify the endpoint; reads only."""
+    """Verify the endpoint; nothing but the lock and the record of the operation is written."""
     _check(params)
+    with (
+        permit(params, context.progress, check_mode=context.check_mode) as given,
+        given.step("verify the endpoint"),
+    ):
+        return _verify(params, context)
+
+
+def _verify(params: Mapping[str, Any], context: Context) -> Outcome:
     deadline = Deadline(params["timeout"])
     wanted = Expectation(**{name: params[name] for name in _EXPECTED})
     client = None if params["url"] and not params["api_key_secret"] else ClusterClient.from_params(params)

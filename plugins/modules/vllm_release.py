@@ -23,10 +23,13 @@ description:
     a missing Secret, a node selection that no node meets) with the cause, the events and the log's tail.
   - A run that was killed needs no repair, run it again. A release that was left pending is recovered, a
     rollout that goes on is followed, and pods that crashed before are replaced once.
+  - With O(operation), nothing is changed after the operation lost its lock. Helm is stopped then. What an
+    earlier holder of the lock left pending is recovered without a wait.
   - How pods are replaced is decided from capacity, so that an update never waits for a GPU that it holds
     itself.
 extends_documentation_fragment:
   - llmops.platform.kubernetes_auth
+  - llmops.platform.postgres_auth
   - llmops.platform.attributes
 attributes:
   check_mode:
@@ -109,8 +112,25 @@ options:
     description:
       - A release that Helm holds as pending and that nobody has touched for so many seconds was left by a run
         that died. It is recovered then.
+      - One that an operation with an earlier lock has left is recovered at once if O(operation) is given.
     type: float
     default: 30
+  operation:
+    description:
+      - The operation that this change is part of, as the module M(llmops.platform.operation) returned it. It
+        is written on the Helm release.
+      - The registry's database is needed to keep its lock, see O(dsn).
+      - Fails with RV(error_class=fenced) when the operation does not hold the lock of the target.
+    type: dict
+    suboptions:
+      id:
+        description: Id of the operation.
+        type: str
+        required: true
+      fence:
+        description: Number of the lock that it got.
+        type: int
+        required: true
   helm_binary:
     description: Name or path of the Helm binary, 3.20.2 or later, or 4.1.4 or later.
     type: str
@@ -119,6 +139,7 @@ requirements:
   - helm >= 3.20.2
   - PyYAML
 seealso:
+  - module: llmops.platform.operation
   - module: llmops.platform.gpu_capacity_info
   - module: llmops.platform.vllm_endpoint_info
 """
@@ -211,11 +232,35 @@ chart_version:
   returned: success and O(state=present)
   type: str
   sample: 0.1.0
+chart_digest:
+  description: SHA-256 of the chart's files.
+  returned: success and O(state=present)
+  type: str
+  sample: sha256:0c1d4f7f7e8a1f0d2b8d6d34f4b3c2a1908070605040302010f0e0d0c0b0a090
 image:
   description: Image of the model server.
   returned: success and O(state=present)
   type: str
   sample: vllm/vllm-openai:v0.33.0
+image_digest:
+  description: Digest of the image that all pods run. V(null) if there are no pods, or if they differ.
+  returned: success and O(state=present)
+  type: str
+  sample: sha256:7d865e959b2466918c9863afca942d0fb89d7c9ac0c99bafc3749504ded97730
+values:
+  description: Values that the chart is rendered with, with secrets hidden.
+  returned: success and O(state=present)
+  type: dict
+values_digest:
+  description: SHA-256 of the values as they are, secrets among them.
+  returned: success and O(state=present)
+  type: str
+  sample: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+values_redacted:
+  description: Whether secrets were hidden in RV(values).
+  returned: success and O(state=present)
+  type: bool
+  sample: false
 replicas:
   description: Number of pods.
   returned: success and O(state=present)
@@ -274,13 +319,20 @@ log_tail:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from ansible_collections.llmops.platform.plugins.module_utils._arguments import KUBERNETES_SPEC
+from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
+    KUBERNETES_SPEC,
+    OPERATION_SPEC,
+    POSTGRES_SPEC,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
     Authentication,
-    ClusterClient,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.guarded_client import (
+    GuardedClient,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
@@ -291,12 +343,16 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
     check_release_name,
     release_name,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release import (
-    Waits,
     apply_release,
     remove_release,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import ReleaseRequest
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_recovery import (
+    Tools,
+    Waits,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     Operation,
@@ -306,6 +362,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **KUBERNETES_SPEC,
+    **POSTGRES_SPEC,
+    **OPERATION_SPEC,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "model": {"type": "str", "required": True},
     "environment": {"type": "str", "choices": ["development", "staging", "production"], "required": True},
@@ -334,9 +392,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     for name in ("capacity_timeout", "rollout_timeout", "takeover_after"):
         if params[name] is not None and not 0 <= params[name] < math.inf:
             raise invalid(name, params[name], "is not a time", "Give seconds, zero or more.")
-    authentication = Authentication.from_params(params)
     if params["state"] == "absent":
-        return _absent(params, context, authentication)
+        return _absent(params, context)
     if not params["chart_path"]:
         raise invalid("chart_path", params["chart_path"], "is missing", "Give the folder of the chart.")
     request = ReleaseRequest.build(
@@ -349,33 +406,41 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         strategy=params["strategy"],
         create_namespace=params["create_namespace"],
     )
-    done = apply_release(
-        ClusterClient(authentication),
-        Helm(params["helm_binary"], authentication),
-        request,
-        Waits(params["capacity_timeout"], params["rollout_timeout"], params["takeover_after"]),
-        context.progress,
-        check_mode=context.check_mode,
-        check_capacity=params["check_capacity"],
-    )
+    waits = Waits(params["capacity_timeout"], params["rollout_timeout"], params["takeover_after"])
+    with _tools(params, context) as tools:
+        done = apply_release(
+            tools,
+            request,
+            waits,
+            check_mode=context.check_mode,
+            check_capacity=params["check_capacity"],
+        )
     diff = done.diff() if context.diff else None
     return Outcome(done.changed, done.result, diff, done.warnings)
 
 
-def _absent(params: Mapping[str, Any], context: Context, authentication: Authentication) -> Outcome:
+@contextmanager
+def _tools(params: Mapping[str, Any], context: Context) -> Iterator[Tools]:
+    """Return what the release is changed with, under the lock of the operation if there is one."""
+    authentication = Authentication.from_params(params)
+    target = (params["model"], params["environment"])
+    with permit(params, context.progress, target=target, check_mode=context.check_mode) as given:
+        yield Tools(
+            GuardedClient(authentication, given),
+            Helm(params["helm_binary"], authentication, given),
+            context.progress,
+            given,
+        )
+
+
+def _absent(params: Mapping[str, Any], context: Context) -> Outcome:
     model = check_model(params["model"])
     name = check_release_name(params["name"] or release_name(model, params["environment"]))
     namespace = check_namespace(params["namespace"])
-    changed = remove_release(
-        ClusterClient(authentication),
-        Helm(params["helm_binary"], authentication),
-        name,
-        namespace,
-        model,
-        Deadline(_REMOVAL_TIMEOUT_S),
-        context.progress,
-        check_mode=context.check_mode,
-    )
+    with _tools(params, context) as tools:
+        changed = remove_release(
+            tools, name, namespace, model, Deadline(_REMOVAL_TIMEOUT_S), check_mode=context.check_mode
+        )
     result = {
         "name": name,
         "namespace": namespace,

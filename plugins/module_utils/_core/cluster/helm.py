@@ -5,7 +5,7 @@
 """The helm binary: one frozen specification of a release gives the arguments of every command.
 
 Values travel on standard input, so they are in no file and in no process list. Every call runs in a process
-group of its own that dies with us and can be killed at the deadline.
+group of its own that dies with us and can be killed at the deadline, or when the leave to write is lost.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ from typing import Any
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.orphans import die_with_parent
+from ..common.permit import Permit
 from ..common.redaction import excerpt
 from .client import Authentication
 
 MINIMUM_VERSIONS = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY_MAX = 10
+
+_LOOK_EVERY_S = 0.2
 
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 
@@ -68,9 +71,12 @@ _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 class Helm:
-    """Runs one helm binary against one cluster."""
+    """Runs one helm binary against one cluster, as long as ``permit`` allows it.
 
-    def __init__(self, binary: str, authentication: Authentication) -> None:
+    Each command raises ``fenced`` where the leave to write was lost; a helm that runs is stopped then.
+    """
+
+    def __init__(self, binary: str, authentication: Authentication, permit: Permit | None = None) -> None:
         found = shutil.which(binary)
         if found is None:
             raise invalid(
@@ -88,6 +94,7 @@ class Helm:
             )
         self._binary = found
         self._environment = _environment(authentication)
+        self._permit = permit or Permit()
 
     def check_version(self) -> tuple[int, int, int]:
         """Return the version of the binary, or raise ``invalid`` for one that is not supported."""
@@ -97,8 +104,13 @@ class Helm:
         """Return the manifests as Helm would store them, without hooks; nothing on the cluster is read."""
         return self._run(["template", "--no-hooks", *spec.arguments()], deadline, spec.stdin())
 
-    def upgrade(self, spec: ReleaseSpec, deadline: Deadline, description: str) -> None:
-        """Install or upgrade. Returns when the objects are written, not when the workload is ready."""
+    def upgrade(
+        self, spec: ReleaseSpec, deadline: Deadline, description: str, labels: Mapping[str, str] | None = None
+    ) -> None:
+        """Install or upgrade. Returns when the objects are written, not when the workload is ready.
+
+        ``labels`` are written on the record of the revision, from its first moment on.
+        """
         options = ["--install", "--history-max", str(HISTORY_MAX), "--description", description]
         options += ["--timeout", f"{max(1, int(deadline.remaining()))}s"]
         if self.check_version()[0] >= 4:
@@ -107,12 +119,16 @@ class Helm:
             options += ["--wait=hookOnly", "--disable-openapi-validation"]
         if spec.create_namespace:
             options.append("--create-namespace")
+        if labels:
+            options += ["--labels", ",".join(f"{name}={value}" for name, value in labels.items())]
+        self._permit.check()
         self._run(["upgrade", *options, *spec.arguments()], deadline, spec.stdin())
 
     def uninstall(self, name: str, namespace: str, deadline: Deadline) -> None:
         """Uninstall a release; one that is already gone is fine."""
         options = ["--namespace", namespace, "--ignore-not-found"]
         options += ["--timeout", f"{max(1, int(deadline.remaining()))}s"]
+        self._permit.check()
         self._run(["uninstall", *options, "--", name], deadline)
 
     def _run(self, arguments: list[str], deadline: Deadline, stdin: bytes = b"") -> str:
@@ -134,9 +150,10 @@ class Helm:
         except OSError as error:
             raise _cannot_be_run(self._binary, error) from error
         try:
-            output, errors = process.communicate(stdin, timeout=deadline.remaining())
+            output, errors = self._follow(process, stdin, deadline)
         except BaseException as error:
-            _stop(process)
+            # A helm that is asked to end writes that down; who lost the leave to write may not even do that.
+            _stop(process, at_once=isinstance(error, PlatformError))
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             raise deadline.timeout_error(
@@ -155,6 +172,20 @@ class Helm:
             raise _failure(arguments[0], errors.decode(errors="replace"))
         return output.decode(errors="replace")
 
+    def _follow(
+        self, process: subprocess.Popen[bytes], stdin: bytes, deadline: Deadline
+    ) -> tuple[bytes, bytes]:
+        """Return the output of a helm that ended; raise when it may not go on."""
+        given: bytes | None = stdin
+        while True:
+            self._permit.watch()
+            try:
+                return process.communicate(given, timeout=min(_LOOK_EVERY_S, deadline.remaining()))
+            except subprocess.TimeoutExpired:
+                if deadline.expired():
+                    raise
+                given = None
+
 
 def _cannot_be_run(binary: str, error: Exception) -> PlatformError:
     return invalid("helm_binary", binary, f"cannot be run: {error}", "Give the path of a Helm 3 or 4 binary.")
@@ -167,12 +198,13 @@ def _list_item(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
     """End the process and everything that it started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=3)
+    if not at_once:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=3)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):

@@ -25,6 +25,12 @@ from .client import ClusterClient, JSONObject, segment
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 
 
+# Labels of a record that say which operation made the revision.
+_OPERATION = "llmops.platform/operation"
+_FENCE = "llmops.platform/fence"
+_REVISION = "llmops.platform/revision"
+
+
 @dataclass(frozen=True)
 class ReleaseRecord:
     """The newest revision of a release, as Helm stored it."""
@@ -45,6 +51,23 @@ class ReleaseRecord:
     def pending(self) -> bool:
         """Tell whether a helm process was, or is, in the middle of it."""
         return self.status.startswith("pending-")
+
+    @property
+    def fence(self) -> int | None:
+        """Return the fence of the operation that made this revision; None for one that was made by hand.
+
+        Helm copies labels from revision to revision, whoever makes it, so they count for one of them only.
+        """
+        labels = self.secret["metadata"].get("labels") or {}
+        fence = str(labels.get(_FENCE, ""))
+        if labels.get(_REVISION) != str(self.revision) or not fence.isdecimal():
+            return None
+        return int(fence)
+
+
+def operation_labels(operation_id: str, fence: int, revision: int) -> dict[str, str]:
+    """Return the labels for the record of a revision that an operation makes."""
+    return {_OPERATION: operation_id, _FENCE: str(fence), _REVISION: str(revision)}
 
 
 def read_release(client: ClusterClient, name: str, namespace: str) -> ReleaseRecord | None:

@@ -10,47 +10,27 @@ Nothing is remembered between runs. Each run reads Helm's record and the workloa
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ..cluster.client import APIError, ClusterClient, segment
-from ..cluster.helm import Helm
-from ..cluster.helm_storage import ReleaseRecord, mark_failed, read_release
+from ..cluster.client import ClusterClient, segment
+from ..cluster.helm_storage import ReleaseRecord, operation_labels, read_release
 from ..cluster.manifests import dump_manifest, parse_manifest
 from ..cluster.workload import Rollout, Symptoms, judge, observe
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
+from .capacity import Verdict
+from .release_contents import chart_digest, running_image, shown_values
 from .release_plan import Plan, ReleaseRequest, check_owner, make_plan
+from .release_recovery import HELM_SHARE_S, Tools, Waits, settled_record, this_actor
 from .rollout import follow_rollout
 
 HELM_ATTEMPTS = 10
-_DEFAULT_ROLLOUT_MARGIN_S = 60.0
-_HELM_SHARE_S = 300.0
-
-
-@dataclass(frozen=True)
-class Waits:
-    """How long each part may take, in seconds."""
-
-    capacity_s: float = 600.0
-    rollout_s: float | None = None  #: default: the chart's progress deadline and a minute
-    takeover_s: float = 30.0  #: a pending release untouched for so long was left by a run that died
-
-    def rollout(self, plan: Plan) -> Deadline:
-        """Start the deadline of a rollout."""
-        if self.rollout_s is not None:
-            return Deadline(self.rollout_s)
-        progress_deadline = float(plan.deployment["spec"].get("progressDeadlineSeconds", 600))
-        return Deadline(progress_deadline + _DEFAULT_ROLLOUT_MARGIN_S)
 
 
 @dataclass
@@ -92,11 +72,9 @@ class ReleaseResult:
 
 
 def apply_release(
-    client: ClusterClient,
-    helm: Helm,
+    tools: Tools,
     request: ReleaseRequest,
     waits: Waits,
-    progress: Callable[[str], None],
     *,
     check_mode: bool = False,
     check_capacity: bool = True,
@@ -104,61 +82,66 @@ def apply_release(
     """Install or upgrade the release and wait until exactly its new pods serve.
 
     Raises ``capacity`` when there is no room in time (or never will be), ``workload`` when the server cannot
-    start, ``timeout`` when a deadline passed, ``invalid``, ``auth`` and ``infrastructure`` as named.
+    start, ``timeout`` when a deadline passed, ``fenced`` when the lock is lost, ``invalid``, ``auth`` and
+    ``infrastructure`` as named.
     """
     timings = Timings()
     with timings.phase("plan_s"):
-        record = _settled_record(client, helm, request, waits, progress, check_mode=check_mode)
+        record = settled_record(tools, request, waits, check_mode=check_mode)
         plan = make_plan(
-            client, helm, request, record, Deadline(_HELM_SHARE_S), check_capacity=check_capacity
+            tools.client, tools.helm, request, record, Deadline(HELM_SHARE_S), check_capacity=check_capacity
         )
     if plan.verdict is not None and plan.verdict.permanent:
         raise _capacity_error(plan, plan.verdict.summary(), 0.0)
     if check_mode:
-        progress(f"{request.name}: {_describe(plan)}")
-        return _planned(client, request, plan, timings)
+        tools.progress(f"{request.name}: {_describe(plan)}")
+        return _planned(tools.client, request, plan, timings)
     changed = plan.changed
     if plan.changed:
         with timings.phase("capacity_s"):
-            _wait_for_capacity(client, plan, waits, progress)
-        with timings.phase("helm_s"):
-            progress(f"{request.name}: helm {plan.action} ({plan.digest[:19]}, strategy {plan.strategy})")
-            _upgrade(client, helm, request, plan, waits, progress)
-    with timings.phase("rollout_s"):
+            _wait_for_capacity(tools, plan, waits)
+        with timings.phase("helm_s"), tools.permit.step(f"helm {plan.action}"):
+            tools.progress(
+                f"{request.name}: helm {plan.action} ({plan.digest[:19]}, strategy {plan.strategy})"
+            )
+            _upgrade(tools, request, plan, waits)
+    with timings.phase("rollout_s"), tools.permit.step("rollout"):
         changed |= follow_rollout(
-            client, request, waits.rollout(plan), progress, replace_failed=not plan.changed
+            tools.client, request, waits.rollout(plan), tools.progress, replace_failed=not plan.changed
         )
-    final = read_release(client, request.name, request.namespace)
-    return _result(request, plan, final, timings, changed=changed)
+    final = read_release(tools.client, request.name, request.namespace)
+    snapshot = observe(tools.client, request.namespace, request.name, request.selector)
+    return _result(request, plan, final, timings, changed=changed, image_digest=running_image(snapshot.pods))
 
 
 def remove_release(
-    client: ClusterClient,
-    helm: Helm,
+    tools: Tools,
     name: str,
     namespace: str,
     model: str,
     deadline: Deadline,
-    progress: Callable[[str], None],
     *,
     check_mode: bool = False,
 ) -> bool:
     """Uninstall the release and wait until its pods are gone; tell whether there was anything to do."""
-    record = read_release(client, name, namespace)
+    record = read_release(tools.client, name, namespace)
     if record is None:
         return False
     check_owner(record, name, model)
     if check_mode:
         return True
-    progress(f"{name}: helm uninstall")
-    helm.uninstall(name, namespace, deadline.share(_HELM_SHARE_S))
+    with tools.permit.step("helm uninstall"):
+        tools.progress(f"{name}: helm uninstall")
+        tools.helm.uninstall(name, namespace, deadline.share(HELM_SHARE_S))
+        _wait_for_pods_to_end(tools.client, name, namespace, deadline)
+    return True
+
+
+def _wait_for_pods_to_end(client: ClusterClient, name: str, namespace: str, deadline: Deadline) -> None:
     path = f"/api/v1/namespaces/{segment(namespace)}/pods"
     query = {"labelSelector": f"app.kubernetes.io/instance={name}"}
     backoff = Backoff(0.3, 3.0)
-    while True:
-        left = [pod["metadata"]["name"] for pod in client.list_pages(path, query)]
-        if not left:
-            return True
+    while left := [pod["metadata"]["name"] for pod in client.list_pages(path, query)]:
         if deadline.expired():
             raise deadline.timeout_error(
                 f"Removing {name}",
@@ -168,58 +151,15 @@ def remove_release(
         deadline.pause(backoff.next())
 
 
-def _settled_record(
-    client: ClusterClient,
-    helm: Helm,
-    request: ReleaseRequest,
-    waits: Waits,
-    progress: Callable[[str], None],
-    *,
-    check_mode: bool,
-) -> ReleaseRecord | None:
-    """Return the newest record once no helm works on it any more; recover what a killed run left."""
-    shown = False
-    version, since = "", 0.0
-    while True:
-        record = read_release(client, request.name, request.namespace)
-        # Before anything is recovered: what belongs to others stays as it is.
-        check_owner(record, request.name, request.model, request.chart_name)
-        if record is None or check_mode or not (record.pending or record.status == "uninstalling"):
-            return record
-        if record.secret["metadata"]["resourceVersion"] != version:
-            version, since = record.secret["metadata"]["resourceVersion"], time.monotonic()
-        # Clocks differ: what has stayed the same before our eyes for so long is idle too.
-        idle = max((datetime.now(UTC) - record.modified_at).total_seconds(), time.monotonic() - since)
-        if idle < waits.takeover_s:
-            if not shown:
-                progress(
-                    f"{request.name}: revision {record.revision} is {record.status} since {idle:.0f} s; "
-                    f"taken over if it stays so for {waits.takeover_s:g} s"
-                )
-                shown = True
-            time.sleep(min(1.0, waits.takeover_s - idle + 0.05))
-            continue
-        if record.status == "uninstalling":
-            progress(f"{request.name}: finishing an uninstall that was cut off")
-            helm.uninstall(request.name, request.namespace, Deadline(_HELM_SHARE_S))
-            continue
-        progress(
-            f"{request.name}: recovering revision {record.revision}, left {record.status} by a run that died"
-        )
-        try:
-            mark_failed(client, record, f"left {record.status} by a run that died; recovered by {_actor()}")
-        except APIError as error:
-            # 409: somebody else wrote meanwhile, so look again.
-            if error.status != 409:
-                raise
-
-
-def _wait_for_capacity(
-    client: ClusterClient, plan: Plan, waits: Waits, progress: Callable[[str], None]
-) -> None:
+def _wait_for_capacity(tools: Tools, plan: Plan, waits: Waits) -> None:
     verdict = plan.verdict
-    if verdict is None:
+    if verdict is None or verdict.fits:
         return
+    with tools.permit.step("wait for capacity"):
+        _follow_capacity(tools, plan, verdict, waits)
+
+
+def _follow_capacity(tools: Tools, plan: Plan, verdict: Verdict, waits: Waits) -> None:
     deadline = Deadline(waits.capacity_s)
     backoff = Backoff(2.0, 30.0)
     polls = 1
@@ -227,9 +167,11 @@ def _wait_for_capacity(
         if verdict.permanent or deadline.expired():
             raise _capacity_error(plan, verdict.summary(), deadline.elapsed(), polls)
         delay = min(backoff.next(), deadline.remaining())
-        progress(f"{plan.spec.name}: waiting for capacity: {verdict.message} (next look in {delay:.0f} s)")
+        tools.progress(
+            f"{plan.spec.name}: waiting for capacity: {verdict.message} (next look in {delay:.0f} s)"
+        )
         deadline.pause(delay)
-        verdict = patiently(partial(plan.assess, client), deadline, progress)
+        verdict = patiently(partial(plan.assess, tools.client), deadline, tools.progress)
         polls += 1
 
 
@@ -245,30 +187,31 @@ def _capacity_error(plan: Plan, capacity: dict[str, Any], waited: float, polls: 
     return PlatformError(ErrorClass.CAPACITY, message, advice, details)
 
 
-def _upgrade(
-    client: ClusterClient,
-    helm: Helm,
-    request: ReleaseRequest,
-    plan: Plan,
-    waits: Waits,
-    progress: Callable[[str], None],
-) -> None:
-    deadline = Deadline(_HELM_SHARE_S)
+def _upgrade(tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits) -> None:
+    deadline = Deadline(HELM_SHARE_S)
     backoff = Backoff(1.0, 15.0)
+    description = f"deployed by {this_actor()}"
+    operation_id, fence = tools.permit.operation_id, tools.permit.fence
+    if operation_id is not None:
+        description += f", operation {operation_id}, fence {fence}"
+    record = plan.record
     for attempt in range(1, HELM_ATTEMPTS + 1):
+        labels = None
+        if operation_id is not None:
+            labels = operation_labels(operation_id, fence, record.revision + 1 if record else 1)
         try:
-            helm.upgrade(plan.spec, deadline, f"deployed by {_actor()}")
+            tools.helm.upgrade(plan.spec, deadline, description, labels)
         except PlatformError as error:
             if error.error_class is not ErrorClass.INFRASTRUCTURE or attempt == HELM_ATTEMPTS:
                 raise
             delay = backoff.next()
             if delay >= deadline.remaining():
                 raise
-            progress(f"{plan.spec.name}: {error.message}; helm again in {delay:.0f} s")
+            tools.progress(f"{plan.spec.name}: {error.message}; helm again in {delay:.0f} s")
             deadline.pause(delay)
             # Where helm lost the API server, it could not take back its mark on the release either.
-            settle = partial(_settled_record, client, helm, request, waits, progress, check_mode=False)
-            patiently(settle, deadline, progress)
+            settle = partial(settled_record, tools, request, waits, check_mode=False)
+            record = patiently(settle, deadline, tools.progress)
         else:
             return
 
@@ -283,13 +226,13 @@ def _describe(plan: Plan) -> str:
 
 
 def _planned(client: ClusterClient, request: ReleaseRequest, plan: Plan, timings: Timings) -> ReleaseResult:
-    result = _result(request, plan, plan.record, timings, changed=plan.changed)
-    rollout = Rollout(False)
+    rollout, image = Rollout(False), None
+    if not plan.changed:
+        snapshot = observe(client, request.namespace, request.name, request.selector)
+        rollout, image = judge(snapshot, Symptoms()), running_image(snapshot.pods)
+    result = _result(request, plan, plan.record, timings, changed=plan.changed, image_digest=image)
     if plan.changed:
         result.result["revision"] += 1
-    else:
-        snapshot = observe(client, request.namespace, request.name, request.selector)
-        rollout = judge(snapshot, Symptoms())
     result.result["ready"] = rollout.done
     if plan.verdict is not None and not plan.verdict.fits:
         result.warnings.append(f"{request.name} would wait for capacity: {plan.verdict.message}")
@@ -297,7 +240,13 @@ def _planned(client: ClusterClient, request: ReleaseRequest, plan: Plan, timings
 
 
 def _result(
-    request: ReleaseRequest, plan: Plan, record: ReleaseRecord | None, timings: Timings, *, changed: bool
+    request: ReleaseRequest,
+    plan: Plan,
+    record: ReleaseRecord | None,
+    timings: Timings,
+    *,
+    changed: bool,
+    image_digest: str | None,
 ) -> ReleaseResult:
     before = plan.record.manifest if plan.record is not None else ""
     warnings = []
@@ -319,9 +268,12 @@ def _result(
         "revision": record.revision if record is not None else 0,
         "chart": request.chart_name,
         "chart_version": request.chart_version,
+        "chart_digest": chart_digest(request.chart),
         "image": container["image"],
+        "image_digest": image_digest,
         "replicas": int(plan.deployment["spec"].get("replicas", 1)),
         "manifest_digest": plan.digest,
+        **shown_values(plan.spec.values),
         "ready": True,
         "drift": plan.drift,
         "capacity": plan.verdict.summary() if plan.verdict is not None else None,
@@ -332,9 +284,3 @@ def _result(
 
 def _shown(manifest: str) -> str:
     return dump_manifest([redact(item) for item in parse_manifest(manifest)])
-
-
-def _actor() -> str:
-    """Return who runs this, for Helm's description: user, host and AWX job where there is one."""
-    job = os.environ.get("AWX_JOB_ID") or os.environ.get("TOWER_JOB_ID")
-    return f"{getpass.getuser()}@{socket.gethostname()}" + (f" (AWX job {job})" if job else "")
