@@ -83,6 +83,31 @@ def test_role_creates_the_schema_once(runner: PlayRunner, uri: str, query: Query
     assert down.find(action="registry_schema")[0].result["version"] == 0
 
 
+def test_playbook_prepares_the_registry_once_for_all_models(
+    runner: PlayRunner, uri: str, query: Query
+) -> None:
+    inventory = {"models": {"hosts": dict.fromkeys(["one", "two"]), "vars": {"ansible_connection": "local"}}}
+
+    def run(*arguments: str, **others: Any) -> PlayResult:
+        return runner.run(
+            "llmops.platform.registry",
+            inventory=inventory,
+            extra_vars={"registry_dsn": uri, **others},
+            arguments=arguments,
+        )
+
+    assert len(run("--check", "--diff").check().changed) == 1
+    assert len(run().check().changed) == 1
+    assert run().check().changed == []
+    query(
+        "INSERT INTO operation_locks (model_name, deployment_environment, expires_at)"
+        " VALUES ('m', 'staging', now())"
+    )
+    refused = run(registry_schema_version=0)
+    assert refused.rc != 0
+    assert refused.find(action="registry_schema")[0].result["tables_with_rows"] == ["operation_locks"]
+
+
 def test_role_with_single_settings(runner: PlayRunner, server: Server, database_name: str) -> None:
     role = play([{"ansible.builtin.include_role": {"name": "llmops.platform.registry"}}])
     result = runner.run(
