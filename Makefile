@@ -25,8 +25,9 @@ help: ## Show this list
 setup: ## System packages, Python environment, collection link
 	@scripts/setup
 
-demo: lab ## Deploy the local models on the embedded lab and show the result
+demo: lab ## Deploy local models and the router on the embedded lab, ask them by name, disable one
 	ansible-playbook playbooks/deploy.yml -i inventories/local $(DEMO_ARGS)
+	ansible-playbook playbooks/router.yml -i inventories/local
 	scripts/demo.py
 
 # The lab comes first because linting the chart uses its Helm instead of building another.
