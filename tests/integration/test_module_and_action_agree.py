@@ -214,6 +214,18 @@ def cases(place: Place) -> list[Case]:
         ),
         Case("removed objects", "kubernetes_objects", {**objects, "state": "absent"}, diff=True),
         Case(
+            "export without a proxy",
+            "litellm_models",
+            {
+                **database,
+                "environment": "development",
+                "url": "http://127.0.0.1:9",
+                "api_key": "sk",
+                "timeout": 1,
+            },
+            error_class="infrastructure",
+        ),
+        Case(
             "lab in check mode",
             "lab_cluster",
             {"lab_dir": place.lab_folder, "files_dir": str(ROOT / "roles/lab/files")},
