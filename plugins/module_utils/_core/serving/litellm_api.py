@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
-from ..common.deadline import Deadline
+from ..common.deadline import Backoff, Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.redaction import HIDDEN, excerpt
 from .litellm_models import ModelOfProxy
 
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _ATTEMPT_S = 30.0
+_APPEARS_WITHIN_S = 3.0
 _DATABASE_ADVICE = (
     "The model API needs a database: start the proxy with DATABASE_URL and STORE_MODEL_IN_DB=True."
 )
@@ -71,7 +72,7 @@ class ModelAPI:
     def create(self, model: ModelOfProxy) -> None:
         """Create a model; it is no error if it is there already, since its id says what it is."""
         status, answer = self._request("POST", "/model/new", model.as_body())
-        if status != 200 and not self._exists(model.id):
+        if status != 200 and not self._appears(model.id):
             raise self._refused(f"Create model {model.name!r}", status, answer)
 
     def delete(self, model: ModelOfProxy) -> None:
@@ -80,8 +81,15 @@ class ModelAPI:
         if status != 200 and "not found in db" not in _message(answer):
             raise self._refused(f"Delete model {model.name!r}", status, answer)
 
-    def _exists(self, model_id: str) -> bool:
-        return any((item.get("model_info") or {}).get("id") == model_id for item in self.models())
+    def _appears(self, model_id: str) -> bool:
+        """Tell whether the model is there, or comes: a run beside this one may be creating it just now."""
+        patience, backoff = self._deadline.share(_APPEARS_WITHIN_S), Backoff(0.1, 1.0)
+        while True:
+            if any((item.get("model_info") or {}).get("id") == model_id for item in self.models()):
+                return True
+            if patience.expired():
+                return False
+            patience.pause(backoff.next())
 
     def _new_connection(self, ca_cert: str | None, validate_certs: bool) -> http.client.HTTPConnection:
         host, port = self._url.hostname or "", self._url.port

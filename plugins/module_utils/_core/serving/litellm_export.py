@@ -16,6 +16,7 @@ from .litellm_api import ModelAPI
 from .litellm_models import ModelOfProxy, Plan, plan
 
 ROUTABLE = "ready"
+_PATIENCE_S = 10.0
 
 
 def routable(database: Settings, environment: str, deadline: Deadline) -> dict[str, str]:
@@ -39,7 +40,9 @@ def export(
 
     Raises ``auth``, ``invalid``, ``infrastructure`` or ``timeout``; running again goes on where it stopped.
     """
-    planned = plan(wanted, patiently(api.models, deadline.share(10.0), progress), environment)
+    # A proxy that restarts gets some of the time; what is left is for the work.
+    patience = deadline.share(min(_PATIENCE_S, deadline.remaining() / 2))
+    planned = plan(wanted, patiently(api.models, patience, progress), environment)
     if check_mode:
         return planned
     for model in planned.create:
