@@ -94,13 +94,18 @@ def model_server_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres() -> Iterator[Server]:
     """Return a server with a database ``template_registry`` that has the registry's schema."""
     with private_server() as running:
-        administrator = running.connect()
-        with administrator.cursor() as cursor:
-            cursor.execute("CREATE DATABASE template_registry")
-        administrator.close()
-        with Database(settings({"dsn": running.dsn("template_registry")}), Deadline(60)) as database:
-            migrations.migrate(database, load(str(MIGRATIONS)), None)
+        prepare_template(running)
         yield running
+
+
+def prepare_template(server: Server) -> None:
+    """Make a database ``template_registry`` with the registry's schema."""
+    administrator = server.connect()
+    with administrator.cursor() as cursor:
+        cursor.execute("CREATE DATABASE template_registry")
+    administrator.close()
+    with Database(settings({"dsn": server.dsn("template_registry")}), Deadline(60)) as database:
+        migrations.migrate(database, load(str(MIGRATIONS)), None)
 
 
 @pytest.fixture

@@ -87,7 +87,8 @@ def parameters(dsn: str, name: str) -> str:
 
 def describe(error: BaseException) -> str:
     """Return what happened on one line, without secrets."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    text = " ".join((told or str(error)).split()) or type(error).__name__
     return _PASSWORD.sub(r"\1***", text)[:300]
 
 

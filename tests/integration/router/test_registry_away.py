@@ -1,0 +1,270 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The registry restarts, vanishes without a word, or was never there: what is known goes on being served."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.integration.registry.postgres import Server, private_server
+from tests.integration.router.conftest import RegistryRows, StartEngine, StartRouter, prepare_template
+from tests.integration.router.test_routing import chat, error
+from tests.support.listeners import closed_port
+from tests.support.model_server import wait_until
+from tests.support.router_process import RouterProcess
+from tests.support.tcp_proxy import TcpProxy
+
+
+def ready(router: RouterProcess) -> dict[str, object]:
+    """Return what a router says of itself."""
+    found: dict[str, object] = router.get("/readyz").json
+    return found
+
+
+def is_listening(router: RouterProcess) -> bool:
+    """Say whether changes are announced to a router."""
+    listening: bool = router.get("/readyz").json["listening"]["ok"]
+    return listening
+
+
+def lives(router: RouterProcess) -> bool:
+    """Say whether a router's process answers."""
+    try:
+        return router.get("/healthz").status == 200
+    except OSError:
+        return False
+
+
+def through(registry: RegistryRows, proxy: TcpProxy) -> str:
+    """Return the registry's DSN by way of a proxy."""
+    return registry.server.dsn(registry.database, port=str(proxy.port))
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Server]:
+    """Return a server that a test may stop."""
+    with private_server() as running:
+        prepare_template(running)
+        yield running
+
+
+def test_a_restarted_registry_is_found_again(
+    own_postgres: Server, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    rows = RegistryRows(own_postgres, "template_registry")
+    engine = start_engine()
+    rows.put("org/chat", engine.url)
+    router = start_router(dsn=rows.dsn)
+    wait_until(lambda: is_listening(router))
+    own_postgres.stop()
+    wait_until(lambda: ready(router)["status"] == "degraded", 5)
+    assert router.get("/readyz").status == 200
+    assert "llmops_router_registry_up 0.0" in router.get("/metrics").text
+    assert chat(router).status == 200
+    started = time.monotonic()
+    unknown = chat(router, "org/none")
+    assert (unknown.status, error(unknown)["code"]) == (503, "registry_unavailable")
+    assert "retry-after" in unknown.headers
+    assert time.monotonic() - started < 0.5
+    own_postgres.start()
+    rows.close()
+    rows = RegistryRows(own_postgres, "template_registry")
+    rows.put("org/second", engine.url)
+    rows.put("org/chat", engine.url, "disabled", "disabled")
+    wait_until(lambda: ready(router)["status"] == "ready", 5)
+    wait_until(lambda: chat(router).status == 404, 5)
+    assert chat(router, "org/none").status == 404
+    wait_until(lambda: is_listening(router), 5)
+    rows.close()
+
+
+def test_a_frozen_registry_holds_up_no_request(
+    own_postgres: Server, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    rows = RegistryRows(own_postgres, "template_registry")
+    rows.put("org/chat", start_engine().url)
+    router = start_router(dsn=rows.dsn, registry_timeout_s="0.5")
+    rows.close()
+    assert own_postgres.process is not None
+    backends = _pids(own_postgres)
+    _signal(backends, signal.SIGSTOP)
+    own_postgres.process.send_signal(signal.SIGSTOP)
+    try:
+        for _number in range(30):
+            started = time.monotonic()
+            assert chat(router).status == 200
+            assert time.monotonic() - started < 0.3
+            time.sleep(0.05)
+        wait_until(lambda: ready(router)["status"] == "degraded", 5)
+        assert error(chat(router, "org/none"))["code"] == "registry_unavailable"
+    finally:
+        own_postgres.process.send_signal(signal.SIGCONT)
+        _signal(backends, signal.SIGCONT)
+    wait_until(lambda: ready(router)["status"] == "ready", 10)
+
+
+def _pids(server: Server) -> list[int]:
+    connection = server.connect()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'llmops-router%'")
+        found = cursor.fetchall()
+    connection.close()
+    return [int(pid) for (pid,) in found]
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def test_never_loaded_is_not_ready(registry: RegistryRows, start_router: StartRouter) -> None:
+    registry.put("org/chat", f"http://127.0.0.1:{closed_port()}")
+    with TcpProxy(registry.server.port) as proxy:
+        proxy.reset(refuse=True)
+        router = start_router(wait=False, dsn=through(registry, proxy))
+        wait_until(lambda: lives(router), 10)
+        found = router.get("/readyz")
+        assert (found.status, found.json["status"]) == (503, "loading")
+        for reply in (chat(router), router.get("/v1/models")):
+            assert (reply.status, error(reply)["code"]) == (503, "registry_unavailable")
+        proxy.heal()
+        router.wait_ready(10)
+
+
+def test_a_lost_listen_connection_costs_a_second_and_comes_back(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    engine = start_engine()
+    registry.put("org/chat", engine.url)
+    router = start_router()
+    wait_until(lambda: is_listening(router))
+    registry.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'llmops-router-listen' AND datname = %s",
+        registry.database,
+    )
+    registry.put("org/chat", engine.url, "disabled", "disabled")
+    wait_until(lambda: chat(router).status == 404, 2)
+    wait_until(lambda: is_listening(router), 5)
+
+
+def test_a_listen_connection_that_swallows_is_noticed(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    """Both ends of the LISTEN connection believe in it, and nothing comes through any more."""
+    engine = start_engine()
+    registry.put("org/chat", engine.url)
+    with TcpProxy(registry.server.port) as proxy:
+        router = start_router(listen_dsn=through(registry, proxy))
+        wait_until(lambda: is_listening(router))
+        assert proxy.swallow(b"LISTEN") == 1
+        registry.put("org/chat", engine.url, "disabled", "disabled")
+        wait_until(lambda: chat(router).status == 404, 2)
+        wait_until(lambda: "was not announced" in router.log.read_text(), 5)
+        wait_until(lambda: is_listening(router), 5)
+
+
+def test_the_main_connection_that_swallows_is_noticed(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    engine = start_engine()
+    registry.put("org/chat", engine.url)
+    with TcpProxy(registry.server.port) as proxy:
+        router = start_router(dsn=through(registry, proxy), listen_dsn=registry.dsn, registry_timeout_s="0.5")
+        wait_until(lambda: is_listening(router))
+        proxy.swallow()
+        wait_until(lambda: ready(router)["status"] == "degraded", 5)
+        registry.put("org/chat", engine.url, "disabled", "disabled")
+        assert chat(router).status == 200
+        proxy.heal()
+        wait_until(lambda: chat(router).status == 404, 5)
+
+
+def test_another_registry_is_read_whatever_its_epoch(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    engine = start_engine()
+    for model in ("org/chat", "org/second"):
+        registry.put(model, engine.url)
+    router = start_router()
+    assert len(router.get("/v1/models").json["data"]) == 2
+    registry.remove("org/second")
+    registry.query("UPDATE registry_epoch SET registry_id = gen_random_uuid(), epoch = 1")
+    wait_until(lambda: ready(router)["epoch"] == 1, 3)
+    assert [model["id"] for model in router.get("/v1/models").json["data"]] == ["org/chat"]
+
+
+def test_a_registry_that_went_back_is_not_believed(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    """A standby that lags, or a backup: an older picture could bring a disabled model back."""
+    registry.put("org/chat", start_engine().url, "disabled", "disabled")
+    epoch = registry.epoch()
+    router = start_router()
+    # One transaction: nobody ever sees the row with a newer epoch.
+    registry.query(
+        "UPDATE model_registry_entries SET desired_state = 'enabled', deployment_status = 'ready';"
+        " UPDATE registry_epoch SET epoch = %s",
+        epoch - 1,
+    )
+    wait_until(lambda: ready(router)["status"] == "degraded", 3)
+    assert "restored" in str(ready(router)["registry"])
+    assert ready(router)["epoch"] == epoch
+    assert error(chat(router))["code"] == "model_disabled"
+
+
+def test_a_failed_read_is_no_empty_registry(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    registry.put("org/chat", start_engine().url)
+    router = start_router()
+    registry.query("ALTER VIEW model_states RENAME TO model_states_away")
+    registry.query("UPDATE registry_epoch SET epoch = epoch + 1")
+    wait_until(lambda: ready(router)["status"] == "degraded", 3)
+    assert "playbook registry" in str(ready(router)["registry"])
+    assert chat(router).status == 200
+    registry.query("ALTER VIEW model_states_away RENAME TO model_states")
+    wait_until(lambda: ready(router)["status"] == "ready", 3)
+
+
+def test_a_registry_that_takes_no_reports_is_still_followed(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    engine = start_engine()
+    registry.put("org/chat", engine.url)
+    registry.query("DROP FUNCTION router_heartbeat")
+    router = start_router()
+    assert chat(router).status == 200
+    registry.put("org/chat", engine.url, "disabled", "disabled")
+    wait_until(lambda: chat(router).status == 404, 3)
+    assert "takes no reports" in str(ready(router)["registry"])
+
+
+def test_the_rights_of_its_database_role_suffice(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    engine = start_engine()
+    registry.put("org/chat", engine.url)
+    name = f"router_{registry.database}"
+    registry.query(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE llmops_router")
+    try:
+        router = start_router(dsn=registry.server.dsn(registry.database, user=name, password="x"))
+        wait_until(lambda: is_listening(router))
+        assert chat(router).status == 200
+        assert ready(router)["status"] == "ready"
+        assert registry.query("SELECT instance FROM router_instances") == [("a",)]
+        router.send(signal.SIGTERM)
+        assert router.process is not None
+        assert router.process.wait(10) == 0
+        assert registry.query("SELECT instance FROM router_instances") == []
+    finally:
+        registry.query(f"DROP ROLE {name}")
