@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A deployed model is disabled, deployed again, enabled and deregistered, with one inventory for all of it."""
+"""A deployed model is disabled, deployed again, enabled and deregistered, all with one inventory."""
 
 from __future__ import annotations
 
