@@ -176,7 +176,10 @@ class Settings:
         if self.dsn_file is None:
             return self.dsn
         try:
-            return _dsn(self.dsn_file.read_text(encoding="utf-8"))
+            dsn = _dsn(self.dsn_file.read_text(encoding="utf-8"))
+            if not dsn:
+                raise ValueError("it is empty")
+            return dsn
         except (OSError, ValueError) as error:
             raise ValueError(f"{self.dsn_file} cannot be used: {error}") from None
 
