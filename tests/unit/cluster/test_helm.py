@@ -233,6 +233,9 @@ vllm-deployment:
     (ErrorClass.INVALID, f"UPGRADE FAILED: conflict occurred while applying object llm/x: {CONFLICT}"),
     (ErrorClass.INVALID, '1 error occurred:\n\t* admission webhook "p" denied the request: no'),
     (ErrorClass.LOCKED, "UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress"),
+    # Somebody else's first revision came between helm's two looks.
+    (ErrorClass.LOCKED, "Error: release name check failed: cannot reuse a name that is still in use"),
+    (ErrorClass.LOCKED, "INSTALLATION FAILED: cannot re-use a name that is still in use"),
     (ErrorClass.LOCKED, 'create: failed to create: secrets "sh.helm.release.v1.x.v1" already exists'),
     (ErrorClass.INFRASTRUCTURE, f"{UNREACHABLE}dial tcp 127.0.0.1:1: connect: connection refused"),
     (ErrorClass.INFRASTRUCTURE, f"{UNREACHABLE}dial tcp: lookup nope.invalid on 10.0.0.5:53: no such host"),

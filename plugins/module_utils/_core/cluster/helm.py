@@ -273,7 +273,10 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
         "Correct what the message names, then run again.",
     ),
     (
-        r"another operation .* is in progress|(release:|sh\.helm\.release\.v1\.\S+) already exists",
+        (
+            r"another operation .* is in progress|(release:|sh\.helm\.release\.v1\.\S+) already exists|"
+            r"cannot re-?use a name that is still in use"
+        ),
         ErrorClass.LOCKED,
         "Wait until it has ended, then run again.",
     ),
