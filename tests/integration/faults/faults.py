@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -19,7 +20,7 @@ import psycopg2
 import psycopg2.extensions
 
 from tests.integration.faults.history import History, Outage
-from tests.integration.faults.world import ENVIRONMENT, ROUTERS, World
+from tests.integration.faults.world import ENVIRONMENT, ROUTERS, STEADY, World
 from tests.integration.registry.postgres import Server
 from tests.support.redis_server import RedisServer
 
@@ -161,6 +162,25 @@ def _postgres_frozen(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def _postgres_set_back(scene: Scene) -> Iterator[None]:
+    """Lose the last changes, as the failover to a server that lagged does. Routers are ahead of it then."""
+    world = scene.world
+    data = world.server.folder / "data"
+    older = data.with_name("older")
+    world.server.stop(signal.SIGINT)
+    world.server.run("/bin/cp", "-a", str(data), str(older))
+    world.server.start()
+    for number in range(20):
+        world.entry(STEADY[0], status_reason=f"change {number}, to be lost")
+    _wait_until_routers_are_at(world, world.query("SELECT epoch FROM registry_epoch")[0][0])
+    world.server.stop(signal.SIGINT)
+    shutil.rmtree(data)
+    older.rename(data)
+    world.server.start()
+    yield
+
+
+@contextmanager
 def _listen_swallowed(scene: Scene) -> Iterator[None]:
     """Lose LISTEN without a word, the first time a change is due; questions go through."""
     for link in scene.world.links.values():
@@ -239,6 +259,7 @@ FAULTS = (
     Fault("postgres-backends-terminated", _backends_terminated, is_shaky=True),
     Fault("postgres-crowded", _postgres_crowded, ROUTERS),
     Fault("postgres-frozen", _postgres_frozen, ROUTERS),
+    Fault("postgres-set-back", _postgres_set_back, is_shaky=True),
     Fault("listen-swallowed", _listen_swallowed),
     Fault("link-swallowed", _link_swallowed, ROUTERS[1:]),
     Fault("router-killed", _router_killed, ROUTERS[1:]),
@@ -280,3 +301,12 @@ def frozen(server: Server) -> Iterator[None]:
     finally:
         for process in reversed(stopped):
             os.kill(process, signal.SIGCONT)
+
+
+def _wait_until_routers_are_at(world: World, epoch: int) -> None:
+    deadline = time.monotonic() + START_S
+    while world.query("SELECT count(*) FROM router_instances WHERE epoch >= %s", (epoch,)) != [
+        (len(ROUTERS),)
+    ]:
+        assert time.monotonic() < deadline, f"the routers do not reach epoch {epoch}"
+        time.sleep(0.02)
