@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
@@ -19,7 +21,9 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     PlatformError,
 )
 from tests.integration.registry.conftest import Run
+from tests.integration.registry.postgres import Server
 from tests.integration.registry.routers import FollowingRouter, ReportingRouter
+from tests.support.model_server import wait_until
 
 Query = Callable[..., list[tuple[Any, ...]]]
 Started = Callable[..., Any]
@@ -288,6 +292,43 @@ def test_who_changes_the_entry_while_it_drains_is_not_overwritten(
         entry(state="absent")
     assert failure.value.error_class is ErrorClass.FENCED
     assert query("SELECT deployment_status FROM model_registry_entries") == [("ready",)]
+
+
+def test_the_wait_outlives_a_restart_of_the_database(
+    entry: Run, server: Server, dsn: str, router: Started
+) -> None:
+    entry(**READY)
+    router(ReportingRouter, "router-a").report()
+    outcomes: list[Any] = []
+    waiting = threading.Thread(
+        target=lambda: outcomes.append(entry(desired_state="disabled", routers_timeout=30))
+    )
+    waiting.start()
+    wait_until(lambda: is_disabled(dsn), 10)
+    server.stop()
+    time.sleep(0.3)
+    server.start()
+    assert waiting.is_alive()
+    router(ReportingRouter, "router-a").take_over()
+    waiting.join(30)
+    assert outcomes[0].result["routers"]["confirmed"] == ["router-a"]
+
+
+def is_disabled(dsn: str) -> bool:
+    """Ask with a connection of its own, which no restart can break."""
+    with contextlib.closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT deployment_status FROM model_registry_entries")
+        return bool(cursor.fetchone() == ("disabled",))
+
+
+def test_a_wait_that_fails_says_that_the_entry_is_written(entry: Run, query: Query, router: Started) -> None:
+    entry(**READY)
+    router(ReportingRouter, "router-a").report()
+    query("ALTER TABLE router_instances RENAME TO lost")
+    with pytest.raises(PlatformError, match="is written") as failure:
+        entry(desired_state="disabled")
+    assert failure.value.details["entry"]["status"] == "disabled"
+    assert failure.value.details["changed"] is True
 
 
 def test_bad_times_are_refused(entry: Run) -> None:

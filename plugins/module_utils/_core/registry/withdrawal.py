@@ -55,18 +55,28 @@ def confirm(
     Returns what :func:`~.routers.wait_for_routers` does. Raises ``timeout`` with the routers that do not know
     it yet; the change stays written.
     """
-    routers = wait_for_routers(database, environment, epoch, Deadline(timeout_s), progress)
-    if not routers["unconfirmed"]:
-        return routers
     entry = change.after
     stands = f"has status {entry.status} and version {entry.version}" if entry else "is removed"
+    written = {"entry": as_json(entry) if entry else None, "changed": change.changed}
+    try:
+        routers = wait_for_routers(database, environment, epoch, Deadline(timeout_s), progress)
+    except PlatformError as error:
+        raise PlatformError(
+            error.error_class,
+            f"The entry is written (it {stands}), but the routers that have to know could not be looked up: "
+            f"{error.message}",
+            error.resolution,
+            {**error.details, **written},
+        ) from None
+    if not routers["unconfirmed"]:
+        return routers
     raise PlatformError(
         ErrorClass.TIMEOUT,
         f"The entry is written (it {stands}), but {names(routers['unconfirmed'])} did not report epoch "
         f"{epoch} of the registry within {timeout_s:g} s and may still send requests to the endpoint that "
         "was withdrawn.",
         f"Look at these routers of {environment}, or restart them. Run the task again to wait for them.",
-        {"routers": routers, "entry": as_json(entry) if entry else None, "changed": change.changed},
+        {"routers": routers, **written},
     )
 
 
