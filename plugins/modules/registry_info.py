@@ -13,7 +13,8 @@ author:
   - llmops.platform contributors (@llmops-platform)
 description:
   - Returns the registry's rows in the order of model and environment, filtered by whatever is given.
-  - For one target it also returns who changed what and when (O(history)).
+  - For one target it also returns who changed what and when (O(history)), and its last deployments and other
+    operations with their steps (O(operations)).
   - All rows come from one consistent picture, which is read in pages.
   - Rows that an older table of the platform had, and that belong to no environment, are not listed.
 extends_documentation_fragment:
@@ -73,6 +74,11 @@ options:
   history_before:
     description: Where a previous page of changes ended; give its RV(next_history_before) here.
     type: int
+  operations:
+    description:
+      - Return so many of the last operations over one target as well. Needs O(model) and O(environment).
+    type: int
+    default: 0
   timeout:
     description: Seconds for everything, including the wait for a database that restarts.
     type: float
@@ -255,6 +261,79 @@ next_history_before:
   returned: O(history=true)
   type: int
   sample: null
+operations:
+  description: The last operations over the target, newest first.
+  returned: O(operations) above V(0)
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Id of the operation.
+      type: str
+    kind:
+      description: What it does, such as V(deploy).
+      type: str
+    outcome:
+      description: One of V(running), V(succeeded), V(failed) and V(interrupted).
+      type: str
+    actor:
+      description: On whose behalf.
+      type: str
+    host:
+      description: Where it runs or ran.
+      type: str
+    job:
+      description: Number of the AWX job, if any.
+      type: str
+    fence:
+      description: Number of the lock that it got.
+      type: int
+    resumes:
+      description: Id of the interrupted operation that it took up, if any.
+      type: str
+    started_at:
+      description: When it began, by the database's clock.
+      type: str
+    finished_at:
+      description: When it ended. V(null) while it runs.
+      type: str
+    seconds:
+      description: How long it took. V(null) while it runs.
+      type: float
+    error_class:
+      description: Kind of failure, if it failed.
+      type: str
+    reason:
+      description: Why it ended as it did.
+      type: str
+    steps:
+      description: Its steps in order, with outcome, times and reason as above, and C(detail).
+      type: list
+      elements: dict
+  sample:
+    - id: 7d0c9a52-64c3-4a8e-9d3b-0d5d8a9a2f11
+      kind: deploy
+      outcome: succeeded
+      actor: deployer@awx-task-0
+      host: awx-task-0
+      job: "4242"
+      fence: 7
+      resumes: null
+      started_at: "2026-11-02T09:13:02.000000Z"
+      finished_at: "2026-11-02T09:14:07.000000Z"
+      seconds: 65.0
+      error_class: null
+      reason: null
+      steps:
+        - number: 1
+          name: release
+          outcome: succeeded
+          started_at: "2026-11-02T09:13:02.100000Z"
+          finished_at: "2026-11-02T09:14:05.100000Z"
+          seconds: 63.0
+          error_class: null
+          reason: null
+          detail: {revision: 3}
 database_time:
   description: The database's clock, which the ages are measured with. RFC 3339 in UTC.
   returned: success
@@ -324,6 +403,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "history": {"type": "bool", "default": False},
     "history_limit": {"type": "int", "default": 50},
     "history_before": {"type": "int"},
+    "operations": {"type": "int", "default": 0},
     "timeout": {"type": "float", "default": 30.0},
 }
 
@@ -335,6 +415,14 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     for name in ("limit", "history_limit"):
         if params[name] is not None and params[name] < 1:
             raise invalid(name, params[name], "is less than one", "Give a positive number, or leave it out.")
+    if params["operations"] < 0:
+        raise invalid(
+            "operations", params["operations"], "is negative", "Give how many operations to return."
+        )
+    if params["operations"] and not (params["model"] and params["environment"]):
+        raise invalid(
+            "operations", params["operations"], "needs one target", "Give model and environment as well."
+        )
     after = params["after"]
 
     def work(session: Session) -> dict[str, Any]:
@@ -354,6 +442,10 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
                 params["environment"],
                 limit=params["history_limit"],
                 before=params["history_before"],
+            )
+        if params["operations"]:
+            result["operations"] = history.read_operations(
+                session, params["model"], params["environment"], limit=params["operations"]
             )
         return result
 

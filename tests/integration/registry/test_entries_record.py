@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,8 @@ from tests.integration.registry.conftest import Run
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
-TARGET = {"model": "org/Model-7B", "environment": "staging"}
+MODEL = "org/Model-7B"
+TARGET = {"model": MODEL, "environment": "staging"}
 READY = {"status": "ready", "endpoint": "http://model.ml-staging.svc.cluster.local:8000"}
 REVISION = {
     **READY,
@@ -127,6 +129,41 @@ def test_history_of_one_entry_among_many_is_quick(entry: Run, info: Run, query: 
     found = info(**TARGET, history=True).result
     assert time.monotonic() - started < 2
     assert (len(found["entries"]), len(found["history"])) == (1, 1)
+
+
+def test_operations_of_a_target_with_their_steps(info: Run, query: Query) -> None:
+    def operation(number: int, model: str, ended: str | None) -> str:
+        identity = str(uuid.uuid4())
+        query(
+            "INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fence, started_at,"
+            " finished_at, outcome) VALUES (%s, %s, 'staging', 'deploy', 'ci@awx', %s,"
+            " now() + make_interval(secs => %s), now() + make_interval(secs => %s), %s)",
+            (identity, model, number, number, number + 1.5 if ended else None, ended or "running"),
+        )
+        return identity
+
+    ids = [operation(number, MODEL, "succeeded") for number in range(1, 4)]
+    ids.append(operation(4, MODEL, None))
+    operation(5, "another", "failed")
+    for number in (2, 1):
+        query(
+            "INSERT INTO operation_steps"
+            " (operation_id, number, name, started_at, finished_at, outcome, detail) VALUES (%s, %s, 'release', now(), now() + interval '2 s', 'succeeded', '{\"revision\": 3}')",
+            (ids[2], number),
+        )
+    found = info(**TARGET, operations=3).result["operations"]
+    assert [operation["id"] for operation in found] == [ids[3], ids[2], ids[1]]
+    running, last, _ = found
+    assert (running["outcome"], running["finished_at"], running["seconds"]) == ("running", None, None)
+    assert (last["actor"], last["fence"], last["seconds"]) == ("ci@awx", 3, 1.5)
+    assert [(step["number"], step["seconds"], step["detail"]) for step in last["steps"]] == [
+        (1, 2.0, {"revision": 3}),
+        (2, 2.0, {"revision": 3}),
+    ]
+    assert "operations" not in info(**TARGET).result
+    for arguments in ({"operations": 3}, {**TARGET, "operations": -1}):
+        with pytest.raises(PlatformError, match="operations"):
+            info(**arguments)
 
 
 def test_a_revision_is_recorded_once_along_with_the_entry(entry: Run, query: Query) -> None:

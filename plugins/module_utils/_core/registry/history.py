@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read what happened to a target: every change of its entry (``model_registry_history``), newest first."""
+"""Read what happened to a target, newest first: changes of its entry, and operations with their steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .connection import Session
@@ -23,6 +23,23 @@ _PAGE = """
      ORDER BY seq DESC LIMIT %(size)s
 """
 _NEWEST = 2**63 - 1
+
+_OPERATION = (
+    "id", "kind", "outcome", "actor", "host", "job", "fence", "resumes", "started_at", "finished_at",
+    "error_class", "reason",
+)  # fmt: skip
+_OPERATIONS = """
+    SELECT id::text, kind, outcome, actor, host, job, fence, resumes::text, started_at, finished_at,
+           error_class, reason
+      FROM operations
+     WHERE model_name = %(model)s AND deployment_environment = %(environment)s
+     ORDER BY started_at DESC, id LIMIT %(size)s
+"""
+_STEP = ("number", "name", "outcome", "started_at", "finished_at", "error_class", "reason", "detail")
+_STEPS = """
+    SELECT operation_id::text, number, name, outcome, started_at, finished_at, error_class, reason, detail
+      FROM operation_steps WHERE operation_id = ANY(%(ids)s::uuid[]) ORDER BY operation_id, number
+"""
 
 
 def read_history(
@@ -41,6 +58,28 @@ def read_history(
     )
     found = [_change(row) for row in rows[:limit]]
     return found, found[-1]["seq"] if len(rows) > limit else None
+
+
+def read_operations(session: Session, model: str, environment: str, *, limit: int) -> list[dict[str, Any]]:
+    """Return the last operations over a target, newest first, each with its ``steps`` in order."""
+    rows = session.rows(_OPERATIONS, {"model": model, "environment": environment, "size": limit})
+    found = [{**_timed(_OPERATION, row), "steps": []} for row in rows]
+    by_id = {operation["id"]: operation for operation in found}
+    for operation_id, *step in session.rows(_STEPS, {"ids": list(by_id)}):
+        by_id[operation_id]["steps"].append(_timed(_STEP, step))
+    return found
+
+
+def _timed(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    """Return a row of the journal as JSON types, and how long it took; ``seconds`` is None while it runs."""
+    values = dict(zip(names, row, strict=True))
+    begun, ended = values["started_at"], values["finished_at"]
+    return {
+        **values,
+        "started_at": rfc3339(begun),
+        "finished_at": rfc3339(ended) if ended else None,
+        "seconds": round((ended - begun).total_seconds(), 3) if ended else None,
+    }
 
 
 def _change(row: tuple[Any, ...]) -> dict[str, Any]:
