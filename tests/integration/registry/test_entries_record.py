@@ -148,7 +148,8 @@ def test_operations_of_a_target_with_their_steps(info: Run, query: Query) -> Non
     for number in (2, 1):
         query(
             "INSERT INTO operation_steps"
-            " (operation_id, number, name, started_at, finished_at, outcome, detail) VALUES (%s, %s, 'release', now(), now() + interval '2 s', 'succeeded', '{\"revision\": 3}')",
+            " (operation_id, number, name, started_at, finished_at, outcome, detail)"
+            " VALUES (%s, %s, 'release', now(), now() + interval '2 s', 'succeeded', '{\"revision\": 3}')",
             (ids[2], number),
         )
     found = info(**TARGET, operations=3).result["operations"]
