@@ -20,6 +20,10 @@ from .endpoints import AllowedEndpoints
 PREFIX = "LLMOPS_ROUTER_"
 T = TypeVar("T")
 
+# Kubernetes sets such variables where there is a Service called llmops-router, unless a pod has
+# enableServiceLinks: false.
+_OF_A_SERVICE = re.compile(r"SERVICE_(HOST|PORT(_.*)?)$|PORT_\d+_(TCP|UDP)(_.*)?$")
+
 
 class SettingsError(ValueError):
     """A setting is missing or wrong. The text never holds a secret's value."""
@@ -156,16 +160,11 @@ class _Reader:
 
     def flag(self, name: str) -> bool:
         def convert(value: str) -> bool:
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
-                value.lower()
-            ]
+            if value.lower() not in ("true", "false"):
+                raise ValueError
+            return value.lower() == "true"
 
-        try:
-            return self.convert(name, "true or false", convert)
-        except KeyError:
-            raise SettingsError(
-                f"{PREFIX}{name} is {self.text(name)!r}, but must be true or false."
-            ) from None
+        return self.convert(name, "true or false", convert)
 
     def secret(self, name: str) -> str | None:
         """Return a variable or the content of the file that its companion names."""
@@ -194,18 +193,16 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
     :raises SettingsError: where a variable is unknown, missing or wrong.
     """
-    unknown = sorted(
-        name for name in environ if name.startswith(PREFIX) and name[len(PREFIX) :] not in OPTIONS
-    )
-    # Kubernetes adds variables for a Service called llmops-router; their names have these endings.
-    unknown = [
-        name
-        for name in unknown
-        if not re.search(r"_(SERVICE_(HOST|PORT)|PORT_\d+_TCP)|ROUTER_SERVICE_", name)
-    ]
+    names = sorted(name.removeprefix(PREFIX) for name in environ if name.startswith(PREFIX))
+    unknown = [PREFIX + name for name in names if name not in OPTIONS and not _OF_A_SERVICE.match(name)]
     if unknown:
         raise SettingsError(f"{', '.join(unknown)}: there is no such setting; see --help.")
     reader = _Reader(environ)
+    if reader.text("PORT").startswith("tcp://"):
+        raise SettingsError(
+            f"{PREFIX}PORT is {reader.text('PORT')!r}, which Kubernetes sets for a Service of this name: "
+            "set the port, or enableServiceLinks: false in the pod."
+        )
     environment = reader.text("ENVIRONMENT")
     if environment not in ("development", "staging", "production"):
         raise SettingsError(
