@@ -263,3 +263,34 @@ def test_fifty_writers_leave_one_unbroken_order(
     assert query("SELECT count(DISTINCT actor) FROM audit_log WHERE actor LIKE 'writer %%'", ()) == [
         (WRITERS,)
     ]
+
+
+def test_order_of_deeds_in_a_transaction_makes_no_deadlock(dsn: str, query: Query) -> None:
+    """One writes an entry and then an operation, the other an operation and then that entry."""
+    query(INSERT, ("m",))
+    together = threading.Barrier(2)
+    operation = (
+        "INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fence)"
+        " VALUES (gen_random_uuid(), 'm', 'staging', 'deploy', 'me', 1)"
+    )
+    entry = "UPDATE model_registry_entries SET image = %s"
+
+    def write(*statements: tuple[str, Any]) -> int:
+        attempts = 0
+
+        def change(session: Session) -> None:
+            nonlocal attempts
+            attempts += 1
+            session.execute(*statements[0])
+            together.wait(10)
+            session.execute(*statements[1])
+
+        with open_database(dsn) as own:
+            own.transaction(change)
+        return attempts
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(write, (entry, ("image:1",)), (operation, None))
+        other = pool.submit(write, (operation, None), (entry, ("image:2",)))
+        assert (one.result(30), other.result(30)) == (1, 1)
+    assert query("SELECT count(*) FROM audit_log") == [(5,)]

@@ -1,5 +1,8 @@
 -- Who did what to which model: rows that nobody changes or removes, each sealed with the hash of the one
 -- before. docs/database-roles.md says how far that goes, audit_info checks it.
+--
+-- Triggers append at the commit (they are deferred), so that the end of the log is the last row that a
+-- transaction locks, whatever it does before, and is held only for a moment.
 
 -- Functions that run with their owner's rights must not find a caller's temporary table where they look for
 -- one of these: each of them keeps this search path.
@@ -22,7 +25,8 @@ CREATE TABLE audit_log (
 COMMENT ON TABLE audit_log IS 'llmops.platform: who did what, sealed as a chain of hashes; append-only';
 COMMENT ON COLUMN audit_log.seq IS 'place in the chain, from 1 without gaps';
 COMMENT ON COLUMN audit_log.occurred_at IS 'by the clock of the database';
-COMMENT ON COLUMN audit_log.actor IS 'for whom the program acted, as it said (llmops.actor); else the database user';
+COMMENT ON COLUMN audit_log.actor IS
+    'for whom the program acted, as it said (llmops.actor); else the database user';
 COMMENT ON COLUMN audit_log.db_user IS 'who was logged in to the database';
 COMMENT ON COLUMN audit_log.action IS 'such as entry.update or operation.started';
 COMMENT ON COLUMN audit_log.model_name IS 'model of the target, if the action has one';

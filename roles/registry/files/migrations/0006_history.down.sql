@@ -5,4 +5,5 @@ DROP FUNCTION model_registry_entries_record();
 DROP FUNCTION registry_record(text, jsonb, jsonb);
 DROP FUNCTION registry_differences(jsonb, jsonb);
 DROP TABLE model_registry_history;
+DROP FUNCTION model_registry_history_audit();
 DROP TABLE registry_epoch;

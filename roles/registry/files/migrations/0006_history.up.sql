@@ -1,8 +1,8 @@
 -- Every change of an entry, in the transaction that makes it: the epoch grows by one, a row of history and one
 -- of the audit log are written, and routers are told at the commit.
 --
--- Whoever changes an entry holds the rows entry, registry_epoch, audit_head, taken in this order, until the
--- commit. So epochs are committed in their order: who has read epoch N has seen all changes up to N.
+-- Whoever changes an entry holds the rows entry and registry_epoch, taken in this order, until the commit. So
+-- epochs are committed in their order: who has read epoch N has seen all changes up to N.
 
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
@@ -45,10 +45,12 @@ COMMENT ON COLUMN model_registry_history.db_user IS 'who was logged in to the da
 COMMENT ON COLUMN model_registry_history.action IS 'insert, update or delete';
 COMMENT ON COLUMN model_registry_history.model_name IS 'model of the target';
 COMMENT ON COLUMN model_registry_history.deployment_environment IS 'environment of the target';
-COMMENT ON COLUMN model_registry_history.row_version IS 'version of the row after the change, or of the removed row';
+COMMENT ON COLUMN model_registry_history.row_version IS
+    'version of the row after the change, or of the removed row';
 COMMENT ON COLUMN model_registry_history.before IS 'the whole row before, null for an insert';
 COMMENT ON COLUMN model_registry_history.after IS 'the whole row after, null for a delete';
-COMMENT ON COLUMN model_registry_history.operation_id IS 'operation that the change was a part of (llmops.operation)';
+COMMENT ON COLUMN model_registry_history.operation_id IS
+    'operation that the change was a part of (llmops.operation)';
 
 CREATE INDEX model_registry_history_target
     ON model_registry_history (model_name, deployment_environment, seq);
@@ -73,9 +75,6 @@ DECLARE
     entry CONSTANT jsonb := coalesce(p_after, p_before);
     model CONSTANT text := entry ->> 'model_name';
     environment CONSTANT text := entry ->> 'deployment_environment';
-    version CONSTANT bigint := (entry ->> 'row_version')::bigint;
-    -- The record itself says these.
-    stamps CONSTANT text[] := ARRAY['row_version', 'updated_at', 'updated_by'];
     moment timestamptz;
     reached bigint;
 BEGIN
@@ -84,17 +83,34 @@ BEGIN
     INSERT INTO model_registry_history
         (epoch, changed_at, actor, db_user, action, model_name, deployment_environment, row_version,
          before, after, operation_id)
-        VALUES (reached, moment, registry_actor(), session_user, p_action, model, environment, version,
-                p_before, p_after, registry_operation());
-    PERFORM audit_write('entry.' || p_action, model, environment, registry_operation(), jsonb_build_object(
-        'epoch', reached, 'row_version', version, 'changes', registry_differences(p_before - stamps, p_after - stamps)));
+        VALUES (reached, moment, registry_actor(), session_user, p_action, model, environment,
+                (entry ->> 'row_version')::bigint, p_before, p_after, registry_operation());
     PERFORM pg_notify('llmops_registry', jsonb_build_object(
         'epoch', reached, 'environment', environment, 'model', model)::text);
 END
 $$;
 COMMENT ON FUNCTION registry_record(text, jsonb, jsonb) IS
-    'llmops.platform: records one change of an entry: epoch, history, audit log, notification';
+    'llmops.platform: records one change of an entry: epoch, history, notification';
 REVOKE ALL ON FUNCTION registry_record(text, jsonb, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION model_registry_history_audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+DECLARE
+    -- The row of the log says these itself.
+    stamps CONSTANT text[] := ARRAY['row_version', 'updated_at', 'updated_by'];
+BEGIN
+    PERFORM audit_write('entry.' || NEW.action, NEW.model_name, NEW.deployment_environment, NEW.operation_id,
+        jsonb_build_object('epoch', NEW.epoch, 'row_version', NEW.row_version,
+            'changes', registry_differences(NEW.before - stamps, NEW.after - stamps)));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION model_registry_history_audit() IS 'llmops.platform: notes each change of an entry';
+
+CREATE CONSTRAINT TRIGGER model_registry_history_audit
+    AFTER INSERT ON model_registry_history DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION model_registry_history_audit();
 
 -- Its time zone makes timestamps in the history look the same, whoever writes.
 CREATE FUNCTION model_registry_entries_record() RETURNS trigger

@@ -85,6 +85,6 @@ END
 $$;
 COMMENT ON FUNCTION operations_audit() IS 'llmops.platform: notes the start and the end of an operation';
 
-CREATE TRIGGER operations_audit
-    AFTER INSERT OR UPDATE ON operations
+CREATE CONSTRAINT TRIGGER operations_audit
+    AFTER INSERT OR UPDATE ON operations DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION operations_audit();

@@ -26,39 +26,50 @@ COMMENT ON COLUMN operation_locks.operation_id IS 'operation that holds the lock
 COMMENT ON COLUMN operation_locks.holder IS 'who holds it';
 COMMENT ON COLUMN operation_locks.host IS 'machine of the holder';
 COMMENT ON COLUMN operation_locks.pid IS 'process of the holder';
-COMMENT ON COLUMN operation_locks.process_started IS 'when that process started; numbers of processes are used again';
+COMMENT ON COLUMN operation_locks.process_started IS
+    'when that process started; numbers of processes are used again';
 COMMENT ON COLUMN operation_locks.ttl_s IS 'how long the lock lasts from each renewal, in seconds';
 COMMENT ON COLUMN operation_locks.expires_at IS 'by the clock of the database';
 
-CREATE FUNCTION operation_locks_guard() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone TO 'UTC' AS
+CREATE FUNCTION operation_locks_guard() RETURNS trigger LANGUAGE plpgsql AS
 $$
 BEGIN
     IF NEW.fence < OLD.fence THEN
         RAISE EXCEPTION 'the fence of a lock never shrinks: % after %', NEW.fence, OLD.fence;
     END IF;
-    IF NEW.operation_id IS NOT DISTINCT FROM OLD.operation_id THEN
-        RETURN NEW;
-    END IF;
-    IF NEW.operation_id IS NOT NULL AND NEW.fence = OLD.fence THEN
+    IF NEW.operation_id IS NOT NULL AND NEW.operation_id IS DISTINCT FROM OLD.operation_id
+       AND NEW.fence = OLD.fence THEN
         RAISE EXCEPTION 'whoever takes a lock raises its fence: it is still %', OLD.fence;
     END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION operation_locks_guard() IS 'llmops.platform: sees to it that fences only grow';
+
+CREATE TRIGGER operation_locks_guard
+    BEFORE UPDATE ON operation_locks
+    FOR EACH ROW EXECUTE FUNCTION operation_locks_guard();
+
+CREATE FUNCTION operation_locks_audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone TO 'UTC' AS
+$$
+BEGIN
     -- Taken from an operation that still held it, by somebody who is not that operation.
-    IF OLD.operation_id IS NOT NULL AND OLD.expires_at > clock_timestamp()
+    IF OLD.operation_id IS DISTINCT FROM NEW.operation_id AND OLD.expires_at > clock_timestamp()
        AND OLD.operation_id IS DISTINCT FROM registry_operation() THEN
         PERFORM audit_write('lock.forced', OLD.model_name, OLD.deployment_environment, OLD.operation_id,
             jsonb_build_object('holder', OLD.holder, 'host', OLD.host, 'fence', OLD.fence,
                 'expires_at', OLD.expires_at));
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION operation_locks_guard() IS
-    'llmops.platform: fences only grow; a lock that is taken from its holder is noted in the audit log';
+COMMENT ON FUNCTION operation_locks_audit() IS 'llmops.platform: notes each lock that was taken from its holder';
 
-CREATE TRIGGER operation_locks_guard
-    BEFORE UPDATE ON operation_locks
-    FOR EACH ROW EXECUTE FUNCTION operation_locks_guard();
+CREATE CONSTRAINT TRIGGER operation_locks_audit
+    AFTER UPDATE ON operation_locks DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (OLD.operation_id IS NOT NULL)
+    EXECUTE FUNCTION operation_locks_audit();
 
 -- A row that went away would take its fence with it.
 CREATE TRIGGER operation_locks_are_kept

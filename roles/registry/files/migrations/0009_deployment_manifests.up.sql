@@ -63,6 +63,6 @@ END
 $$;
 COMMENT ON FUNCTION deployment_manifests_audit() IS 'llmops.platform: notes each recorded manifest';
 
-CREATE TRIGGER deployment_manifests_audit
-    AFTER INSERT ON deployment_manifests
+CREATE CONSTRAINT TRIGGER deployment_manifests_audit
+    AFTER INSERT ON deployment_manifests DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION deployment_manifests_audit();

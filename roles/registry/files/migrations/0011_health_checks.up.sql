@@ -67,7 +67,7 @@ BEGIN
     IF p_healthy IS NULL OR coalesce(p_failures, 0) < 1 OR coalesce(p_successes, 0) < 1 THEN
         RAISE EXCEPTION 'p_healthy is null, or p_failures or p_successes is less than 1';
     END IF;
-    -- In the order of all writers: lock, entry, epoch, audit log. Shared, so that the lock stays as it is.
+    -- In the order of all writers: lock, entry, epoch. Shared, so that the lock stays as it is.
     SELECT * INTO held FROM operation_locks
      WHERE model_name = p_model AND deployment_environment = p_environment FOR SHARE;
     IF held.operation_id IS NOT NULL AND held.expires_at > moment THEN
@@ -89,9 +89,13 @@ BEGIN
     ON CONFLICT (model_name, deployment_environment) DO UPDATE SET
         row_version = version,
         consecutive_failures = CASE
-            WHEN p_healthy THEN 0 WHEN seen.row_version = version THEN seen.consecutive_failures + 1 ELSE 1 END,
+            WHEN p_healthy THEN 0
+            WHEN seen.row_version = version THEN seen.consecutive_failures + 1
+            ELSE 1 END,
         consecutive_successes = CASE
-            WHEN NOT p_healthy THEN 0 WHEN seen.row_version = version THEN seen.consecutive_successes + 1 ELSE 1 END,
+            WHEN NOT p_healthy THEN 0
+            WHEN seen.row_version = version THEN seen.consecutive_successes + 1
+            ELSE 1 END,
         last_checked_at = moment,
         last_ok_at = coalesce(excluded.last_ok_at, seen.last_ok_at),
         last_error = coalesce(excluded.last_error, seen.last_error),
