@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,37 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def database_name(server: Server) -> Iterator[str]:
     """Return the name of a fresh, empty database."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
+    with fresh_database(server, "template0") as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def migrated_template(server: Server) -> str:
+    """Return the name of a database with the present schema, to make others from: that is the quicker way."""
+    name = "migrated_template"
     administrator = server.connect()
     with administrator.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
+    administrator.close()
+    arguments = {"dsn": server.dsn(name), "migrations_path": str(MIGRATIONS)}
+    registry_schema.run(_defaults(registry_schema.ARGUMENT_SPEC, arguments), Context())
+    return name
+
+
+@pytest.fixture
+def migrated_database_name(server: Server, migrated_template: str) -> Iterator[str]:
+    """Return the name of a fresh database that has the schema. Use it as ``database_name``."""
+    with fresh_database(server, migrated_template) as name:
+        yield name
+
+
+@contextmanager
+def fresh_database(server: Server, template: str) -> Iterator[str]:
+    """Make a copy of a database, and drop it in the end."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    administrator = server.connect()
+    with administrator.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     administrator.close()
     yield name
     # The test may have restarted the server.

@@ -64,9 +64,10 @@ def rows_of(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(autouse=True)
-def _with_schema(schema: Run) -> None:
-    schema()
+@pytest.fixture
+def database_name(migrated_database_name: str) -> str:
+    """Return the name of a fresh database that has the schema."""
+    return migrated_database_name
 
 
 def test_write_read_and_write_again(entry: Run, info: Run, query: Query) -> None:

@@ -44,9 +44,10 @@ VALUES = {
 MANIFEST = {"chart_digest": "sha256:" + "b2" * 32, "image_digest": "sha256:" + "c3" * 32, "values": VALUES}
 
 
-@pytest.fixture(autouse=True)
-def _with_schema(schema: Run) -> None:
-    schema()
+@pytest.fixture
+def database_name(migrated_database_name: str) -> str:
+    """Return the name of a fresh database that has the schema."""
+    return migrated_database_name
 
 
 def test_history_says_who_changed_what_and_survives_the_entry(entry: Run, info: Run) -> None:

@@ -25,9 +25,10 @@ READY = {"status": "ready", "endpoint": "http://model.ml-staging.svc.cluster.loc
 STATES = "SELECT deployment_status, desired_state, status_reason FROM model_registry_entries"
 
 
-@pytest.fixture(autouse=True)
-def _with_schema(schema: Run) -> None:
-    schema()
+@pytest.fixture
+def database_name(migrated_database_name: str) -> str:
+    """Return the name of a fresh database that has the schema."""
+    return migrated_database_name
 
 
 @pytest.fixture

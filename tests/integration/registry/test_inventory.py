@@ -29,9 +29,10 @@ HOST = "model-7b-71b09e21"
 URL = "http://model-7b-71b09e21-staging.ml-staging.svc.cluster.local:8000"
 
 
-@pytest.fixture(autouse=True)
-def _with_schema(schema: Run) -> None:
-    schema()
+@pytest.fixture
+def database_name(migrated_database_name: str) -> str:
+    """Return the name of a fresh database that has the schema."""
+    return migrated_database_name
 
 
 class Inventory:

@@ -29,9 +29,10 @@ ROW = "SELECT deployment_status, desired_state, status_reason, updated_by FROM m
 PHYSICAL = "SELECT xmin::text, ctid::text, * FROM model_registry_entries"
 
 
-@pytest.fixture(autouse=True)
-def _with_schema(schema: Run) -> None:
-    schema()
+@pytest.fixture
+def database_name(migrated_database_name: str) -> str:
+    """Return the name of a fresh database that has the schema."""
+    return migrated_database_name
 
 
 @pytest.fixture(scope="module")
