@@ -10,10 +10,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg2.errors
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
@@ -23,7 +25,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.serving.rele
 from tests.support.chart import CHART
 from tests.support.lab import Lab
 from tests.support.models import QUICK_VALUES
-from tests.support.playbooks import PlayRunner
+from tests.support.playbooks import PlayResult, PlayRunner, RunningPlay
 from tests.support.processes import processes_of
 from tests.support.site import Site
 
@@ -142,39 +144,146 @@ def test_plan_of_a_pending_release_does_not_wait(site: Site) -> None:
     assert site.revisions("model") == ["pending-install"]
 
 
-def test_three_operators_upgrade_at_once(site: Site) -> None:
-    site.deploy().check()
-    site.models["model"] = {"vllm_values": {"model": {"maxModelLen": 2048}}}
-    results = [run.wait(240) for run in [site.start() for _ in range(3)]]
-    for result in results:
-        if result.rc != 0:
-            failed = next(task for task in result.tasks if task.status == "failed").result
-            assert failed.get("error_class") in {"locked", "fenced"}, failed
-            assert failed["resolution"]
-    assert any(result.rc == 0 for result in results)
-    revisions = site.revisions("model")
-    assert revisions[-1] == "deployed"
-    assert revisions.count("deployed") == 1
-    again = site.deploy().check()
-    assert again.changed == []
-    row = site.rows()["model"]
-    assert row["deployment_status"] == "ready"
-    assert row["release_revision"] == len(revisions)
+def _failure(result: PlayResult) -> dict[str, Any]:
+    return next(task for task in result.tasks if task.status == "failed").result
 
 
-def test_eight_operators_install_at_once(site: Site) -> None:
-    results = [run.wait(240) for run in [site.start() for _ in range(8)]]
-    for result in results:
-        if result.rc != 0:
-            failed = next(task for task in result.tasks if task.status == "failed").result
-            assert failed.get("error_class") in {"locked", "fenced"}, failed
-    assert any(result.rc == 0 for result in results)
-    site.deploy().check()
+def _converged(site: Site) -> None:
+    """Check that all is as one run alone would have left it."""
     assert site.deploy().check().changed == []
     assert site.revisions("model")[-1] == "deployed"
+    assert site.revisions("model").count("deployed") == 1
     row = site.rows()["model"]
     assert row["deployment_status"] == "ready"
     assert row["release_revision"] == len(site.revisions("model"))
+
+
+@contextmanager
+def _paused(run: RunningPlay) -> Iterator[None]:
+    """Stop the processes of a run, but for helm, and let them go on at the end."""
+    stopped = [pid for pid, line in processes_of(run).items() if "ansible-playbook" in line]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def _holder(site: Site, runs: list[RunningPlay]) -> RunningPlay:
+    """Wait until one of the runs holds the lock, and return it."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with suppress(psycopg2.errors.UndefinedTable):
+            for (pid,) in site.query("SELECT pid FROM operation_locks WHERE operation_id IS NOT NULL"):
+                return next(run for run in runs if run.process.pid == pid)
+        time.sleep(0.1)
+    raise AssertionError("\n".join(run.output() for run in runs))
+
+
+def test_eight_deploy_at_once_one_runs_and_seven_are_told_who(site: Site) -> None:
+    # Long enough for the slowest machine; what is tested does not depend on it.
+    site.variables["vllm_lock_ttl"] = 600
+    runs = [site.start() for _ in range(8)]
+    winner = _holder(site, runs)
+    with _paused(winner):
+        others = [run.wait(240) for run in runs if run is not winner]
+    winner.wait(240).check()
+    ((operation_id, pid, outcome, fence),) = site.query(
+        "SELECT id::text, pid, outcome, fence FROM operations"
+    )
+    assert (pid, outcome, fence) == (winner.process.pid, "succeeded", 1)
+    for result in others:
+        failed = _failure(result)
+        assert failed["error_class"] == "locked", result.output
+        told = failed["locked_by"]
+        assert (told["operation_id"], told["pid"]) == (operation_id, winner.process.pid)
+        for part in (told["holder"], told["since"], told["expires_at"], operation_id):
+            assert part in failed["msg"]
+        assert failed["resolution"]
+    assert site.revisions("model") == ["deployed"]
+    _converged(site)
+
+
+def test_second_operator_may_wait_for_the_first(site: Site) -> None:
+    site.variables["vllm_lock_ttl"] = 600
+    first = site.start()
+    first.wait_for("helm install")
+    site.models["model"] = {"vllm_values": {"model": {"maxModelLen": 2048}}}
+    with _paused(first):
+        second = site.start(vllm_lock_timeout=120)
+        second.wait_for("is locked by")
+    first.wait(240).check()
+    second.wait(240).check()
+    assert site.revisions("model") == ["superseded", "deployed"]
+    _converged(site)
+
+
+def test_paused_holder_whose_lock_was_taken_writes_nothing_when_it_wakes(site: Site) -> None:
+    site.variables["vllm_lock_ttl"] = 3
+    site.models["model"] = {"vllm_values": {"model": SLOW}}
+    first = site.start()
+    first.wait_for("waiting for")
+    with _paused(first):
+        site.models["model"] = {}
+        site.deploy(vllm_lock_timeout=60).check()
+        before = (
+            site.revisions("model"),
+            site.rows(),
+            site.query("SELECT max(seq) FROM model_registry_history"),
+        )
+    woken = first.wait(60)
+    failed = _failure(woken)
+    assert failed["error_class"] == "fenced", woken.output
+    interrupted, resumed = site.query(
+        "SELECT id::text, outcome, resumes::text FROM operations ORDER BY fence"
+    )
+    assert interrupted[1:] == ("interrupted", None)
+    assert resumed[1:] == ("succeeded", interrupted[0])
+    assert before == (
+        site.revisions("model"),
+        site.rows(),
+        site.query("SELECT max(seq) FROM model_registry_history"),
+    )
+    _converged(site)
+
+
+def test_helm_of_a_holder_that_lost_its_lock_is_stopped(site: Site, tmp_path: Path) -> None:
+    site.variables["vllm_lock_ttl"] = 3
+    # A helm that takes its time before it writes anything.
+    started, slow_helm = tmp_path / "started", tmp_path / "slow-helm"
+    helm = site.lab.binary("helm")
+    slow_helm.write_text(
+        f'#!/bin/sh\n[ "$1" != upgrade ] || {{ echo $$ > {started}; sleep 600; }}\nexec {helm} "$@"\n'
+    )
+    slow_helm.chmod(0o755)
+    first = site.start(vllm_helm_binary=str(slow_helm))
+    deadline = time.monotonic() + 60
+    while not (started.exists() and started.read_text()):
+        assert time.monotonic() < deadline, first.output()
+        time.sleep(0.05)
+    helm_process = int(started.read_text())
+    with _paused(first):
+        site.deploy(vllm_lock_timeout=60).check()
+        assert Path(f"/proc/{helm_process}").exists()
+    woken = first.wait(60)
+    failed = _failure(woken)
+    assert failed["error_class"] == "fenced", woken.output
+    assert not Path(f"/proc/{helm_process}").exists()
+    assert site.revisions("model") == ["deployed"]
+    _converged(site)
+
+
+def test_eight_install_at_once_without_a_registry(site: Site) -> None:
+    results = [run.wait(240) for run in [site.start(vllm_register=False) for _ in range(8)]]
+    for result in results:
+        if result.rc != 0:
+            assert _failure(result).get("error_class") == "locked", result.output
+    assert any(result.rc == 0 for result in results)
+    site.deploy().check()
+    _converged(site)
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])

@@ -42,6 +42,12 @@ class Site:
             DEPLOY, inventory=self.inventory(), arguments=arguments, extra_vars=extra_vars
         )
 
+    def query(self, statement: str, values: Any = None) -> list[tuple[Any, ...]]:
+        """Run SQL in the registry, as an independent witness."""
+        with psycopg2.connect(self.dsn) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall()
+
     def rows(self) -> dict[str, dict[str, Any]]:
         """Return the registry's rows by model name."""
         with (
