@@ -51,10 +51,10 @@ class Connection(asyncio.Protocol):
         self.uses = 0
         #: When it became idle, by the loop's clock.
         self.idle_since = 0.0
+        self._parser = httptools.HttpResponseParser(self)
         self._begin()
 
     def _begin(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self._head_size = 0
         self._chunks: list[bytes] = []
         self._size = 0

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from .errors import ApiError
 
@@ -22,7 +23,8 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-# Answers that come sooner are not worth a watch for a client that leaves.
+_PROCESS = os.urandom(8).hex().encode()
+_numbers = itertools.count(1)
 _WATCH_AFTER_S = 0.05
 
 
@@ -35,7 +37,7 @@ def request_id(headers: dict[bytes, bytes]) -> bytes:
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
-    return os.urandom(16).hex().encode()
+    return b"%b%016x" % (_PROCESS, next(_numbers))
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int, timeout_s: float) -> bytes:
@@ -47,22 +49,26 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int, t
     declared = headers.get(b"content-length")
     if declared is not None and int(declared) > limit:
         raise _too_large(limit)
+    try:
+        with Limit(timeout_s):
+            return await _read_parts(receive, limit)
+    except TimeoutError:
+        raise _too_slow(timeout_s) from None
+
+
+async def _read_parts(receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     more = True
-    try:
-        async with asyncio.timeout(timeout_s):
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientLeftError
-                parts.append(message.get("body", b""))
-                more = message.get("more_body", False)
-                size += len(parts[-1])
-                if size > limit:
-                    raise _too_large(limit)
-    except TimeoutError:
-        raise _too_slow(timeout_s) from None
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+        size += len(parts[-1])
+        if size > limit:
+            raise _too_large(limit)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -85,18 +91,26 @@ def _too_slow(timeout_s: float) -> ApiError:
     )
 
 
-class ClientWatch:
-    """Cancels the work in its ``with`` block when the client leaves; there comes ``ClientLeftError`` then."""
+class Limit:
+    """Cancels the work in its ``with`` block when the time is over; there comes ``TimeoutError`` then.
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._left = False
-        self._watcher: asyncio.Task[None] | None = None
+    Unlike ``asyncio.timeout`` it costs next to nothing to move: the timer is set anew only when it has run
+    down, which few requests live to see.
+    """
 
-    def __enter__(self) -> ClientWatch:
-        loop = asyncio.get_running_loop()
-        self._work = asyncio.current_task(loop)
-        self._timer = loop.call_later(_WATCH_AFTER_S, self._start)
+    def __init__(self, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._work = asyncio.current_task(self._loop)
+        self._deadline = self._loop.time() + seconds
+        self._reason: type[Exception] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def move(self, seconds: float) -> None:
+        """Let the time be over so many seconds from now."""
+        self._deadline = self._loop.time() + seconds
+
+    def __enter__(self) -> Self:
+        self._timer = self._loop.call_at(self._deadline, self._look)
         return self
 
     def __exit__(
@@ -105,22 +119,58 @@ class ClientWatch:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._reason is None or kind is not asyncio.CancelledError or self._work is None:
+            return
+        # Another cancellation, such as that at the end of the process, goes its own way.
+        if self._work.uncancel() == 0:
+            raise self._reason
+
+    def _look(self) -> None:
+        if self._loop.time() >= self._deadline:
+            self._stop(TimeoutError)
+        else:
+            self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def _stop(self, reason: type[Exception]) -> None:
+        if self._reason is None and self._work is not None:
+            self._reason = reason
+            self._work.cancel()
+
+
+class Watch(Limit):
+    """A limit that also cancels the work when the client leaves; there comes ``ClientLeftError`` then."""
+
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        super().__init__(seconds)
+        self._receive = receive
+        self._watcher: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        # Answers that come sooner are not worth a task that watches the client.
+        self._timer = self._loop.call_later(_WATCH_AFTER_S, self._look)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self._watcher is not None:
             self._watcher.cancel()
-        if self._left and kind is asyncio.CancelledError and self._work is not None:
-            self._work.uncancel()
-            raise ClientLeftError
+        super().__exit__(kind, error, traceback)
 
-    def _start(self) -> None:
-        self._watcher = asyncio.get_running_loop().create_task(self._watch())
+    def _look(self) -> None:
+        if self._watcher is None:
+            self._watcher = self._loop.create_task(self._watch())
+        super()._look()
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._left = True
-        if self._work is not None:
-            self._work.cancel()
+        self._stop(ClientLeftError)
 
 
 async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:

@@ -17,7 +17,7 @@ from . import log
 from .access import Access, UpstreamKeys, check
 from .catalogue import Catalogue, Route
 from .errors import ApiError, bad_request, model_not_found, not_routed, quoted, retry_after
-from .exchange import ClientWatch, Headers, Receive, Send, read_body
+from .exchange import Headers, Receive, Send, Watch, read_body
 from .headers import RequestHeaders, answer_headers, is_stream
 from .metrics import UNKNOWN, Metrics
 from .settings import Settings
@@ -92,8 +92,7 @@ class Forwarder:
         in_flight = self._metrics.in_flight
         in_flight[model] += 1
         try:
-            with ClientWatch(receive):
-                await self._exchange(call, route, path, headers, body, send, closing)
+            await self._exchange(call, route, path, headers, body, receive, send, closing)
         finally:
             in_flight[model] -= 1
             if not in_flight[model]:
@@ -146,13 +145,21 @@ class Forwarder:
         return route
 
     async def _exchange(
-        self, call: Call, route: Route, path: str, headers: Headers, body: bytes, send: Send, closing: bool
+        self,
+        call: Call,
+        route: Route,
+        path: str,
+        headers: Headers,
+        body: bytes,
+        receive: Receive,
+        send: Send,
+        closing: bool,
     ) -> None:
         answer: Answer | None = None
         try:
-            async with asyncio.timeout(self._settings.first_byte_timeout_s) as limit:
+            with Watch(receive, self._settings.first_byte_timeout_s) as watch:
                 answer = await self._send(call, route, path, headers, body)
-                await self._pass_through(call, answer, limit, send, closing)
+                await self._pass_through(call, answer, watch, send, closing)
         except (TimeoutError, UpstreamError) as error:
             failure = self._failure(call, error)
             if answer is None or not call.has_answer:
@@ -181,7 +188,7 @@ class Forwarder:
         raise AssertionError("the last attempt returns or raises")
 
     async def _pass_through(
-        self, call: Call, answer: Answer, limit: asyncio.Timeout, send: Send, closing: bool
+        self, call: Call, answer: Answer, watch: Watch, send: Send, closing: bool
     ) -> None:
         self._refuse_unusable(call, answer)
         headers = answer_headers(answer.headers, call.request_id)
@@ -194,12 +201,11 @@ class Forwarder:
         call.status = answer.status
         call.has_answer = True
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        loop = asyncio.get_running_loop()
         while True:
             await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
             if is_last:
                 return
-            limit.reschedule(loop.time() + self._settings.idle_timeout_s)
+            watch.move(self._settings.idle_timeout_s)
             chunk, is_last = await answer.read()
 
     def _refuse_unusable(self, call: Call, answer: Answer) -> None:
