@@ -26,6 +26,7 @@ from tests.support.repository import load_yaml, modules
 # while pods of earlier tests are still going away (the message of a capacity check says how much).
 VOLATILE = {
     "attempts",
+    "changed_at",
     "created_at",
     "database_time",
     "first_token_s",
@@ -36,6 +37,7 @@ VOLATILE = {
     "last_health_check_at",
     "latency_s",
     "message",
+    "operation",
     "occurred_at",
     "pending",
     "previous_hash",
@@ -51,6 +53,7 @@ VOLATILE = {
 # What Ansible itself adds to one of the two: the in-process way shows a warning at once instead.
 OF_ANSIBLE = {"_ansible_no_log", "ansible_facts", "deprecations", "exception", "invocation", "warnings"}
 
+NOBODY = "00000000-0000-4000-8000-000000000000"
 MODEL = "agreement/Both-Ways-7B"
 RELEASE = {"model": MODEL, "environment": "development"}
 
@@ -104,6 +107,7 @@ def cases(place: Place) -> list[Case]:
         "endpoint": "http://both-ways.example.com:8000",
         "health_checked": True,
     }
+    locking = {**database, "model": MODEL, "environment": "staging"}
     objects = {
         **cluster,
         "namespace": place.namespace,
@@ -175,6 +179,21 @@ def cases(place: Place) -> list[Case]:
         Case("entry again", "registry_entry", entry, diff=True),
         Case("entry becomes ready", "registry_entry", ready, diff=True),
         Case(
+            "disabled entry",
+            "registry_entry",
+            {**database, **RELEASE, "desired_state": "disabled", "status_reason": "wrong answers"},
+            diff=True,
+        ),
+        Case("deployment of a disabled entry", "registry_entry", ready, diff=True),
+        Case(
+            "manifest without a revision",
+            "registry_entry",
+            {**database, **RELEASE, "manifest": {"values": {"a": 1}}},
+            error_class="invalid",
+        ),
+        Case("history", "registry_info", {**database, **RELEASE, "history": True, "operations": 5}),
+        Case("history of nothing", "registry_info", {**database, "history": True}, error_class="invalid"),
+        Case(
             "entry without environment", "registry_entry", {**database, "model": MODEL}, error_class="invalid"
         ),
         Case("rows", "registry_info", database),
@@ -199,6 +218,20 @@ def cases(place: Place) -> list[Case]:
             "audit_info",
             {**database, "verify": True, "expected_head": {"seq": 1, "hash": "0" * 64}},
             error_class="verification",
+        ),
+        Case("plan of an operation", "operation", locking, check=True, diff=True),
+        Case("operation", "operation", locking, diff=True),
+        Case(
+            "end of an operation that never was",
+            "operation",
+            {**locking, "state": "finished", "operation": {"id": NOBODY, "fence": 1}},
+            error_class="invalid",
+        ),
+        Case(
+            "release under a lock that is not held",
+            "vllm_release",
+            {**removal, **database, "operation": {"id": NOBODY, "fence": 1}},
+            error_class="fenced",
         ),
         Case("plan of a removal", "vllm_release", removal, check=True, diff=True),
         Case("removal", "vllm_release", removal, diff=True),
@@ -335,9 +368,13 @@ def test_result_is_what_the_case_expects(results: dict[str, dict[str, TaskResult
         ("entry", True),
         ("entry again", False),
         ("entry becomes ready", True),
+        ("disabled entry", True),
+        ("deployment of a disabled entry", False),
         ("rows", False),
         ("plan of a removed entry", True),
         ("removed entry", True),
+        ("plan of an operation", True),
+        ("operation", True),
         ("plan of a removal", True),
         ("removal", True),
         ("removal again", False),
