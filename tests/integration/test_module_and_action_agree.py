@@ -220,7 +220,7 @@ def cases(place: Place) -> list[Case]:
             error_class="verification",
         ),
         Case("plan of an operation", "operation", locking, check=True, diff=True),
-        Case("operation", "operation", locking, diff=True),
+        Case("operation", "operation", locking),
         Case(
             "end of an operation that never was",
             "operation",
