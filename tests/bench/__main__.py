@@ -20,7 +20,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     Authentication,
     ClusterClient,
 )
-from tests.bench import capacity_scale
+from tests.bench import capacity_scale, router
 from tests.bench.deployments import Deployments, sides
 from tests.bench.measure import Row, RunFailedError
 from tests.bench.place import peer_environment, prepared_place
@@ -30,8 +30,10 @@ from tests.support.playbooks import ROOT
 RESULT = ROOT / "build/bench.json"
 LOGS = ROOT / "build/bench-logs"
 MODELS = (1, 10)
-GROUPS = tuple(f"deploy_{models}" for models in MODELS) + tuple(
-    f"capacity_{nodes}" for nodes in capacity_scale.SIZES
+GROUPS = (
+    *(f"deploy_{models}" for models in MODELS),
+    *(f"capacity_{nodes}" for nodes in capacity_scale.SIZES),
+    "router",
 )
 
 
@@ -65,6 +67,8 @@ def main() -> int:
                 _write(rows)
     if nodes := [size for size in capacity_scale.SIZES if f"capacity_{size}" in wanted]:
         rows += capacity_scale.measure(str(lab.kubeconfig), str(lab.binary("kubectl")), say, nodes)
+    if "router" in wanted:
+        rows += router.measure(lab, say, peers=not arguments.no_peer, quick=arguments.repeats == 1)
     print(table(rows))
     _write(rows)
     say(f"written to {RESULT.relative_to(ROOT)}")
@@ -83,14 +87,20 @@ def surroundings(lab: Lab) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a table for people."""
-    lines = [f"{'name':<24} {'unit':<6} {'ours':>10} {'peer':>10} {'ratio':>7}  peer"]
+    lines = [f"{'name':<36} {'unit':<6} {'ours':>10} {'peer':>10} {'ratio':>7}  peer"]
     for row in rows:
-        figures = [f"{value:.2f}" if value is not None else "-" for value in (row.ours, row.peer)]
+        figures = [_figure(value) for value in (row.ours, row.peer)]
         ratio = f"{row.ratio:.3f}" if row.ratio is not None else "-"
         lines.append(
-            f"{row.name:<24} {row.unit:<6} {figures[0]:>10} {figures[1]:>10} {ratio:>7}  {row.peer_name}"
+            f"{row.name:<36} {row.unit:<6} {figures[0]:>10} {figures[1]:>10} {ratio:>7}  {row.peer_name}"
         )
     return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.5f}"
 
 
 def _write(rows: Sequence[Row]) -> None:
@@ -101,6 +111,8 @@ def _write(rows: Sequence[Row]) -> None:
 
 def _covers(group: str, only: str) -> bool:
     """Tell whether a group measures the row that was asked for (``redeploy_1`` comes with ``deploy_1``)."""
+    if group == "router" and "_propagation" in only:
+        return True
     name = only.removeprefix("re")
     return name == group or name.startswith(f"{group}_") or group.startswith(f"{name}_")
 

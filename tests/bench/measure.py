@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import time
@@ -25,7 +26,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the result. ``ratio`` is ours divided by the peer's: below 1, ours is the better one."""
+    """One line of the result. ``ratio`` is ours divided by the peer's.
+
+    Below 1, ours is the better one; of rates (unit ``1/s``) above 1.
+    """
 
     name: str
     unit: str
@@ -81,4 +85,7 @@ def middle(figures: Sequence[float]) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+    """Keep what matters of large figures and of small ones, such as a fraction of a millisecond."""
+    if value is None or value == 0:
+        return value
+    return round(value, max(3, 3 - math.floor(math.log10(abs(value)))))

@@ -177,7 +177,8 @@ class LiteLLMProxy:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LiteLLMProxy:
-        self.start()
+        if self.process is None:
+            self.start()
         self.wait_ready()
         return self
 

@@ -1,0 +1,3 @@
+module llmops.platform/bench/load_generator
+
+go 1.22
