@@ -12,9 +12,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
@@ -106,10 +108,42 @@ def test_check_mode_of_a_running_lab_sees_nothing_to_do(play: PlayRunner, lab: L
 
 def test_facts_hold_no_secret(lab: Lab) -> None:
     text = (lab.folder / "facts.json").read_text()
-    for name in ("postgresql.password", "redis.password"):
+    for name in ("postgresql.password", "redis.password", "lab_router.password", "lab_health.password"):
         assert (lab.folder / "pki" / name).read_text().strip() not in text
-    for name in ("registry.dsn", "redis.url", "kubeconfig"):
+    for name in ("registry.dsn", "router.dsn", "health.dsn", "redis.url", "kubeconfig"):
         assert (lab.folder / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("file", "group"), [("router.dsn", "llmops_router"), ("health.dsn", "llmops_health_checker")]
+)
+def test_services_log_in_at_an_address_of_pods_with_the_rights_of_their_group(
+    lab: Lab, file: str, group: str
+) -> None:
+    dsn = (lab.folder / file).read_text().strip()
+    assert f"@{lab.facts['node_address']}:" in dsn
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT array_agg(parent.rolname::text),"
+            " bool_or(own.rolsuper OR own.rolcreaterole OR own.rolcreatedb)"
+            " FROM pg_roles AS own JOIN pg_auth_members ON member = own.oid"
+            " JOIN pg_roles AS parent ON parent.oid = roleid WHERE own.rolname = current_user"
+        )
+        assert cursor.fetchone() == ([group], False)
+
+
+def test_a_login_that_is_gone_is_made_again_with_its_password(play: PlayRunner, lab: Lab) -> None:
+    before = (lab.folder / "health.dsn").read_text().strip()
+    with closing(psycopg2.connect(lab.registry_dsn)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("REVOKE llmops_health_checker FROM lab_health")
+    assert _lab_task(play, "--check").result["changes"] == [
+        {"step": "database logins", "reason": "missing: lab_health in llmops_health_checker"}
+    ]
+    _lab_task(play)
+    assert _lab_task(play, "--check").result["changes"] == []
+    assert (lab.folder / "health.dsn").read_text().strip() == before
+    psycopg2.connect(before).close()
 
 
 def test_the_real_node_is_ready_and_advertises_gpus(api: ClusterClient, lab: Lab) -> None:
