@@ -406,7 +406,7 @@ def test_a_hundred_thousand_rows(
     query(
         "DO $$ BEGIN FOR n IN 1..100000 LOOP"
         " PERFORM audit_append('test.happened', 'org/Model-7B', 'staging', NULL, jsonb_build_object('n', n));"
-        " IF n % 500 = 0 THEN COMMIT; END IF; END LOOP; END $$"
+        " IF n % 50 = 0 THEN COMMIT; END IF; END LOOP; END $$"
     )
     tracemalloc.start()
     start = time.monotonic()
