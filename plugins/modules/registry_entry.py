@@ -407,6 +407,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ent
     shown,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import DatabaseError
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.operations import OperationRef
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.routers import withdrawal_epoch
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
@@ -474,7 +475,12 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     for name in ("routers_timeout", "drain_timeout"):
         if not 0 <= params[name] <= 86400:
             raise invalid(name, params[name], "is not between 0 and 86400", "Give a number of seconds.")
-    done = _preview(params, changes, context) if context.check_mode else _apply(params, changes, context)
+    if context.check_mode:
+        done = _preview(params, changes, context)
+    else:
+        # Keeps the lock of the operation during the waits.
+        with permit(params, context.progress, target=(model, environment)):
+            done = _apply(params, changes, context)
     change, after = done.change, done.change.after
     result: dict[str, Any] = {"entry": as_json(after) if after else None, "routers": done.routers}
     if params["state"] == "absent":

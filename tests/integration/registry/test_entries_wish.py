@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +20,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     PlatformError,
 )
 from tests.integration.registry.conftest import Run
+from tests.integration.registry.routers import FollowingRouter
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -219,6 +222,43 @@ def test_an_operation_that_lost_its_lock_writes_nothing(
         assert failure.value.error_class is ErrorClass.FENCED
     assert query("SELECT * FROM model_registry_entries") == before
     entry(status="failed", operation=successor)
+
+
+def test_the_lock_is_kept_while_an_entry_drains(
+    entry: Run, query: Query, dsn: str, lock: Callable[..., dict[str, Any]]
+) -> None:
+    """Nobody renews it but the module, and the wait is longer than it lasts."""
+    entry(**READY)
+    operation = lock()
+    query("UPDATE operation_locks SET ttl_s = 1.5, expires_at = now() + interval '1.5 s'")
+    router = FollowingRouter(dsn, "router-a", lag_s=0.1, in_flight={"org/Model-7B": 20})
+    held: list[bool] = []
+
+    def watch() -> None:
+        while query("SELECT FROM model_registry_entries"):
+            held.append(query("SELECT expires_at > clock_timestamp() FROM operation_locks")[0][0])
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        removed = entry(state="absent", operation=operation)
+    finally:
+        query("DELETE FROM model_registry_entries")
+        watcher.join(10)
+        router.close()
+    assert removed.result["drain"]["in_flight"] == 0
+    assert removed.result["drain"]["seconds"] > 1.5
+    assert all(held)
+    assert query("SELECT DISTINCT operation_id::text FROM model_registry_history WHERE seq > 1") == [
+        (operation["id"],)
+    ]
+
+
+def test_an_operation_on_another_target_is_refused(entry: Run, lock: Callable[..., dict[str, Any]]) -> None:
+    with pytest.raises(PlatformError, match="operation") as failure:
+        entry(model="another", operation=lock(), **READY)
+    assert failure.value.error_class is ErrorClass.INVALID
 
 
 def test_after_the_lock_ended_everybody_writes(entry: Run, lock: Callable[..., dict[str, Any]]) -> None:
