@@ -235,7 +235,7 @@ def test_the_lock_is_kept_while_an_entry_drains(
     held: list[bool] = []
 
     def watch() -> None:
-        while query("SELECT FROM model_registry_entries"):
+        while query("SELECT 1 FROM model_registry_entries"):
             held.append(query("SELECT expires_at > clock_timestamp() FROM operation_locks")[0][0])
             time.sleep(0.05)
 
@@ -249,6 +249,7 @@ def test_the_lock_is_kept_while_an_entry_drains(
         router.close()
     assert removed.result["drain"]["in_flight"] == 0
     assert removed.result["drain"]["seconds"] > 1.5
+    assert len(held) > 10
     assert all(held)
     assert query("SELECT DISTINCT operation_id::text FROM model_registry_history WHERE seq > 1") == [
         (operation["id"],)
