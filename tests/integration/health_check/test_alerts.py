@@ -30,6 +30,8 @@ HEALTHY = {
     f"llmops_health_blind{{{LEADER}}}": "0+0x60",
     f'llmops_health_entries{{{LEADER},status="ready"}}': "10+0x60",
     f'llmops_health_entries{{{LEADER},status="degraded"}}': "0+0x60",
+    f'llmops_health_records_total{{{LEADER},outcome="ready"}}': "0+600x60",
+    f'llmops_health_records_total{{{LEADER},outcome="held_back"}}': "3+0x60",
     f'llmops_health_schedule_lag_seconds_bucket{{{LEADER},le="0.1"}}': "0+100x60",
     f'llmops_health_schedule_lag_seconds_bucket{{{LEADER},le="30.0"}}': "0+100x60",
     f'llmops_health_schedule_lag_seconds_bucket{{{LEADER},le="+Inf"}}': "0+100x60",
@@ -60,6 +62,10 @@ CASES: list[tuple[set[str], dict[str, str]]] = [
             f"llmops_health_blind{{{LEADER}}}": "0+0x30 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1",
             f"llmops_health_blind{{{STANDBY}}}": "0+0x60",
         },
+    ),
+    (
+        {"LLMOpsHealthCheckHeldBack"},
+        {f'llmops_health_records_total{{{LEADER},outcome="held_back"}}': "0+30x60"},
     ),
     ({"LLMOpsModelDegraded"}, {f'llmops_health_entries{{{LEADER},status="degraded"}}': "2+0x60"}),
     (
@@ -105,6 +111,7 @@ def test_alerts_use_metrics_that_there_are(groups: list[dict[str, Any]]) -> None
     metrics = Metrics()
     metrics.lag_seconds.observe(0.1)
     metrics.entries.labels("degraded").set(0)
+    metrics.records.labels("held_back").inc()
     exposed = {sample.name for sample in parse_metrics(metrics.render().decode())}
     used = set(
         re.findall(r"llmops_\w+", " ".join(rule["expr"] for group in groups for rule in group["rules"]))

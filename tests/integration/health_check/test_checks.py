@@ -51,7 +51,7 @@ def test_engines_that_fail_are_degraded_and_come_back(
         assert registry.row(model)["status_reason"]
         assert registry.row(model)["desired_state"] == "enabled"
     assert servers["org/hang"].get("/health").status == 200
-    time.sleep(1.5)
+    time.sleep(1)
     statuses = {model: registry.status(model) for model in servers}
     assert set(statuses.values()) == {"degraded"}, "answers of /health alone brought it back"
 
@@ -82,8 +82,25 @@ def test_a_slow_engine_is_not_degraded_as_long_as_it_answers_in_time(
 ) -> None:
     registry.register(MODEL, engine(MODEL_SERVER_TTFT_MS="300").url)
     running = checker()
-    wait_until(lambda: running.metric("checks_total", kind="completion", result="ok") >= 3)
+    wait_until(lambda: running.metric("checks_total", kind="completion", result="ok") >= 2)
     assert registry.status() == "ready"
+
+
+@pytest.mark.full
+def test_engines_that_hang_keep_nobody_else_waiting(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start
+) -> None:
+    hanging = [f"org/hanging-{number}" for number in range(3)]
+    stuck, fine = engine(*hanging, MODEL_SERVER_FAULT="hang"), engine()
+    for model in hanging:
+        registry.register(model, stuck.url)
+    registry.register(MODEL, fine.url)
+    checker(concurrency="1")
+    wait_until(lambda: all(registry.status(model) == "degraded" for model in hanging), 25)
+    assert registry.status() == "ready"
+    before = health_requests(fine)
+    time.sleep(2)
+    assert health_requests(fine) - before >= 3
 
 
 def test_only_enabled_entries_of_its_environment_are_checked(

@@ -50,10 +50,10 @@ def test_two_replicas_never_check_twice(
     (standby,) = (replica for replica in replicas if replica is not leader)
 
     began, before = time.monotonic(), requests(server, "/health")
-    time.sleep(3)
+    time.sleep(2)
     asked, seconds = requests(server, "/health") - before, time.monotonic() - began
-    # At most one in each interval of 0.4 s less its jitter; a part of the checks are completions.
-    assert 0.3 * len(models) * seconds / 0.4 < asked <= len(models) * (seconds / 0.36 + 1)
+    # At most one in each interval of 0.3 s less its jitter; a part of the checks are completions.
+    assert 0.3 * len(models) * seconds / 0.3 < asked <= len(models) * (seconds / 0.27 + 1)
     assert standby.metric("checks_total") == 0
     assert leader.metric("records_total", outcome="refused") == 0
 
@@ -89,8 +89,8 @@ def test_a_frozen_leader_writes_nothing_when_it_wakes(
     for model in models:
         registry.register(model, server.url)
     witness(registry)
-    first = checker("one", completion_interval_s="0.4").wait_leading()
-    second = checker("two", completion_interval_s="0.4")
+    first = checker("one", completion_interval_s="0.3").wait_leading()
+    second = checker("two", completion_interval_s="0.3")
     wait_until(lambda: len(writers(registry)) == 1 and registry.checks_recorded() == len(models))
     (frozen,) = writers(registry)
 

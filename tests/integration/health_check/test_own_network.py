@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from tests.integration.health_check.checker_process import CheckerProcess
 from tests.integration.health_check.conftest import RegistryDatabase, StartEngine
@@ -71,6 +73,40 @@ def test_a_checker_that_was_never_let_through_to_any_model_blames_none(
     wait_until(lambda: running.metric("records_total", outcome="held_back") >= 8)
     assert {registry.status(model) for model in MODELS} == {"ready"}
     assert registry.checks_recorded() == 0
+
+
+def test_silence_counts_only_against_a_model_that_was_reached_before(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start
+) -> None:
+    """Model servers whose network policy is older than the health checker drop what it sends."""
+    steady, reached = engine("org/steady"), engine("org/reached")
+    registry.register("org/steady", steady.url)
+    registry.register("org/reached", reached.url)
+    with silence() as never_reached:
+        registry.register("org/never-reached", f"http://127.0.0.1:{never_reached}")
+        running = checker()
+        wait_until(lambda: registry.checks_recorded() == 2)
+        reached.__exit__()
+        with silence(reached.port):
+            wait_until(lambda: registry.status("org/reached") == "degraded")
+        wait_until(lambda: running.metric("checks_total", result="silent") >= 10)
+        assert registry.status("org/never-reached") == "ready"
+        assert registry.health("org/never-reached") == {}
+    assert sum("network policy" in line["message"] for line in running.messages()) == 1
+    # A refusal is no network policy: nothing listens there any more.
+    wait_until(lambda: registry.status("org/never-reached") == "degraded")
+
+
+@contextmanager
+def silence(port: int = 0) -> Iterator[int]:
+    """Yield a port whose queue is full: the kernel drops every further attempt to connect."""
+    with socket.create_server(("127.0.0.1", port), backlog=0) as server, ExitStack() as waiting:
+        taken = int(server.getsockname()[1])
+        for _place in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", taken))
+        yield taken
 
 
 def test_a_single_model_is_blamed_after_a_change_of_the_leader_too(

@@ -24,7 +24,8 @@ class Result(StrEnum):
 
     OK = "ok"
     FAILED = "failed"  #: the endpoint was reached, and does not serve
-    UNREACHABLE = "unreachable"  #: no connection: the endpoint or this process's own network
+    UNREACHABLE = "unreachable"  #: the connection was refused, or there is no such name
+    SILENT = "silent"  #: nothing came back to the attempt to connect, or something between forbade it
     INCONCLUSIVE = "inconclusive"  #: it answers, but does not let itself be asked
 
 
@@ -39,6 +40,11 @@ class Verdict:
     def healthy(self) -> bool:
         """Tell whether the endpoint serves."""
         return self.result is Result.OK
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether the endpoint was reached at all."""
+        return self.result not in (Result.UNREACHABLE, Result.SILENT)
 
 
 def judge_health(status: int, body: bytes) -> Verdict:

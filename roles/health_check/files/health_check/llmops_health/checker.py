@@ -40,13 +40,16 @@ class Checker:
         probe: Probe,
         network: Network,
         lease: Lease,
+        reached: set[str],
     ) -> None:
+        """Make it; ``reached`` are the models that have answered a health checker before."""
         self._settings = settings
         self._metrics = metrics
         self._registry = registry
         self._probe = probe
         self._network = network
         self._lease = lease
+        self._reached = reached
         self._schedule = Schedule(settings.interval_s, settings.completion_interval_s, settings.jitter)
         self._stale = asyncio.Event()
         self._warned: set[str] = set()
@@ -105,13 +108,10 @@ class Checker:
         places = self._settings.allowed_endpoints
         allowed = [entry for entry in entries if places.allows(entry.endpoint)]
         for entry in entries:
-            if entry.endpoint not in self._warned and not places.allows(entry.endpoint):
-                self._warned.add(entry.endpoint)
-                log.warning(
-                    "%r of %r is not checked: LLMOPS_HEALTH_ALLOWED_ENDPOINTS (%s) does not have its host",
-                    entry.endpoint,
-                    entry.model,
-                    places,
+            if not places.allows(entry.endpoint):
+                self._warn_once(
+                    f"{entry.model}: {entry.endpoint!r} is not checked: its host is not in "
+                    f"LLMOPS_HEALTH_ALLOWED_ENDPOINTS ({places})"
                 )
         self._metrics.not_allowed.set(len(entries) - len(allowed))
         for model in self._schedule.update(allowed, time.monotonic()):
@@ -160,9 +160,17 @@ class Checker:
 
     async def _counts(self, entry: Entry, verdict: Verdict, began: float) -> bool:
         """Tell whether the verdict says something about the endpoint, and not about our own network."""
-        if verdict.result is not Result.UNREACHABLE:
+        if verdict.connected:
             self._network.answered(entry.endpoint)
+            self._reached.add(entry.model)
             return True
+        if verdict.result is Result.SILENT and entry.model not in self._reached:
+            self._metrics.records.labels("held_back").inc()
+            self._warn_once(
+                f"{entry.model}: no connection, and no health checker ever had one, so it is not blamed: "
+                "does its network policy admit pods labelled app.kubernetes.io/component=health-checker?"
+            )
+            return False
         was_blind = self._network.blind_since is not None
         if await self._network.blames(entry.endpoint, began, alone=len(self._schedule) == 1):
             return True
@@ -174,6 +182,12 @@ class Checker:
                 verdict.reason,
             )
         return False
+
+    def _warn_once(self, text: str) -> None:
+        """Write a warning that would be the same at every check."""
+        if text not in self._warned:
+            self._warned.add(text)
+            log.warning(text)
 
     async def _ask(self, entry: Entry, completion: bool) -> Verdict:
         """Ask for a completion, or for its health; for both where the completion says nothing."""

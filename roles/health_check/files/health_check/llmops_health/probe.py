@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import aiohttp
@@ -15,7 +16,7 @@ from .keys import UpstreamKeys
 from .settings import Settings
 
 _MAX_BODY_BYTES = 256 * 1024
-_DNS_CACHE_S = 10
+_DNS_CACHE_S = 30
 _PROMPT = "Say hello."
 
 
@@ -79,8 +80,13 @@ class Probe:
                 while not response.content.at_eof() and len(body) < _MAX_BODY_BYTES:
                     body += await response.content.read(_MAX_BODY_BYTES - len(body))
                 return response.status, body
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Verdict(Result.UNREACHABLE, f"{what}: no connection: {_explained(error)}")
+        except aiohttp.ClientConnectorError as error:
+            refused = isinstance(error, aiohttp.ClientConnectorDNSError) or error.errno == errno.ECONNREFUSED
+            result = Result.UNREACHABLE if refused else Result.SILENT
+            return Verdict(result, f"{what}: no connection: {_explained(error)}")
+        except aiohttp.ConnectionTimeoutError:
+            limit_s = self._settings.connect_timeout_s
+            return Verdict(Result.SILENT, f"{what}: no connection within {limit_s:g} s")
         except TimeoutError:
             return Verdict(Result.FAILED, f"{what} did not answer within {timeout_s:g} s")
         except (aiohttp.ClientError, ValueError) as error:

@@ -33,9 +33,9 @@ _ENTRIES = """
      WHERE deployment_environment = %(environment)s AND deployment_status IN ('ready', 'degraded')
        AND desired_state = 'enabled' AND deployment_endpoint IS NOT NULL
 """
-_WAS_REACHED = """
-    SELECT EXISTS (SELECT FROM health_states
-     WHERE deployment_environment = %(environment)s AND last_ok_at > now() - interval '1 day')
+_REACHED = """
+    SELECT model_name FROM health_states
+     WHERE deployment_environment = %(environment)s AND last_ok_at IS NOT NULL
 """
 _ACQUIRE = "SELECT acquire_lease(%(lease)s, %(holder)s, %(ttl_s)s)"
 _RELEASE = "SELECT release_lease(%(lease)s, %(holder)s)"
@@ -103,10 +103,9 @@ class Registry:
         """Return the entries of the environment that are to be checked."""
         return [Entry(*row) for row in await self._run(_ENTRIES, {})]
 
-    async def was_any_reached(self) -> bool:
-        """Tell whether any endpoint answered a health checker well within the last day."""
-        (reached,) = (await self._run(_WAS_REACHED, {}))[0]
-        return bool(reached)
+    async def reached(self) -> set[str]:
+        """Return the models that have answered a health checker before."""
+        return {model for (model,) in await self._run(_REACHED, {})}
 
     async def record(self, lease: Lease, record: Record) -> str | None:
         """Write a result; return the entry's status, or ``None`` if the registry refused it.

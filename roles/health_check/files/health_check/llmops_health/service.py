@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from aiohttp import web
@@ -42,8 +43,11 @@ class Service:
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
         stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, stop.set)
+        # Names are resolved in threads: those that take long must not keep the others waiting.
+        loop.set_default_executor(ThreadPoolExecutor(2 * self._settings.concurrency, "resolver"))
         runner = web.AppRunner(application(self._metrics, self._registry), access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, self._settings.host, self._settings.port)
@@ -93,7 +97,7 @@ class Service:
     async def _lead(self, lease: Lease) -> None:
         """Check until the lease is lost."""
         try:
-            was_let_through = await self._registry.was_any_reached()
+            reached = await self._registry.reached()
         except RegistryError as error:
             raise LeaseLostError(str(error)) from None
         probe = Probe(self._settings, UpstreamKeys(self._settings.upstream_keys_file))
@@ -101,11 +105,11 @@ class Service:
         network = Network(
             window_s=1.5 * self._settings.interval_s,
             ask_canary=(lambda: probe.answers(canary_url)) if canary_url else None,
-            was_let_through=was_let_through,
+            was_let_through=bool(reached),
         )
         self._metrics.leader.set(1)
         try:
-            await Checker(self._settings, self._metrics, self._registry, probe, network, lease).run()
+            await Checker(self._settings, self._metrics, self._registry, probe, network, lease, reached).run()
         finally:
             self._metrics.leader.set(0)
             self._metrics.forget_entries()

@@ -238,16 +238,16 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if bool(values["dsn"]) == bool(values["dsn_file"]):
         return [f"set either {PREFIX}DSN or {PREFIX}DSN_FILE: where the registry is"]
     rules = [
-        ("lease_renew_s", 0.5, "lease_ttl_s", "at most half of"),
-        ("connect_timeout_s", 1, "health_timeout_s", "at most"),
+        ("lease_renew_s", 2, "lease_ttl_s", "at most half of"),
+        ("connect_timeout_s", 1.1, "health_timeout_s", "clearly less than"),
         ("health_timeout_s", 1, "completion_timeout_s", "at most"),
         ("interval_s", 1, "completion_interval_s", "at most"),
     ]
     return [
         f"{PREFIX}{left.upper()} is {values[left]:g}: "
         f"it has to be {relation} {PREFIX}{right.upper()}, which is {values[right]:g}"
-        for left, share, right, relation in rules
-        if values[left] > share * values[right]
+        for left, times, right, relation in rules
+        if values[left] * times > values[right]
     ]
 
 
