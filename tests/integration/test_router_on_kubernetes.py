@@ -10,6 +10,7 @@ Everything is made by the collection's own playbooks; requests go to the Service
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import json
 import os
@@ -97,11 +98,13 @@ def site(lab: Lab, api: ClusterClient, tmp_path_factory: pytest.TempPathFactory)
         yield made
 
 
-def ask(url: str, model: str = MODEL) -> tuple[int, dict[str, Any]]:
+def ask(url: str, model: str = MODEL, key: str = "") -> tuple[int, dict[str, Any]]:
     """Ask for a completion over a connection of its own; return status and body."""
     body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
     with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=4)) as connection:
         headers = {"Content-Type": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
         answer = connection.getresponse()
         return answer.status, json.load(answer)
@@ -274,6 +277,17 @@ def test_what_nobody_can_guess_is_asked_for(site: RouterSite, missing: str) -> N
     refused = site.play("router", "--check", **{missing: ""})
     assert refused.rc != 0
     assert f"{missing}: is empty." in refused.output
+
+
+@pytest.mark.full
+def test_keys_of_clients_are_asked_for(site: RouterSite) -> None:
+    digest = hashlib.sha256(b"our-key").hexdigest()
+    keys = [{"name": "team", "sha256": digest, "models": [MODEL]}]
+    site.play("router", router_api_keys=keys, router_upstream_keys={"*": "engine-key"}).check()
+    assert ask(site.url())[0] == 401
+    assert ask(site.url(), key="another")[0] == 401
+    assert ask(site.url(), key="our-key")[0] == 200
+    assert ask(site.url(), "nobody/has-this", key="our-key")[0] == 403
 
 
 @pytest.mark.full
