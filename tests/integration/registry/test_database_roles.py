@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,10 +16,9 @@ import psycopg2.errors
 import psycopg2.extensions
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry import audit, migrations
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry import audit
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.migration_files import load
-from tests.integration.registry.conftest import MIGRATIONS, Run, open_database
+from tests.integration.registry.conftest import Run
 from tests.integration.registry.postgres import Server
 from tests.integration.registry.test_schema import OLDER_TABLE
 
@@ -320,28 +320,24 @@ def _drop_roles(query: Query) -> None:
         query(f"DROP ROLE IF EXISTS {role}")
 
 
-def test_roles_that_several_databases_make_at_once(server: Server, query: Query) -> None:
+def test_role_that_another_database_makes_at_the_same_moment(
+    schema: Run, query: Query, server: Server
+) -> None:
     _drop_roles(query)
-    names = [f"race_{number}" for number in range(4)]
-    for name in names:
-        query(f"CREATE DATABASE {name}")
-    try:
-        files = load(str(MIGRATIONS))
-
-        def work(name: str) -> list[str]:
-            with open_database(server.dsn(name), 60) as database:
-                return migrations.migrate(database, files, None).warnings
-
-        with ThreadPoolExecutor(len(names)) as pool:
-            assert list(pool.map(work, names)) == [[]] * len(names)
-        for name in names:
-            with server.connect(name) as connection, connection.cursor() as cursor:
-                cursor.execute("SELECT has_table_privilege('llmops_router', 'routable_models', 'SELECT')")
-                assert cursor.fetchone() == (True,)
-            connection.close()
-    finally:
-        for name in names:
-            query(f"DROP DATABASE {name} WITH (FORCE)")
+    other = server.connect()
+    other.autocommit = False
+    with other.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("CREATE ROLE llmops_router NOLOGIN")
+        migrating = pool.submit(schema)
+        deadline = time.monotonic() + 20
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+        while query(waiting) == [(0,)]:
+            assert time.monotonic() < deadline, "nobody waits for the other transaction"
+            time.sleep(0.01)
+        other.commit()
+        assert migrating.result(30).warnings == []
+    other.close()
+    assert query("SELECT has_table_privilege('llmops_router', 'routable_models', 'SELECT')") == [(True,)]
 
 
 def test_owner_who_may_not_make_roles_is_told_what_an_administrator_has_to_do(

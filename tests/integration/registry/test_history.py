@@ -224,14 +224,16 @@ def test_fifty_writers_leave_one_unbroken_order(
     def write(number: int) -> None:
         def change(session: Session) -> None:
             session.execute("SELECT set_config('llmops.actor', %s, true)", (f"writer {number}",))
-            session.execute(
-                "UPDATE model_registry_entries SET image = %s WHERE model_name = %s",
-                (f"image:{number}", f"m{number % 5}"),
-            )
+            if number % 5 == 0:
+                # Some have a part in the audit log only.
+                session.execute("SELECT audit_append('test.wrote', NULL, NULL, NULL, '{}')")
+            else:
+                session.execute(
+                    "UPDATE model_registry_entries SET image = %s WHERE model_name = %s",
+                    (f"image:{number}", f"m{number % 5}"),
+                )
             # Held over the commit by some longer than by others.
             session.execute("SELECT pg_sleep(%s)", (0.003 * (number % 3),))
-            if number % 4 == 0:
-                session.execute("SELECT audit_append('test.wrote', NULL, NULL, NULL, '{}')")
 
         with open_database(dsn, 60) as own:
             own._progress = retries.append
@@ -253,13 +255,14 @@ def test_fifty_writers_leave_one_unbroken_order(
     assert retries == []
     assert all(epoch == count == latest for epoch, count, latest in seen)
     assert len({row[0] for row in seen}) > 3, "the witness looked too seldom"
-    assert query(EPOCH) == [(WRITERS + 5,)]
+    changes = 5 + WRITERS * 4 // 5
+    assert query(EPOCH) == [(changes,)]
     told: list[int] = []
-    while len(told) < WRITERS + 5 and (more := listener.received(5)):
+    while len(told) < changes and (more := listener.received(5)):
         told += [message["epoch"] for message in more]
-    assert told == list(range(1, WRITERS + 6))
+    assert told == list(range(1, changes + 1))
     verdict = database.transaction(audit.verify, read_only=True)
-    assert (verdict.rows, verdict.problems) == (WRITERS + 5 + 13, [])
+    assert (verdict.rows, verdict.problems) == (5 + WRITERS, [])
     assert query("SELECT count(DISTINCT actor) FROM audit_log WHERE actor LIKE 'writer %%'", ()) == [
         (WRITERS,)
     ]
