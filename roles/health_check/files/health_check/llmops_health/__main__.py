@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import argparse
 import asyncio
 import sys
@@ -26,7 +27,7 @@ def main() -> int:
     parser.add_argument("--version", action="version", version=__version__)
     parser.parse_args()
     try:
-        settings = from_environment()
+        settings = from_environment(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

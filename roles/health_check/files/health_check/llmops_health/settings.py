@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import uuid
@@ -195,7 +194,7 @@ def _options() -> dict[str, Option]:
     return {item.name: hints[item.name].__metadata__[0] for item in fields(Settings)}
 
 
-def from_environment(variables: Mapping[str, str] = os.environ) -> Settings:
+def from_environment(variables: Mapping[str, str]) -> Settings:
     """Return the settings; raise ``SettingsError`` that lists everything that is wrong."""
     options = _options()
     values: dict[str, Any] = {}
