@@ -319,8 +319,8 @@ log_tail:
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
@@ -343,6 +343,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
     check_release_name,
     release_name,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.permit import Permit
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release import (
     apply_release,
@@ -407,9 +408,9 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         create_namespace=params["create_namespace"],
     )
     waits = Waits(params["capacity_timeout"], params["rollout_timeout"], params["takeover_after"])
-    with _tools(params, context) as tools:
+    with _permit(params, context) as given:
         done = apply_release(
-            tools,
+            _tools(params, context, given),
             request,
             waits,
             check_mode=context.check_mode,
@@ -419,27 +420,31 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     return Outcome(done.changed, done.result, diff, done.warnings)
 
 
-@contextmanager
-def _tools(params: Mapping[str, Any], context: Context) -> Iterator[Tools]:
-    """Return what the release is changed with, under the lock of the operation if there is one."""
-    authentication = Authentication.from_params(params)
+def _permit(params: Mapping[str, Any], context: Context) -> AbstractContextManager[Permit]:
+    """Return the leave to change the release: the lock of the operation, if there is one."""
     target = (params["model"], params["environment"])
-    with permit(params, context.progress, target=target, check_mode=context.check_mode) as given:
-        yield Tools(
-            GuardedClient(authentication, given),
-            Helm(params["helm_binary"], authentication, given),
-            context.progress,
-            given,
-        )
+    return permit(params, context.progress, target=target, check_mode=context.check_mode)
+
+
+def _tools(params: Mapping[str, Any], context: Context, given: Permit) -> Tools:
+    """Return what the release is changed with, as long as leave is given."""
+    authentication = Authentication.from_params(params)
+    helm = Helm(params["helm_binary"], authentication, given)
+    return Tools(GuardedClient(authentication, given), helm, context.progress, given)
 
 
 def _absent(params: Mapping[str, Any], context: Context) -> Outcome:
     model = check_model(params["model"])
     name = check_release_name(params["name"] or release_name(model, params["environment"]))
     namespace = check_namespace(params["namespace"])
-    with _tools(params, context) as tools:
+    with _permit(params, context) as given:
         changed = remove_release(
-            tools, name, namespace, model, Deadline(_REMOVAL_TIMEOUT_S), check_mode=context.check_mode
+            _tools(params, context, given),
+            name,
+            namespace,
+            model,
+            Deadline(_REMOVAL_TIMEOUT_S),
+            check_mode=context.check_mode,
         )
     result = {
         "name": name,

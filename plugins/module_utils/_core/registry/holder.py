@@ -43,7 +43,7 @@ class Holder:
         """
         if self.pid is None or not self.process_started:
             return False
-        where, _, _ = self.process_started.rpartition(" ")
+        where = self.process_started.rpartition(" ")[0]
         if not where or where != _pid_space():
             return False
         try:

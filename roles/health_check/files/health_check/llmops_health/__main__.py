@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import os
 import argparse
 import asyncio
+import os
 import sys
 
 from . import __version__, log

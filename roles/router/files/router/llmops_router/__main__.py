@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import uvloop
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"llmops_router: {arguments[0]}: there are no arguments but --help and --version\n")
         return 2
     try:
-        settings = read_settings()
+        settings = read_settings(os.environ)
         log.set_up(settings.log_level)
         return uvloop.run(serve(settings))
     except SettingsError as error:

@@ -98,7 +98,7 @@ class Access:
             return EVERYBODY
         if authorization is None:
             raise _unauthorized("missing_api_key", "No API key was sent. Send 'Authorization: Bearer <key>'.")
-        scheme, _, token = authorization.partition(b" ")
+        scheme, _space, token = authorization.partition(b" ")
         digest = hashlib.sha256(token.strip()).hexdigest()
         # Finding by digest tells nothing about a key: who does not know it cannot choose its digest's digits.
         found = self._keys.get(digest)

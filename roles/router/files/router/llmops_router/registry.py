@@ -26,15 +26,16 @@ from .snapshot import BadSnapshotError, Entry, Snapshot, Version, version_of
 
 #: Reading thousands of rows takes longer than a plain question.
 SNAPSHOT_TIMEOUT_S = 10.0
+_CONNECT_S = 3.0
 
 _SNAPSHOT = """
-SELECT registry.registry_id, registry.epoch,
+SELECT registry.registry_id, registry.epoch, registry.changed_at::text,
        state.model_name, state.deployment_status, state.desired_state, state.deployment_endpoint,
        state.row_version
   FROM registry_epoch registry
   LEFT JOIN model_states state ON state.deployment_environment = %(environment)s
 """
-_VERSION = "SELECT registry_id, epoch FROM registry_epoch"
+_VERSION = "SELECT registry_id, epoch, changed_at::text FROM registry_epoch"
 _HEARTBEAT = """
 SELECT registry_id, epoch
   FROM router_heartbeat(%(instance)s, %(environment)s, %(registry_id)s::uuid, %(epoch)s, %(in_flight)s::jsonb)
@@ -134,11 +135,18 @@ class Registry:
         self._timeout_s = timeout_s
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._turn = asyncio.Lock()
+        self._connections = 0
 
-    async def version(self) -> Version:
-        """Return the registry's version now."""
+    async def connect(self) -> int:
+        """Connect if need be, and return the number of the connection: another one may lead elsewhere."""
+        async with self._turn:
+            await self._connected()
+            return self._connections
+
+    async def version(self) -> tuple[Version, str]:
+        """Return the registry's version now, and when it was reached."""
         rows = await self._ask(_VERSION, {}, self._timeout_s)
-        return self._version(rows)
+        return self._version(rows), str(rows[0][2])
 
     async def snapshot(self) -> Snapshot:
         """Return all models of the environment, as of one moment."""
@@ -146,7 +154,8 @@ class Registry:
             _SNAPSHOT, {"environment": self._environment}, max(self._timeout_s, SNAPSHOT_TIMEOUT_S)
         )
         version = self._version(rows)
-        return Snapshot(version, {row[2]: Entry(*row[2:]) for row in rows if row[2] is not None})
+        entries = {row[3]: Entry(*row[3:]) for row in rows if row[3] is not None}
+        return Snapshot(version, entries, str(rows[0][2]))
 
     async def heartbeat(self, applied: Version, in_flight: Mapping[str, int]) -> Version:
         """Report what this router has applied and carries, and return the registry's version now."""
@@ -194,18 +203,25 @@ class Registry:
 
     async def _ask(self, statement: str, values: Mapping[str, Any], timeout_s: float) -> list[Any]:
         async with self._turn:
+            connection = await self._connected()
             try:
-                if self._connection is None:
-                    self._connection = await connect(self._conninfo, timeout_s + 1)
-                return await self._run(self._connection, statement, values, timeout_s)
-            except TimeoutError:
-                self._drop()
-                raise RegistryUnavailableError(f"no connection within {timeout_s + 1:g} s") from None
+                return await self._run(connection, statement, values, timeout_s)
             except (psycopg.Error, OSError) as error:
                 outcome = classify(error)
-                if isinstance(outcome, RegistryUnavailableError) or self._is_broken():
+                if isinstance(outcome, RegistryUnavailableError) or connection.closed:
                     self._drop()
                 raise outcome from None
+
+    async def _connected(self) -> psycopg.AsyncConnection[Any]:
+        if self._connection is None:
+            try:
+                self._connection = await connect(self._conninfo, _CONNECT_S)
+            except TimeoutError:
+                raise RegistryUnavailableError(f"no connection within {_CONNECT_S:g} s") from None
+            except (psycopg.Error, OSError) as error:
+                raise classify(error) from None
+            self._connections += 1
+        return self._connection
 
     async def _run(
         self,
@@ -220,7 +236,7 @@ class Registry:
 
         task = asyncio.create_task(question())
         try:
-            done, _ = await asyncio.wait({task}, timeout=timeout_s)
+            done, _pending = await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:
             self._drop()
             # Its error says only that the wire was cut.
@@ -233,9 +249,6 @@ class Registry:
         task.cancel()
         self._connection = None
         raise RegistryUnavailableError(f"no answer within {timeout_s:g} s")
-
-    def _is_broken(self) -> bool:
-        return self._connection is not None and (self._connection.closed or self._connection.broken)
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import uuid
@@ -188,7 +187,7 @@ class _Reader:
         return Path(value) if value else None
 
 
-def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings of an environment.
 
     :raises SettingsError: where a variable is unknown, missing or wrong.
