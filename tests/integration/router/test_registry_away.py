@@ -222,6 +222,26 @@ def test_a_registry_that_went_back_is_not_believed(
     assert error(chat(router))["code"] == "model_disabled"
 
 
+def test_changes_that_a_failover_lost_are_not_taken_for_others(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    """The new primary never saw the last change; another one has its epoch now."""
+    registry.put("org/chat", start_engine().url)
+    epoch = registry.epoch()
+    router = start_router()
+    wait_until(lambda: is_listening(router))
+    assert chat(router).status == 200
+    registry.query(
+        "UPDATE model_registry_entries SET desired_state = 'disabled', deployment_status = 'disabled';"
+        " UPDATE registry_epoch SET epoch = %s;"
+        " SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name LIKE 'llmops-router%%' AND datname = current_database()",
+        epoch,
+    )
+    wait_until(lambda: chat(router).status == 404, 5)
+    assert ready(router)["epoch"] == epoch
+
+
 def test_a_failed_read_is_no_empty_registry(
     registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
 ) -> None:

@@ -37,12 +37,21 @@ def held_epoch(redis_server: RedisServer) -> int:
         return int(client.hget(KEY, "epoch") or 0)
 
 
-def plant(redis_server: RedisServer, registry_id: str, epoch: int, rows: list[list[object]]) -> None:
+def plant(
+    redis_server: RedisServer, registry: RegistryRows, version: tuple[str, int], *rows: list[object]
+) -> None:
     """Put a copy into Redis as a router would, whatever it says."""
+    changed_at = registry.query("SELECT changed_at::text FROM registry_epoch")[0][0]
+    copy = {
+        "registry_id": version[0],
+        "epoch": version[1],
+        "changed_at": changed_at,
+        "body": json.dumps(rows),
+    }
     with redis_server.client() as client:
         client.delete(KEY)
-        client.hset(KEY, mapping={"registry_id": registry_id, "epoch": epoch, "body": json.dumps(rows)})
-        client.publish(f"{KEY}:changed", epoch)
+        client.hset(KEY, mapping=copy)
+        client.publish(f"{KEY}:changed", version[1])
 
 
 def registry_id(registry: RegistryRows) -> str:
@@ -79,10 +88,10 @@ def test_a_wrong_copy_is_not_believed(
             (str(uuid.uuid4()), registry.epoch()),
         )
     ):
-        plant(redis_server, identity, epoch, [enabled])
+        plant(redis_server, registry, (identity, epoch), enabled)
         router = start_router(f"r{number}", redis_url=redis_server.url)
         assert error(chat(router))["code"] == "model_disabled"
-        plant(redis_server, identity, epoch, [enabled])
+        plant(redis_server, registry, (identity, epoch), enabled)
         time.sleep(0.2)
         assert error(chat(router))["code"] == "model_disabled"
 
@@ -100,13 +109,14 @@ def test_garbage_is_replaced(
             elif number == 1:
                 client.hset(KEY, mapping={"registry_id": "\0", "epoch": "many", "body": "{"})
             elif number == 2:
-                plant(redis_server, identity, registry.epoch(), [["org/chat", 7]])
+                plant(redis_server, registry, (identity, registry.epoch()), ["org/chat", 7])
             else:
                 client.hset(
                     KEY,
                     mapping={
                         "registry_id": identity,
                         "epoch": registry.epoch(),
+                        "changed_at": "now",
                         "body": b"\xff" * (17 << 20),
                     },
                 )
@@ -134,7 +144,7 @@ def test_without_the_registry_the_cache_moves_a_router_forward_only(
         assert epoch == registry.epoch()
         enabled: list[object] = ["org/chat", "ready", "enabled", engine.url, 1]
         for identity, wrong in ((registry_id(registry), registry.epoch() - 1), (str(uuid.uuid4()), 10_000)):
-            plant(redis_server, identity, wrong, [enabled])
+            plant(redis_server, registry, (identity, wrong), enabled)
             time.sleep(1.5)
             assert chat(cut_off).status == 404
         assert ready(cut_off)["epoch"] == epoch

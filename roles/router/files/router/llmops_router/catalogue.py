@@ -34,6 +34,7 @@ class Catalogue:
         self._allowed = allowed
         self._clock = clock
         self._routes: dict[str, Route] = {}
+        self._entries: Mapping[str, Entry] = {}
         self._absent: dict[str, float] = {}
         self.version: Version | None = None
         self.snapshot: Snapshot | None = None
@@ -58,9 +59,14 @@ class Catalogue:
         current = self.version
         return current is None or version.registry_id != current.registry_id or version.epoch > current.epoch
 
-    def advance(self, snapshot: Snapshot) -> bool:
-        """Take a snapshot; return whether it was taken. An older one of the same registry never is."""
-        if not self.is_newer(snapshot.version):
+    def advance(self, snapshot: Snapshot, *, by_registry: bool = True) -> bool:
+        """Take a snapshot; return whether it was taken. An older one of the same registry never is.
+
+        One of the same version is taken from the registry itself where it differs: a failover lost changes,
+        and others took their place.
+        """
+        differs = snapshot.version == self.version and snapshot.entries != self._entries
+        if not self.is_newer(snapshot.version) and not (by_registry and differs):
             return False
         old = self._routes
         routes = {}
@@ -70,6 +76,7 @@ class Catalogue:
             routes[name] = known if known is not None and known.entry == entry else self._route(entry)
         self._routes = routes
         self._absent.clear()
+        self._entries = snapshot.entries
         self.snapshot = snapshot
         self.version = snapshot.version
         self.applied_at = self._clock()

@@ -47,17 +47,17 @@ if not held.err then
     newer = not (same and epoch == tonumber(ARGV[2]))
 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'registry_id', ARGV[1], 'epoch', ARGV[2], 'body', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('HSET', KEYS[1], 'registry_id', ARGV[1], 'epoch', ARGV[2], 'changed_at', ARGV[3], 'body', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
 if newer then redis.call('PUBLISH', KEYS[2], ARGV[2]) end
 return 1
 """
 # Answers nothing where the value is too long to be read in time.
 _READ = """
-local held = redis.pcall('HMGET', KEYS[1], 'registry_id', 'epoch')
-if held.err or not held[1] then return false end
-if redis.call('HSTRLEN', KEYS[1], 'body') > tonumber(ARGV[1]) then return false end
-return {held[1], held[2], redis.call('HGET', KEYS[1], 'body')}
+local held = redis.pcall('HMGET', KEYS[1], 'registry_id', 'epoch', 'changed_at', 'body')
+if held.err or not (held[1] and held[2] and held[3] and held[4]) then return false end
+if #held[4] > tonumber(ARGV[1]) then return false end
+return held
 """
 
 
@@ -90,10 +90,12 @@ class SharedCache:
         """Write the picture soon."""
         self._changed.set()
 
-    async def recall(self, version: Version) -> Snapshot | None:
+    async def recall(self, version: Version, changed_at: str) -> Snapshot | None:
         """Return the copy if it is of exactly this version."""
         found = await self._read()
-        return found if found is not None and found.version == version else None
+        if found is None or (found.version, found.changed_at) != (version, changed_at):
+            return None
+        return found
 
     async def run(self) -> None:
         """Keep the copy fresh and listen for others' changes, until cancelled."""
@@ -135,18 +137,18 @@ class SharedCache:
             found is not None
             and current is not None
             and found.version.registry_id == current.registry_id
-            and self._catalogue.advance(found)
+            and self._catalogue.advance(found, by_registry=False)
         ):
             log.info("moved forward by the shared cache", epoch=found.version.epoch)
 
     async def _read(self) -> Snapshot | None:
         found = await self._ask("read", _READ, [self._key], [str(LONGEST_VALUE)])
-        if not isinstance(found, list) or len(found) != 3:
+        if not isinstance(found, list) or len(found) != 4:
             self._metrics.cache.labels("read", "miss").inc()
             return None
         try:
-            registry_id, epoch, body = found
-            snapshot = load(version_of(registry_id.decode(), epoch), body)
+            registry_id, epoch, changed_at, body = found
+            snapshot = load(version_of(registry_id.decode(), epoch), body, changed_at.decode())
         except (BadSnapshotError, AttributeError, UnicodeDecodeError, TypeError) as error:
             self._metrics.cache.labels("read", "invalid").inc()
             log.failure("the shared cache holds something else", reason=str(error)[:200])
@@ -165,7 +167,7 @@ class SharedCache:
             "write",
             _WRITE,
             [self._key, self._channel],
-            [version.registry_id, str(version.epoch), body, str(ttl_ms)],
+            [version.registry_id, str(version.epoch), snapshot.changed_at, body, str(ttl_ms)],
         )
         if written is not None:
             self._metrics.cache.labels("write", "written" if written else "older").inc()

@@ -42,6 +42,8 @@ class Snapshot:
 
     version: Version
     entries: Mapping[str, Entry]
+    #: When the registry reached this epoch, as it says; one that lost changes in a failover reaches it twice.
+    changed_at: str
 
 
 class BadSnapshotError(ValueError):
@@ -53,7 +55,7 @@ def dump(snapshot: Snapshot) -> bytes:
     return orjson.dumps([tuple(entry) for entry in snapshot.entries.values()])
 
 
-def load(version: Version, body: bytes) -> Snapshot:
+def load(version: Version, body: bytes, changed_at: str) -> Snapshot:
     """Return the snapshot that ``dump`` wrote.
 
     :raises BadSnapshotError: where the body is anything else.
@@ -65,7 +67,7 @@ def load(version: Version, body: bytes) -> Snapshot:
     if not isinstance(rows, list):
         raise BadSnapshotError("no list of entries")
     entries = [_entry(row) for row in rows]
-    return Snapshot(version, {entry.model: entry for entry in entries})
+    return Snapshot(version, {entry.model: entry for entry in entries}, changed_at)
 
 
 def version_of(registry_id: Any, epoch: Any) -> Version:

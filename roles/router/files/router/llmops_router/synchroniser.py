@@ -45,7 +45,7 @@ class Synchroniser:
         registry: Registry,
         catalogue: Catalogue,
         in_flight: Callable[[], Mapping[str, int]],
-        recall: Callable[[Version], Awaitable[Snapshot | None]],
+        recall: Callable[[Version, str], Awaitable[Snapshot | None]],
         poll_interval_s: float,
     ) -> None:
         self._registry = registry
@@ -55,6 +55,8 @@ class Synchroniser:
         self._poll_interval_s = poll_interval_s
         self._wake = asyncio.Event()
         self._announced = 0
+        self._connection = 0
+        self._is_behind = False
         self._waiting: list[asyncio.Future[Sync]] = []
         self._asked_second = 0
         self._asked = 0
@@ -129,18 +131,21 @@ class Synchroniser:
             return
 
     async def _round(self) -> None:
+        connection = await self._registry.connect()
         applied = self._catalogue.version
         if applied is None:
             await self._load()
-        elif self._announced > applied.epoch:
+        elif self._announced > applied.epoch or self._is_behind or connection != self._connection:
+            # Another connection may lead to another server, with which an epoch in common says nothing.
             await self._read()
         else:
             version = await self._report(applied)
-            if not self._catalogue.is_newer(version):
-                self._check_order(version)
+            if version == applied:
                 return
-            self.on_unannounced(version)
+            if self._catalogue.is_newer(version):
+                self.on_unannounced(version)
             await self._read()
+        self._connection = connection
         # Whoever withdraws a route waits for this report.
         current = self._catalogue.version
         if current is not None:
@@ -151,13 +156,13 @@ class Synchroniser:
         try:
             version = await self._registry.heartbeat(applied, self._in_flight())
         except RegistryRefusedError as error:
-            version = await self._registry.version()
+            version, _ = await self._registry.version()
             if not self._catalogue.is_newer(version):
                 raise RegistryRefusedError(f"it takes no reports: {error}") from None
         return version
 
     async def _load(self) -> None:
-        shared = await self._recall(await self._registry.version())
+        shared = await self._recall(*await self._registry.version())
         if shared is None:
             await self._read()
         else:
@@ -166,23 +171,21 @@ class Synchroniser:
     async def _read(self) -> None:
         snapshot = await self._registry.snapshot()
         self._announced = min(self._announced, snapshot.version.epoch)
+        current, found = self._catalogue.version, snapshot.version
+        self._is_behind = current is not None and found != current and not self._catalogue.is_newer(found)
+        if self._is_behind and current is not None:
+            # It has lost changes, or is a standby that lags: neither is believed.
+            raise RegistryRefusedError(
+                f"the registry is at epoch {found.epoch}, but was at {current.epoch} before. It is a "
+                "standby that lags, or a backup was restored: then give it a new registry_id. The newer "
+                "picture stays."
+            )
         self._apply(snapshot)
 
     def _apply(self, snapshot: Snapshot) -> None:
         if self._catalogue.advance(snapshot):
             for listener in self.on_applied:
                 listener(snapshot)
-        else:
-            self._check_order(snapshot.version)
-
-    def _check_order(self, version: Version) -> None:
-        """A registry that is behind has lost changes, or is a standby that lags: neither is believed."""
-        current = self._catalogue.version
-        if current is not None and version.epoch < current.epoch:
-            raise RegistryRefusedError(
-                f"the registry is at epoch {version.epoch}, but was at {current.epoch} before: it lags, or a "
-                "backup was restored without a new registry_id. The newer picture stays."
-            )
 
     def _went(self, state: Sync, problem: str) -> None:
         if state is Sync.OK:
