@@ -204,7 +204,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             desired_state=wanted["desired_state"],
         )
         with Database(where, Deadline(self._option("timeout")), self.display.vvv) as database:
-            found, _ = database.transaction(lambda session: find(session, chosen), read_only=True)
+            found = database.transaction(lambda session: find(session, chosen)[0], read_only=True)
         return [as_json(entry) for entry in found]
 
     def _add(self, inventory: InventoryData, entry: dict[str, Any]) -> None:
