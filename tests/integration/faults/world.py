@@ -36,7 +36,9 @@ FLIPPED = ("org/flipped-1", "org/flipped-2")
 KEPT_OUT = "org/kept-out"
 #: Registered for the first time while something is broken, removed at the end of the round.
 BORN = "org/born"
-MODELS = (*STEADY, *FLIPPED, KEPT_OUT, BORN)
+#: Registered for a moment only, by a commit that is lost.
+LOST = "org/lost"
+MODELS = (*STEADY, *FLIPPED, KEPT_OUT)
 
 
 @dataclass
@@ -99,14 +101,14 @@ def running_world(folder: Path) -> Iterator[World]:
                     MODEL_SERVER_ACCESS_LOG="0",
                 )
             )
-            for model in MODELS
+            for model in (*MODELS, BORN, LOST)
         }  # fmt: skip
         world = World(server, database, redis_server, models)
         _make_database(world)
-        for name, model_server in models.items():
+        for model_server in models.values():
             model_server.wait_open()
-            if name != BORN:
-                world.register(name)
+        for model in MODELS:
+            world.register(model)
         for name in ROUTERS:
             link = world.links[name] = stack.enter_context(TcpProxy(server.port))
             world.routers[name] = stack.enter_context(

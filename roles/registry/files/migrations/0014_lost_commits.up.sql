@@ -1,0 +1,55 @@
+-- A standby that is promoted may lack the last commits. Routers then know of epochs that this registry never
+-- had, and it would give the same numbers to other changes: a router could confirm a withdrawal without having
+-- seen it. So the first change after a promotion jumps over all epochs that may have been lost.
+
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
+CREATE FUNCTION registry_epoch_outruns_lost_commits() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+DECLARE
+    -- The names of WAL files begin with it; every promotion begins a new one.
+    timeline CONSTANT bigint := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint;
+BEGIN
+    -- The first one counts from 0; each has room for four billion changes.
+    NEW.epoch := greatest(NEW.epoch, (timeline - 1) << 32);
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION registry_epoch_outruns_lost_commits() IS
+    'llmops.platform: no epoch is used twice, whatever a failover lost';
+REVOKE ALL ON FUNCTION registry_epoch_outruns_lost_commits() FROM PUBLIC;
+
+CREATE TRIGGER registry_epoch_outruns_lost_commits
+    BEFORE UPDATE OF epoch ON registry_epoch
+    FOR EACH ROW EXECUTE FUNCTION registry_epoch_outruns_lost_commits();
+
+-- A router that is ahead proves that changes were lost. What it routes by is not this registry's picture: it
+-- counts as having none, and learns of a new epoch, so that it reads everything.
+CREATE OR REPLACE FUNCTION router_heartbeat(
+    p_instance text, p_environment text, p_registry_id uuid, p_epoch bigint, p_in_flight jsonb
+) RETURNS TABLE (registry_id uuid, epoch bigint)
+    LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+    WITH outrun AS (
+        UPDATE registry_epoch AS known SET epoch = known.epoch + 1, changed_at = clock_timestamp()
+         WHERE known.registry_id = p_registry_id AND known.epoch < p_epoch
+        RETURNING known.registry_id, known.epoch
+    ), reported AS (
+        INSERT INTO router_instances AS known (instance, environment, registry_id, epoch, in_flight)
+        VALUES (p_instance, p_environment, p_registry_id,
+                CASE WHEN NOT EXISTS (SELECT FROM outrun) THEN p_epoch END, coalesce(p_in_flight, '{}'))
+        ON CONFLICT (instance) DO UPDATE SET
+            environment = excluded.environment,
+            registry_id = excluded.registry_id,
+            epoch = excluded.epoch,
+            in_flight = excluded.in_flight,
+            seen_at = clock_timestamp()
+    ), forgotten AS (
+        -- Those that went away without a word, long after anybody waits for them.
+        DELETE FROM router_instances WHERE seen_at < now() - interval '1 day' AND instance <> p_instance
+    )
+    SELECT outrun.registry_id, outrun.epoch FROM outrun
+    UNION ALL
+    SELECT known.registry_id, known.epoch FROM registry_epoch AS known WHERE NOT EXISTS (SELECT FROM outrun)
+$$;
