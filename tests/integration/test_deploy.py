@@ -77,6 +77,22 @@ def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callabl
     assert len(mutations(site.namespace)) == before
     assert site.revisions("mistral") == ["deployed"]
     assert site.rows() == rows
+    # One operation a model: a run that finds nothing to do is none.
+    assert site.query("SELECT kind, outcome, fence FROM operations") == [("deploy", "succeeded", 1)] * 2
+    assert site.query("SELECT count(*) FROM operation_locks WHERE operation_id IS NOT NULL") == [(0,)]
+    steps = site.query(
+        "SELECT s.name, s.outcome FROM operation_steps AS s JOIN operations AS o ON o.id = s.operation_id"
+        " WHERE o.model_name = 'mistral' ORDER BY s.number"
+    )
+    assert steps == [(name, "succeeded") for name in ("helm install", "rollout", "verify the endpoint")]
+    ((chart, image, values, redacted),) = site.query(
+        "SELECT chart_digest, image_digest, values, values_redacted FROM deployment_manifests"
+        " WHERE model_name = 'mistral' AND release_revision = 1"
+    )
+    assert chart.startswith("sha256:")
+    assert image is None or image.startswith("sha256:")
+    assert values["gpu"]["count"] == 2
+    assert redacted is False
 
 
 def test_check_mode_tells_the_truth_and_writes_nothing(
@@ -188,6 +204,8 @@ def test_failure_mode_is_explained_and_not_registered_as_ready(
     assert failed["resolution"]
     assert "FAILED at" in result.output
     assert site.rows()["broken"]["deployment_status"] == "failed"
+    assert site.query("SELECT outcome, error_class FROM operations") == [("failed", error_class)]
+    assert site.query("SELECT operation_id FROM operation_locks") == [(None,)]
     assert result.wall_s < 90
 
 
@@ -245,29 +263,42 @@ def test_ten_models_at_once_two_of_them_broken(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "variables"),
+    ("phase", "variables", "outcomes"),
     [
-        ("needs an install", {}),
-        ("helm install", {}),
+        ("needs an install", {}, ["succeeded"]),
+        ("Record that the model is being deployed", {}, ["interrupted", "succeeded"]),
+        ("helm install", {}, ["interrupted", "succeeded"]),
         (
             "waiting for",
             {"vllm_values": {"model": {"extraEnv": [{"name": "MODEL_SERVER_LOAD_SECONDS", "value": "4"}]}}},
+            ["interrupted", "succeeded"],
         ),
-        ("Verify that the model answers", {}),
-        ("Register the endpoint", {}),
+        # What is left to do then needs no operation of its own: the next one says how this one ended.
+        ("Verify that the model answers", {}, ["interrupted", "succeeded"]),
+        ("Register the endpoint", {}, ["interrupted", "succeeded"]),
     ],
 )
-def test_killed_run_then_the_same_command_converges(
-    site: Site, phase: str, variables: dict[str, Any]
+def test_killed_run_then_the_same_command_resumes_at_once(
+    site: Site, phase: str, variables: dict[str, Any], outcomes: list[str]
 ) -> None:
     site.models = {"model": variables}
-    site.variables = {"vllm_takeover_after": 5}
+    # Nothing of this has to be waited for: it is seen that the run is dead.
+    site.variables = {"vllm_takeover_after": 600, "vllm_lock_ttl": 600}
     running = site.start()
     running.wait_for(phase)
     running.kill()
-    site.deploy().check()
+    resumed = site.deploy().check()
+    assert "taken over if it stays so" not in resumed.output
+    assert resumed.wall_s < 60
     assert site.rows()["model"]["deployment_status"] == "ready"
     assert site.revisions("model")[-1] == "deployed"
+    if site.query("SELECT count(*) FROM operations") != [(len(outcomes),)]:
+        site.models["model"] = {"vllm_values": {"model": {"maxModelLen": 2048}}}
+        site.deploy().check()
+    found = site.query("SELECT outcome, id, resumes FROM operations ORDER BY fence")
+    assert [outcome for outcome, _, _ in found] == outcomes
+    assert [resumes for _, _, resumes in found[1:]] == [operation for _, operation, _ in found[:-1]]
+    assert site.query("SELECT operation_id FROM operation_locks") == [(None,)]
     assert site.deploy().check().changed == []
 
 

@@ -20,6 +20,10 @@ import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import ReleaseSpec
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import (
+    operation_labels,
+    read_release,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import ReleaseRequest
 from tests.support.chart import CHART
@@ -137,6 +141,47 @@ def test_what_a_killed_helm_left_is_recovered_in_time_and_not_before(
     assert site.deploy().check().changed == []
 
 
+def test_what_an_operation_left_is_recovered_at_once(site: Site) -> None:
+    """Whoever has the lock knows that nobody works on what an earlier holder left."""
+    site.variables = {"vllm_takeover_after": 600}
+    site.deploy().check()
+    hand = HandMade(site)
+    # What a run of fence 1 looks like that was killed on another machine, in the middle of an upgrade.
+    marks = operation_labels("00000000-0000-4000-8000-000000000000", fence=1, revision=2)
+    labels = ",".join(f"{name}={value}" for name, value in marks.items())
+    hand.kill_when(hand.upgrade("--wait", "--timeout=120s", f"--labels={labels}", **SLOW), "pending-upgrade")
+    resumed = site.deploy().check()
+    assert "recovering revision 2" in resumed.output
+    assert resumed.wall_s < 60
+    _converged(site)
+
+
+@pytest.mark.parametrize("binary", ["helm", "helm3"])
+def test_marks_of_an_operation_count_for_its_own_revision_only(site: Site, binary: str) -> None:
+    site.variables = {"vllm_takeover_after": TAKEOVER_S, "vllm_helm_binary": str(site.lab.binary(binary))}
+    site.deploy().check()
+    ((operation, fence),) = site.query("SELECT id::text, fence FROM operations")
+    record = read_release(site.api, RELEASE, site.namespace)
+    assert record is not None
+    assert record.fence == fence
+    assert record.secret["metadata"]["labels"]["llmops.platform/operation"] == operation
+    assert operation in record.description
+    assert site.deploy().check().changed == []
+    # helm by hand carries the labels on to a revision that no operation has made.
+    hand = HandMade(site)
+    hand.kill_when(hand.upgrade("--wait", "--timeout=120s", **SLOW), "pending-upgrade")
+    died = time.monotonic()
+    pending = read_release(site.api, RELEASE, site.namespace)
+    assert pending is not None
+    assert pending.fence is None
+    running = site.start()
+    running.wait_for("taken over if it stays so")
+    running.wait_for("recovering revision 2")
+    assert time.monotonic() - died > TAKEOVER_S - 2
+    running.wait(120).check()
+    _converged(site)
+
+
 def test_plan_of_a_pending_release_does_not_wait(site: Site) -> None:
     _install(HandMade(site))
     planned = site.deploy("--check").check()
@@ -221,32 +266,35 @@ def test_second_operator_may_wait_for_the_first(site: Site) -> None:
     _converged(site)
 
 
-def test_paused_holder_whose_lock_was_taken_writes_nothing_when_it_wakes(site: Site) -> None:
+@pytest.mark.parametrize("taken", [True, False])
+def test_holder_paused_past_its_lock_writes_nothing_when_it_wakes(site: Site, taken: bool) -> None:
     site.variables["vllm_lock_ttl"] = 3
     site.models["model"] = {"vllm_values": {"model": SLOW}}
+
+    def seen() -> tuple[Any, ...]:
+        return site.revisions("model"), site.rows(), site.query("SELECT max(seq) FROM model_registry_history")
+
     first = site.start()
     first.wait_for("waiting for")
     with _paused(first):
-        site.models["model"] = {}
-        site.deploy(vllm_lock_timeout=60).check()
-        before = (
-            site.revisions("model"),
-            site.rows(),
-            site.query("SELECT max(seq) FROM model_registry_history"),
-        )
+        if taken:
+            site.models["model"] = {}
+            site.deploy(vllm_lock_timeout=60).check()
+        else:
+            time.sleep(4)
+        before = seen()
     woken = first.wait(60)
     failed = _failure(woken)
     assert failed["error_class"] == "fenced", woken.output
-    interrupted, resumed = site.query(
-        "SELECT id::text, outcome, resumes::text FROM operations ORDER BY fence"
-    )
-    assert interrupted[1:] == ("interrupted", None)
-    assert resumed[1:] == ("succeeded", interrupted[0])
-    assert before == (
-        site.revisions("model"),
-        site.rows(),
-        site.query("SELECT max(seq) FROM model_registry_history"),
-    )
+    assert seen() == before
+    operations = site.query("SELECT outcome, error_class, id, resumes FROM operations ORDER BY fence")
+    if taken:
+        assert operations[0][:2] == ("interrupted", None)
+        assert operations[1] == ("succeeded", None, operations[1][2], operations[0][2])
+    else:
+        assert [operation[:2] for operation in operations] == [("failed", "fenced")]
+        site.models["model"] = {}
+        site.deploy().check()
     _converged(site)
 
 

@@ -7,6 +7,9 @@
 A thread renews the lock four times in its life. A holder that could not renew it for two thirds of that time
 stops by itself: nobody can have taken it yet, and nobody has to be asked. With the usual 60 s that is a
 renewal each 15 s and an end after 40 s.
+
+A lock that ran out and that nobody took may be renewed by the next module that starts, which looks at what is
+there. It is not in the middle of one: whoever slept past its end was about to act on what he saw before.
 """
 
 from __future__ import annotations
@@ -60,10 +63,12 @@ class Lease(Permit):
         self._lost: PlatformError | None = None
         self._one_at_a_time = threading.Lock()
         self._stop = threading.Event()
+        self._begun = False
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
         patiently(self._renew, Deadline(_SLOWEST_ANSWER_S), self._progress)
+        self._begun = True
         self._thread.start()
         return self
 
@@ -92,14 +97,17 @@ class Lease(Permit):
             raise self._lost
         age = _clock() - self._renewed
         if age > self._ttl * _LOST_AFTER:
-            model, environment = self._target
-            raise PlatformError(
-                ErrorClass.FENCED,
-                f"The lock of {model} in {environment} could not be renewed for {age:.0f} s, and somebody "
-                "else may take it any moment.",
-                "Nothing more was written. See why the database was out of reach, then run again.",
-                {"locked_by": None},
-            )
+            raise self._overslept(age)
+
+    def _overslept(self, age: float) -> PlatformError:
+        model, environment = self._target
+        return PlatformError(
+            ErrorClass.FENCED,
+            f"The lock of {model} in {environment} was not renewed for {age:.0f} of its {self._ttl:g} s. "
+            "The database was out of reach, or this run was stopped. Somebody else may be at work.",
+            "Nothing more was written. Run the playbook again: it goes on from what is there.",
+            {"locked_by": None},
+        )
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -116,6 +124,7 @@ class Lease(Permit):
                 )
             )
 
+        self.check()
         number = self._patiently(lambda: self._transaction(begin))
         try:
             yield
@@ -140,6 +149,9 @@ class Lease(Permit):
         with self._one_at_a_time:
             # Before it is asked for: the lock lasts from a later moment than this.
             asked = _clock()
+            if self._begun and asked - self._renewed > self._ttl:
+                self._lost = self._overslept(asked - self._renewed)
+                raise self._lost
             try:
                 ttl, *target = self._transaction(lambda session: renew(session, self._operation))
             except PlatformError as error:
