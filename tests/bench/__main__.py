@@ -87,12 +87,12 @@ def surroundings(lab: Lab) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a table for people."""
-    lines = [f"{'name':<36} {'unit':<6} {'ours':>10} {'peer':>10} {'ratio':>7}  peer"]
+    lines = [f"{'name':<50} {'unit':<6} {'ours':>10} {'peer':>10} {'ratio':>7}  peer"]
     for row in rows:
         figures = [_figure(value) for value in (row.ours, row.peer)]
         ratio = f"{row.ratio:.3f}" if row.ratio is not None else "-"
         lines.append(
-            f"{row.name:<36} {row.unit:<6} {figures[0]:>10} {figures[1]:>10} {ratio:>7}  {row.peer_name}"
+            f"{row.name:<50} {row.unit:<6} {figures[0]:>10} {figures[1]:>10} {ratio:>7}  {row.peer_name}"
         )
     return "\n".join(lines)
 
