@@ -19,6 +19,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.revisions import digest
 from tests.integration.registry.conftest import Run
+from tests.integration.registry.postgres import Server
+from tests.integration.registry.routers import FollowingRouter
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -227,3 +229,22 @@ def test_no_entry_without_its_revision(entry: Run, query: Query) -> None:
         entry(**REVISION, manifest={**MANIFEST, "values": {"nul": "a\x00b"}})
     assert query("SELECT count(*) FROM model_registry_entries") == [(0,)]
     assert query("SELECT count(*) FROM deployment_manifests") == [(0,)]
+
+
+def test_the_rights_of_a_deployer_suffice(
+    entry: Run, info: Run, query: Query, server: Server, database_name: str
+) -> None:
+    login = f"deployer_{uuid.uuid4().hex[:8]}"
+    query(f"CREATE ROLE {login} LOGIN PASSWORD 'd' IN ROLE llmops_deployer")
+    dsn = server.dsn(database_name, user=login, password="d")
+    router = FollowingRouter(server.dsn(database_name), "router-a", in_flight={MODEL: 1})
+    try:
+        assert entry(dsn=dsn, **REVISION, manifest=MANIFEST).result["manifest"]["written"]
+        assert entry(dsn=dsn, desired_state="disabled").result["routers"]["confirmed"] == ["router-a"]
+        removed = entry(dsn=dsn, state="absent", status_reason="retired").result
+        assert removed["drain"]["in_flight"] == 0
+        listed = info(dsn=dsn, **TARGET, history=True, operations=1).result
+        assert {change["db_user"] for change in listed["history"]} == {login}
+    finally:
+        router.close()
+        query(f"DROP ROLE {login}")
