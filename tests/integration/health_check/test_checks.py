@@ -155,6 +155,32 @@ def test_an_entry_under_operation_is_left_alone(
     wait_until(lambda: registry.status() == "degraded")
 
 
+def test_a_row_that_somebody_holds_keeps_no_other_result_back(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start
+) -> None:
+    held = ("org/held-1", "org/held-2")
+    server = engine(*held, MODEL)
+    for model in (*held, MODEL):
+        registry.register(model, server.url)
+    running = checker().wait_leading()
+    wait_until(lambda: registry.checks_recorded() == 3)
+    holder = registry.server.connect(registry.name)
+    holder.autocommit = False
+    with holder.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM model_registry_entries WHERE model_name = ANY (%s) FOR UPDATE", [list(held)]
+        )
+        for _time in range(3):
+            seen = registry.health()["last_checked_at"]
+            wait_until(lambda seen=seen: registry.health()["last_checked_at"] > seen, 3)
+        wait_until(lambda: running.metric("records_total", outcome="error") >= 2)
+        assert running.leads
+        before = registry.health(held[0])["last_checked_at"]
+    holder.close()
+    wait_until(lambda: registry.health(held[0])["last_checked_at"] > before)
+    assert not any("no longer the leader" in line["message"] for line in running.messages())
+
+
 def test_an_endpoint_that_is_not_allowed_is_not_asked(
     registry: RegistryDatabase, engine: StartEngine, checker: Start
 ) -> None:

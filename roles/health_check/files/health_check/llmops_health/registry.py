@@ -50,6 +50,8 @@ _RECORD = """
 
 #: What waits on a connection that was cut notices within this time.
 _SEVERED_S = 1.0
+#: A row that somebody else holds is not worth waiting for: its next check comes soon, and others wait.
+_LOCK_WAIT_MS = 200
 _ROW_IS_BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 
 
@@ -174,7 +176,6 @@ class Registry:
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         """Return the connection, made anew if there is none."""
         if self._connection is None or self._connection.closed:
-            # A row that somebody else holds is not worth waiting for: the next check comes soon.
             limit_ms = int(self._settings.registry_timeout_s * 500)
             dsn = self._settings.current_dsn()
             own = conninfo_to_dict(dsn).get("options") or ""
@@ -182,7 +183,7 @@ class Registry:
                 dsn,
                 autocommit=True,
                 application_name="llmops-health-checker",
-                options=f"{own} -c statement_timeout={limit_ms} -c lock_timeout={limit_ms}",
+                options=f"{own} -c statement_timeout={limit_ms} -c lock_timeout={_LOCK_WAIT_MS}",
             )
         return self._connection
 
