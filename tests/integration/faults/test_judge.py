@@ -87,6 +87,8 @@ def test_nothing_that_works_after_an_outage_is_no_recovery() -> None:
     broken = judge(History([SERVED], [Outage("a", 11.5, 12.5)]), [GOOD])
     assert broken == ["m served at a in 10.000..20.000: only 0 of 1 answers bear witness"]
     assert len(judge(History([replace(SERVED, least=3)]), [GOOD, GOOD])) == 1
+    # Nobody had the time to ask.
+    assert judge(History([SERVED], [Outage("a", 11.5, 19.9)]), [GOOD]) == []
 
 
 def test_servers_count() -> None:
