@@ -102,6 +102,10 @@ class Connection(asyncio.Protocol):
 
     # What the parser calls.
 
+    def on_message_begin(self) -> None:
+        if self._is_complete:
+            raise ConnectionBrokenError("it sent more than the answer")
+
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_size += len(name) + len(value)
         if self._head_size > _LONGEST_HEAD:

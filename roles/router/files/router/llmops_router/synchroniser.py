@@ -171,16 +171,23 @@ class Synchroniser:
     async def _read(self) -> None:
         snapshot = await self._registry.snapshot()
         self._announced = min(self._announced, snapshot.version.epoch)
-        current, found = self._catalogue.version, snapshot.version
-        self._is_behind = current is not None and found != current and not self._catalogue.is_newer(found)
-        if self._is_behind and current is not None:
-            # It has lost changes, or is a standby that lags: neither is believed.
-            raise RegistryRefusedError(
-                f"the registry is at epoch {found.epoch}, but was at {current.epoch} before. It is a "
-                "standby that lags, or a backup was restored: then give it a new registry_id. The newer "
-                "picture stays."
-            )
+        current = self._catalogue.version
+        if current is not None and self._is_older(snapshot.version, current):
+            # It has lost changes, or is a standby that lags. The first learns of it by a report, and goes on
+            # from an epoch that is new to everybody; the second takes no reports.
+            if self._is_older(await self._report(current), current):
+                self._is_behind = True
+                raise RegistryRefusedError(
+                    f"the registry is at epoch {snapshot.version.epoch}, but was at {current.epoch} before: "
+                    "it is a standby that lags, or lost changes. The newer picture stays."
+                )
+            snapshot = await self._registry.snapshot()
+        self._is_behind = False
         self._apply(snapshot)
+
+    @staticmethod
+    def _is_older(version: Version, current: Version) -> bool:
+        return version.registry_id == current.registry_id and version.epoch < current.epoch
 
     def _apply(self, snapshot: Snapshot) -> None:
         if self._catalogue.advance(snapshot):
