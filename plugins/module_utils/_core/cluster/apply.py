@@ -79,6 +79,11 @@ class SetPlan:
         """Tell whether anything is to be written."""
         return any(step.action != "none" for step in self.steps)
 
+    @property
+    def writes(self) -> bool:
+        """Tell whether any object is to be created or updated."""
+        return any(step.action in ("create", "update") for step in self.steps)
+
     def actions(self) -> list[dict[str, str]]:
         """Return one entry an object: kind, name, action."""
         return [

@@ -78,7 +78,7 @@ def bring(
         for workload in deployments(wanted):
             # The same input again: pods that failed before this run get another chance, as what they lack may
             # be there by now.
-            changed |= follow_rollout(client, workload, deadline, progress, replace_failed=not plan.changed)
+            changed |= follow_rollout(client, workload, deadline, progress, replace_failed=not plan.writes)
     rolled_out = deadline.elapsed()
     gone = delete_steps(client, wanted.namespace, plan.steps)
     if wait:
