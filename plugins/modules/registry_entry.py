@@ -510,41 +510,47 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
 
 
 def _apply(params: Mapping[str, Any], changes: Mapping[str, Any], context: Context) -> _Done:
-    """Write, and wait for what has to happen elsewhere."""
-    where = settings(params)
-    waits = params["routers_timeout"] + (params["drain_timeout"] if params["state"] == "absent" else 0)
+    """Write the row, and wait for routers where an endpoint was withdrawn."""
     if params["state"] == "absent":
-        wanted = withdrawal.Removal(
-            params["model"],
-            params["environment"],
-            routers_timeout_s=params["routers_timeout"],
-            drain_timeout_s=params["drain_timeout"],
-            reason=changes.get("status_reason"),
-            expected_version=params["expected_version"],
-            operation=OperationRef.from_params(params),
-            by=params["actor"],
-        )
-        with Database(where, Deadline(params["timeout"] + waits), context.progress) as database:
-            removed = withdrawal.remove(database, wanted, context.progress)
-        return _Done(removed.change, routers=removed.routers, drain=removed.drain)
-    with Database(where, Deadline(params["timeout"]), context.progress) as database:
+        return _remove(params, changes, context)
+    with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
         done = database.transaction(lambda session: _write(session, params, changes, dry_run=False))
-    if done.epoch is not None:
-        with Database(where, Deadline(params["timeout"] + waits), context.progress) as database:
-            done.routers = withdrawal.confirm(
-                database,
-                done.change,
-                params["environment"],
-                done.epoch,
-                params["routers_timeout"],
-                context.progress,
-            )
+    if done.epoch is None:
+        return done
+    deadline = Deadline(params["timeout"] + params["routers_timeout"])
+    with Database(settings(params), deadline, context.progress) as database:
+        done.routers = withdrawal.confirm(
+            database,
+            done.change,
+            params["environment"],
+            done.epoch,
+            params["routers_timeout"],
+            context.progress,
+        )
     return done
+
+
+def _remove(params: Mapping[str, Any], changes: Mapping[str, Any], context: Context) -> _Done:
+    wanted = withdrawal.Removal(
+        params["model"],
+        params["environment"],
+        routers_timeout_s=params["routers_timeout"],
+        drain_timeout_s=params["drain_timeout"],
+        reason=changes.get("status_reason"),
+        expected_version=params["expected_version"],
+        operation=OperationRef.from_params(params),
+        by=params["actor"],
+    )
+    deadline = Deadline(params["timeout"] + params["routers_timeout"] + params["drain_timeout"])
+    with Database(settings(params), deadline, context.progress) as database:
+        removed = withdrawal.remove(database, wanted, context.progress)
+    return _Done(removed.change, routers=removed.routers, drain=removed.drain)
 
 
 def _write(
     session: Session, params: Mapping[str, Any], changes: Mapping[str, Any], *, dry_run: bool
 ) -> _Done:
+    """Write, or try to write, the row and its manifest in one transaction."""
     model, environment = params["model"], params["environment"]
     change = entries.put(
         session,
