@@ -19,6 +19,7 @@ from tests.integration.router.conftest import RegistryRows, StartEngine, StartRo
 from tests.integration.router.test_routing import chat, error
 from tests.support.listeners import closed_port
 from tests.support.model_server import wait_until
+from tests.support.pgbouncer import pooler
 from tests.support.router_process import RouterProcess
 from tests.support.tcp_proxy import TcpProxy
 
@@ -305,3 +306,22 @@ def test_the_rights_of_its_database_role_suffice(
         assert registry.query("SELECT instance FROM router_instances") == []
     finally:
         registry.query(f"DROP ROLE {name}")
+
+
+def test_a_pooler_that_delivers_nothing_is_told(
+    registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
+) -> None:
+    """In transaction mode, LISTEN succeeds and hears nothing; all else works, at the pace of the poll."""
+    engine = start_engine()
+    registry.put("org/chat", engine.url)
+    with pooler(registry.server, registry.database) as dsn:
+        pooled = start_router("a", dsn=dsn)
+        direct = start_router("b", dsn=dsn, listen_dsn=registry.dsn)
+        wait_until(lambda: "pooler" in pooled.get("/readyz").json["listening"]["problem"], 8)
+        assert "LLMOPS_ROUTER_LISTEN_DSN" in pooled.log.read_text()
+        assert ready(pooled)["status"] == "ready"
+        assert "llmops_router_listening 0.0" in pooled.get("/metrics").text
+        wait_until(lambda: is_listening(direct))
+        registry.put("org/chat", engine.url, "disabled", "disabled")
+        for router in (direct, pooled):
+            wait_until(lambda router=router: chat(router).status == 404, 2)
