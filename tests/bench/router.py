@@ -39,8 +39,8 @@ def measure(lab: Lab, say: Callable[[str], None], *, peers: bool, quick: bool = 
         generator = load.build(folder)
         names = ["--served-model-name", MODEL, *router_propagation.MODELS]
         arguments = [*names, "--max-num-seqs", "1024"]
-        quiet = {"MODEL_SERVER_ACCESS_LOG": "0", "MODEL_SERVER_OUTPUT_TOKENS": "50"}
-        with ModelServer(build_model_server(folder), folder / "engine.log", *arguments, **quiet) as engine:
+        settings = {"MODEL_SERVER_ACCESS_LOG": "0", "MODEL_SERVER_CONTROL": "1"}
+        with ModelServer(build_model_server(folder), folder / "engine.log", *arguments, **settings) as engine:
             engine.wait_open()
             _fill(place.dsn, engine.url)
             say("starting the router and its peers")

@@ -19,6 +19,8 @@ from tests.support.model_server import MODEL
 
 CONNECTIONS = (1, 64, 256)
 CHUNKS = 50
+#: Time between two chunks. Without any, the model server would write a whole stream at once.
+CHUNK_PAUSE_MS = 2
 _PATH = "/v1/chat/completions"
 
 
@@ -58,9 +60,19 @@ class Speed:
                 f"round {number + 1} of {rounds}: {len(WORKLOADS)} loads on {len(self._targets)} targets"
             )
             for workload in WORKLOADS:
+                self._set_pace(CHUNK_PAUSE_MS if workload.stream else 0)
                 # In turn first and last, as the machine may grow slower or quicker.
                 for target in self._targets if number % 2 == 0 else reversed(self._targets):
                     self._measure(workload, target, seconds)
+
+    def _set_pace(self, pause_ms: float) -> None:
+        (engine,) = (target.url for target in self._targets if target.name == DIRECT)
+        request = urllib.request.Request(  # noqa: S310
+            f"{engine}/control",
+            data=json.dumps({"itl_ms": pause_ms}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
 
     def _measure(self, workload: Workload, target: Target, seconds: float) -> None:
         sample = put_load(
