@@ -62,10 +62,10 @@ def test_nothing_is_allowed_by_an_empty_list() -> None:
 
 def test_keys_change_with_their_file_and_survive_a_bad_one(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    file.write_text(json.dumps({"org/a": "key-a", "*": "key-of-all"}), encoding="utf-8")
+    file.write_text(json.dumps({"org/a": "key-a\n", "*": "key-of-all"}), encoding="utf-8")
     keys = UpstreamKeys(file)
     assert (keys.of("org/a"), keys.of("org/b")) == ("key-a", "key-of-all")
-    for moment, bad in enumerate(("{", "[]", '{"org/a": 1}')):
+    for moment, bad in enumerate(("{", "[]", '{"org/a": 1}', '{"org/a": "a\\nb"}', '{"org/a": ""}')):
         file.write_text(bad, encoding="utf-8")
         os.utime(file, (moment, moment))
         assert keys.of("org/a") == "key-a"

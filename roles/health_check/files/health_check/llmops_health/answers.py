@@ -97,7 +97,10 @@ def _described(status: int, body: bytes) -> str:
 
 
 def _shown(body: bytes) -> str:
-    """Return the beginning of a body as one printable line."""
-    text = body[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "replace")
+    return one_line(body[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "replace"))
+
+
+def one_line(text: str) -> str:
+    """Return the beginning of a text from outside as one printable line."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())[:_SHOWN_CHARACTERS]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,16 @@ class UpstreamKeys:
             if changed_at_ns == self._read_at_ns:
                 return
             keys = json.loads(self._path.read_text(encoding="utf-8"))
-            if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
-                raise ValueError("it has to be a JSON object of texts")
+            if not isinstance(keys, dict) or not all(map(_is_key, keys.values())):
+                raise ValueError("it has to be a JSON object of model name, or '*', to key")
         except (OSError, ValueError) as error:
             # The message of a JSON error shows no content; that of any other one would not either.
             log.warning("upstream keys: %s cannot be used: %s", self._path, error)
             return
-        self._keys, self._read_at_ns = keys, changed_at_ns
+        self._keys = {model: key.strip() for model, key in keys.items()}
+        self._read_at_ns = changed_at_ns
+
+
+def _is_key(value: Any) -> bool:
+    """Tell whether a value can be sent in a header."""
+    return isinstance(value, str) and value.isascii() and value.strip().isprintable() and value.strip() != ""

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from .answers import Result, Verdict, judge_completion, judge_health
+from .answers import Result, Verdict, judge_completion, judge_health, one_line
 from .keys import UpstreamKeys
 from .settings import Settings
 
@@ -60,7 +60,11 @@ class Probe:
             json=body,
             headers={"Authorization": f"Bearer {key}"} if key else None,
         )
-        return answer if isinstance(answer, Verdict) else judge_completion(*answer, model)
+        if isinstance(answer, Verdict):
+            return answer
+        status, seen = answer
+        # Some servers show the key that they refuse; the reason of a verdict is for everybody.
+        return judge_completion(status, seen.replace(key.encode(), b"***") if key else seen, model)
 
     async def answers(self, url: str) -> bool:
         """Tell whether anything answers at a URL, whatever it says."""
@@ -80,21 +84,16 @@ class Probe:
                 while not response.content.at_eof() and len(body) < _MAX_BODY_BYTES:
                     body += await response.content.read(_MAX_BODY_BYTES - len(body))
                 return response.status, body
+        except aiohttp.ClientSSLError as error:
+            return Verdict(Result.FAILED, f"{what}: {one_line(str(error)) or type(error).__name__}")
         except aiohttp.ClientConnectorError as error:
             refused = isinstance(error, aiohttp.ClientConnectorDNSError) or error.errno == errno.ECONNREFUSED
             result = Result.UNREACHABLE if refused else Result.SILENT
-            return Verdict(result, f"{what}: no connection: {_explained(error)}")
+            return Verdict(result, f"{what}: no connection: {error.os_error.strerror or error.os_error}")
         except aiohttp.ConnectionTimeoutError:
             limit_s = self._settings.connect_timeout_s
             return Verdict(Result.SILENT, f"{what}: no connection within {limit_s:g} s")
         except TimeoutError:
             return Verdict(Result.FAILED, f"{what} did not answer within {timeout_s:g} s")
         except (aiohttp.ClientError, ValueError) as error:
-            return Verdict(Result.FAILED, f"{what}: {_explained(error)}")
-
-
-def _explained(error: Exception) -> str:
-    """Return what went wrong in one line."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or type(error.os_error).__name__
-    return " ".join(str(error).split()) or type(error).__name__
+            return Verdict(Result.FAILED, f"{what}: {one_line(str(error)) or type(error).__name__}")

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Endpoints that are no good in every way that sockets allow: each is a verdict, none an exception."""
+
+from __future__ import annotations
+
+import asyncio
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from llmops_health.answers import Result, Verdict
+from llmops_health.keys import UpstreamKeys
+from llmops_health.probe import Probe
+from llmops_health.settings import from_environment
+
+from tests.support.listeners import closed_port, silent_port, tls_port
+from tests.support.tls import Pair
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+def ask(url: str, keys: Path | None = None) -> list[Verdict]:
+    """Return the verdicts of a check of /health and of a completion."""
+    settings = from_environment(
+        {
+            "LLMOPS_HEALTH_DSN": "host=nowhere",
+            "LLMOPS_HEALTH_ENVIRONMENT": "staging",
+            "LLMOPS_HEALTH_CONNECT_TIMEOUT_S": "0.5",
+            "LLMOPS_HEALTH_HEALTH_TIMEOUT_S": "1",
+            "LLMOPS_HEALTH_COMPLETION_TIMEOUT_S": "1",
+        }
+    )
+
+    async def both() -> list[Verdict]:
+        probe = Probe(settings, UpstreamKeys(keys))
+        try:
+            return list(await asyncio.gather(probe.health(url), probe.completion(url, "org/model")))
+        finally:
+            await probe.close()
+
+    return asyncio.run(both())
+
+
+@contextmanager
+def speaking(answer: bytes) -> Iterator[str]:
+    """Yield the URL of a server that says this to everybody, whatever it is asked, and hangs up."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x00\xff\xfe" * 100,
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        OK + b"Content-Length: 100\r\n\r\ntoo short",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        OK + b"X: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 1000000\r\n\r\n" + b"\xff" * 1_000_000,
+    ],
+)
+def test_an_answer_that_is_none_is_a_failure(answer: bytes) -> None:
+    with speaking(answer) as url:
+        verdicts = ask(url)
+    for verdict in verdicts:
+        assert verdict.result is Result.FAILED
+        assert verdict.reason.isprintable()
+        assert len(verdict.reason) < 400
+
+
+def test_a_server_that_accepts_and_says_nothing_is_a_failure() -> None:
+    with silent_port() as port:
+        assert {verdict.result for verdict in ask(f"http://127.0.0.1:{port}")} == {Result.FAILED}
+
+
+def test_a_certificate_that_nobody_knows_is_a_failure(tmp_path: Path) -> None:
+    with tls_port(Pair.issue("stranger").write(tmp_path, "server")) as port:
+        for verdict in ask(f"https://127.0.0.1:{port}"):
+            assert verdict.result is Result.FAILED
+            assert "certificate" in verdict.reason
+        # Plain HTTP to a port that speaks TLS.
+        assert {verdict.result for verdict in ask(f"http://127.0.0.1:{port}")} == {Result.FAILED}
+
+
+def test_a_closed_port_and_a_name_that_does_not_exist_are_unreachable() -> None:
+    for url in (f"http://127.0.0.1:{closed_port()}", "http://no-such-name.invalid:8000"):
+        for verdict in ask(url):
+            assert verdict.result is Result.UNREACHABLE
+            assert "no connection" in verdict.reason
+
+
+def test_a_key_that_a_server_repeats_is_not_passed_on(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"*": "sk-canary"}', encoding="utf-8")
+    body = b"Incorrect API key provided: sk-canary"
+    for status in (b"401 Unauthorized", b"500 Internal Server Error"):
+        head = b"HTTP/1.1 " + status + b"\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n"
+        with speaking(head + body) as url:
+            _health, completion = ask(url, keys)
+        assert "Incorrect API key provided: ***" in completion.reason
