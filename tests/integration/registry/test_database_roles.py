@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import audit
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
-from tests.integration.registry.conftest import Run
+from tests.integration.registry.conftest import Run, open_database
 from tests.integration.registry.postgres import Server
 from tests.integration.registry.test_schema import OLDER_TABLE
 
@@ -289,6 +289,10 @@ def test_modules_run_as_a_deployer(schema: Run, entry: Run, info: Run, logins: L
     assert not schema(dsn=dsn).changed
     assert not schema(dsn=dsn, check=True).changed
     assert entry(dsn=dsn, state="absent").changed
+    with open_database(dsn) as deployers:
+        verdict = deployers.transaction(audit.verify, read_only=True)
+    assert verdict.rows > 2
+    assert verdict.problems == []
 
 
 def test_sequence_of_an_older_table_is_usable(schema: Run, query: Query, logins: Logins) -> None:

@@ -249,6 +249,7 @@ def test_fifty_writers_leave_one_unbroken_order(
                 "SELECT e.epoch, count(*), max(h.epoch) FROM registry_epoch e, model_registry_history h"
                 " GROUP BY e.epoch"
             )
+            assert database.transaction(audit.verify, read_only=True).problems == []
         for future in writing:
             future.result()
 
