@@ -26,6 +26,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+import yaml
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from tests.support.lab import Lab, fresh_database, fresh_namespace
@@ -205,6 +206,43 @@ def test_check_mode_foretells_and_nothing_shows_a_password(site: RouterSite) -> 
     assert password not in json.dumps(deployment)
 
 
+def test_the_api_server_takes_every_option(site: RouterSite) -> None:
+    team = {"namespaceSelector": {"matchLabels": {"team": "search"}}}
+    planned = site.play(
+        "router",
+        "--check",
+        "--diff",
+        router_client_peers=[team],
+        router_image_pull_secrets=["pull"],
+        router_node_selector={"pool": "cpu"},
+        router_tolerations=[{"key": "cpu", "operator": "Exists"}],
+        router_priority_class="system-cluster-critical",
+        router_allowed_endpoints=[".models.example.com", "192.0.2.0/24"],
+        router_listen_dsn="postgresql://direct/registry",
+        router_monitoring_labels={"release": "prometheus"},
+        router_alert_labels={"team": "platform"},
+        router_settings={"access_log": True, "idle_timeout_s": 300},
+    ).check()
+    (task,) = [task for task in planned.find(action="kubernetes_objects") if task.status == "ok"]
+    after = {item["kind"]: item for item in yaml.safe_load_all(task.result["diff"]["after"])}
+    pod = after["Deployment"]["spec"]["template"]["spec"]
+    variables = {item["name"]: item["value"] for item in pod["containers"][0]["env"]}
+    assert variables["LLMOPS_ROUTER_ACCESS_LOG"] == "True"
+    assert variables["LLMOPS_ROUTER_ALLOWED_ENDPOINTS"] == ".models.example.com,192.0.2.0/24"
+    assert variables["LLMOPS_ROUTER_LISTEN_DSN_FILE"] == "/etc/llmops-router/listen_dsn"
+    assert pod["imagePullSecrets"] == [{"name": "pull"}]
+    assert pod["nodeSelector"] == {"pool": "cpu"}
+    assert pod["tolerations"] == [{"key": "cpu", "operator": "Exists"}]
+    assert pod["priorityClassName"] == "system-cluster-critical"
+    admitted = after["NetworkPolicy"]["spec"]["ingress"][0]["from"]
+    assert team in admitted
+    assert len(admitted) == 3, "clients, Prometheus, the health checker"
+    assert after["ServiceMonitor"]["metadata"]["labels"]["release"] == "prometheus"
+    assert {rule["labels"]["team"] for rule in after["PrometheusRule"]["spec"]["groups"][0]["rules"]} == {
+        "platform"
+    }
+
+
 def test_alerts_are_valid_and_use_metrics_that_there_are(site: RouterSite, tmp_path: Path) -> None:
     path = f"/apis/monitoring.coreos.com/v1/namespaces/{site.namespace}/prometheusrules/router"
     groups = site.api.get(path)["spec"]["groups"]
@@ -217,7 +255,10 @@ def test_alerts_are_valid_and_use_metrics_that_there_are(site: RouterSite, tmp_p
         check=False,
     )
     assert judged.returncode == 0, judged.stderr + judged.stdout
-    with closing(http.client.HTTPConnection(urlsplit(site.url()).netloc, timeout=5)) as connection:
+    pod = f"{site.pods()[0]['status']['podIP']}:8080"
+    # Series come with the first request.
+    assert ask(f"http://{pod}")[0] == 200
+    with closing(http.client.HTTPConnection(pod, timeout=5)) as connection:
         connection.request("GET", "/metrics")
         metrics = connection.getresponse().read().decode()
     used = {name for rule in groups[0]["rules"] for name in re.findall(r"llmops_router_\w+", rule["expr"])}
