@@ -323,5 +323,4 @@ def test_a_pooler_that_delivers_nothing_is_told(
         assert "llmops_router_listening 0.0" in pooled.get("/metrics").text
         wait_until(lambda: is_listening(direct))
         registry.put("org/chat", engine.url, "disabled", "disabled")
-        for router in (direct, pooled):
-            wait_until(lambda router=router: chat(router).status == 404, 2)
+        wait_until(lambda: chat(direct).status == chat(pooled).status == 404, 2)
