@@ -62,7 +62,7 @@ def put_load(
     *,
     key: str = "",
     events: int = 0,
-    warm_up_s: float = 0.5,
+    warm_up_s: float = 0.4,
 ) -> Sample:
     """Keep ``connections`` requests under way for a while; each stream must have ``events`` events."""
     command = [str(binary), "-url", url, "-body", str(body), "-connections", str(connections)]

@@ -24,7 +24,7 @@ from tests.support.model_server import MODEL, ModelServer, build_model_server
 #: Models that the registry holds besides the one that is asked for.
 OTHER_MODELS = 100
 ROUNDS = 2
-SECONDS = 2.0
+SECONDS = 1.5
 
 
 def measure(lab: Lab, say: Callable[[str], None], *, peers: bool, quick: bool = False) -> list[Row]:

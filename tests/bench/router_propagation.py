@@ -58,7 +58,7 @@ class Patience:
 
 OUR_PATIENCE = Patience(pause_s=0.001, quiet_s=0.1, limit_s=10)
 # Its replicas look every 30 seconds, sooner where Redis tells them.
-PEER_PATIENCE = Patience(pause_s=0.05, quiet_s=5, limit_s=60)
+PEER_PATIENCE = Patience(pause_s=0.05, quiet_s=3, limit_s=60)
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def litellm(lab: Lab, installation: Installation, redis_url: str, engine: ModelS
             await asyncio.to_thread(write, model, ready)
 
         urls = [proxy.url for proxy in proxies]
-        return asyncio.run(_measure(urls, MASTER_KEY, PEER_MODELS, change, PEER_PATIENCE, 2.0))
+        return asyncio.run(_measure(urls, MASTER_KEY, PEER_MODELS, change, PEER_PATIENCE, 1.0))
 
 
 def database_url(dsn: str) -> str:
