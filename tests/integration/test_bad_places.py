@@ -192,6 +192,15 @@ def test_good_models_beside_them_are_deployed(played: PlayResult, place: Site) -
     assert played.wall_s < 100
 
 
+def test_every_operation_says_how_it_ended(played: PlayResult, place: Site) -> None:
+    assert played.rc != 0
+    ended = {case.name: ("failed", case.error_class) for case in CASES if case.spoils}
+    ended |= {"good": ("succeeded", None), "restricted": ("succeeded", None)}
+    found = place.query("SELECT model_name, outcome, error_class FROM operations")
+    assert {model: (outcome, error_class) for model, outcome, error_class in found} == ended
+    assert place.query("SELECT count(*) FROM operation_locks WHERE operation_id IS NOT NULL") == [(0,)]
+
+
 def test_namespace_that_is_missing_is_not_made(played: PlayResult, place: Site) -> None:
     assert played.rc != 0
     assert place.api.find("/api/v1/namespaces/llmops-nowhere") is None
