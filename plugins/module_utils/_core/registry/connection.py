@@ -31,7 +31,7 @@ else:
 
 T = TypeVar("T")
 
-MINIMUM_SERVER = 13
+MINIMUM_SERVER = 14
 #: Longest wait for a lock on a table or row: readers queue up behind whoever waits for a strong one.
 LOCK_TIMEOUT_S = 5.0
 # A server that cannot be reached is tried for this long only: an operator wants to know within seconds.
