@@ -27,6 +27,7 @@ class Reading:
 
     moment: float
     cpu_s: float
+    memory_mb: float
     checks: float
     completions: float
     refused: float
@@ -48,6 +49,7 @@ class Reading:
         return cls(
             time.monotonic(),
             total("process_cpu_seconds_total"),
+            total("process_resident_memory_bytes") / 1e6,
             total("llmops_health_checks_total"),
             total("llmops_health_checks_total", kind="completion"),
             total("llmops_health_records_total", outcome="refused")
@@ -112,7 +114,7 @@ def test_many_entries_are_checked_in_time_on_a_fraction_of_a_core(
     print(
         f"{entries} entries: {checks / passed_s:.1f} checks/s, "
         f"{(after.completions - before.completions) / passed_s:.1f} completions/s, "
-        f"{cpu_s_per_minute:.1f} CPU s/min, late by more than "
+        f"{cpu_s_per_minute:.1f} CPU s/min, {after.memory_mb:.0f} MB, late by more than "
         + ", ".join(f"{bound_s:g} s: {share:.1%}" for bound_s, share in late.items())
     )
 
@@ -121,6 +123,8 @@ def test_many_entries_are_checked_in_time_on_a_fraction_of_a_core(
     # Generous: other tests may run on the same machine.
     assert cpu_s_per_minute < 45
     assert late[1.0] < 0.05
+    # Half of what the role allows a pod.
+    assert after.memory_mb < 128
     assert registry.query("SELECT FROM model_registry_entries WHERE deployment_status <> 'ready'") == []
     (oldest,) = registry.query(
         "SELECT extract(epoch FROM now() - min(last_checked_at)) AS s FROM health_checks"
