@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -236,30 +237,31 @@ def _sending(data: bytes) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [
-        (reply(b"", "Location: http://169.254.169.254/", status="307 Elsewhere"), "upstream_invalid"),
-        (reply(b"", status="401 Unauthorized"), "upstream_unauthorized"),
-        (reply(b"", status="999 Odd"), "upstream_invalid"),
-        (_sending(b"SSH-2.0-OpenSSH\r\n"), "upstream_broken"),
-        (_sending(b""), "upstream_broken"),
-        (_sending(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), "upstream_broken"),
-        (_sending(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"), "upstream_broken"),
-    ],
-    ids=["redirect", "key", "status", "no HTTP", "silence", "no body", "long headers"],
-)
-def test_an_answer_that_is_none_is_a_bad_gateway(
-    start_router: StartRouter, raw: StartRaw, answer: Answer, code: str
-) -> None:
-    server = raw(answer)
-    found = chat(start_router())
-    assert found.status == 502
-    assert error(found)["code"] == code
-    assert "127.0.0.1" not in found.text
-    assert "location" not in found.headers
-    # What may have been worked on is not sent twice.
-    assert len(server.requests) == 1
+_ODD: dict[str, tuple[Answer, str]] = {
+    "redirect": (reply(b"", "Location: http://169.254.169.254/", status="307 Elsewhere"), "upstream_invalid"),
+    "key": (reply(b"", status="401 Unauthorized"), "upstream_unauthorized"),
+    "status": (reply(b"", status="999 Odd"), "upstream_invalid"),
+    "no HTTP": (_sending(b"SSH-2.0-OpenSSH\r\n"), "upstream_broken"),
+    "silence": (_sending(b""), "upstream_broken"),
+    "no body": (_sending(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), "upstream_broken"),
+    "long headers": (
+        _sending(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"),
+        "upstream_broken",
+    ),
+}
+
+
+def test_an_answer_that_is_none_is_a_bad_gateway(start_router: StartRouter, raw: StartRaw) -> None:
+    server = raw(reply())
+    router = start_router()
+    for number, (name, (answer, code)) in enumerate(_ODD.items(), 1):
+        server.answer = answer
+        found = chat(router)
+        assert (found.status, error(found)["code"]) == (502, code), name
+        assert "127.0.0.1" not in found.text
+        assert "location" not in found.headers
+        # A connection that spoke so is not used again, and what may have been worked on is not sent twice.
+        assert len(server.requests) == number
 
 
 def test_nobody_there_is_told_within_the_limit(registry: RegistryRows, start_router: StartRouter) -> None:
@@ -411,3 +413,31 @@ def test_endpoints_outside_of_the_list_get_nothing(
     assert not server.requests
     assert router.get("/v1/models").json["data"] == []
     assert "outside of LLMOPS_ROUTER_ALLOWED_ENDPOINTS" in router.log.read_text()
+
+
+def test_a_client_that_reads_nothing_is_given_up(start_router: StartRouter, raw: StartRaw) -> None:
+    """It holds its connection and takes nothing: the model server does not wait for it for ever."""
+
+    def endless(_request: Request, wire: socket.socket) -> bool:
+        wire.sendall(f"HTTP/1.1 200 OK\r\n{STREAM}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        while True:
+            wire.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+
+    raw(endless)
+    router = start_router(idle_timeout_s="1")
+    with socket.create_connection(("127.0.0.1", router.port)) as client:
+        client.sendall(
+            b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+        )
+        wait_until(lambda: "llmops_router_in_flight 1.0" in router.get("/metrics").text)
+        wait_until(lambda: "llmops_router_in_flight 0.0" in router.get("/metrics").text, 5)
+        assert 'code="upstream_timeout"' in router.get("/metrics").text
+        assert router.process is not None
+        wait_until(lambda: not _established(client), 10)
+
+
+def _established(client: socket.socket) -> bool:
+    """Say whether the kernel still holds the router's end of a client's connection."""
+    port = f":{client.getsockname()[1]:04X}"
+    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    return any(line.split()[2].endswith(port) for line in lines)

@@ -10,8 +10,6 @@ import json
 import time
 from typing import Any
 
-import pytest
-
 from tests.integration.router.conftest import RegistryRows, StartEngine, StartRouter
 from tests.support.model_server import Reply, free_port, wait_until
 from tests.support.router_process import RouterProcess
@@ -50,9 +48,12 @@ def test_a_request_reaches_the_model_that_it_names(
     assert chat(router, "org/elsewhere").status == 404
 
 
-@pytest.mark.parametrize(
-    ("status", "desired_state", "http_status", "code"),
-    [
+def test_a_status_that_is_not_ready_has_its_own_error(
+    registry: RegistryRows, start_router: StartRouter
+) -> None:
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    router = start_router()
+    for status, desired_state, http_status, code in (
         ("pending", "enabled", 503, "model_not_ready"),
         ("deploying", "enabled", 503, "model_not_ready"),
         ("failed", "enabled", 503, "model_not_ready"),
@@ -60,22 +61,13 @@ def test_a_request_reaches_the_model_that_it_names(
         ("draining", "enabled", 503, "model_draining"),
         ("disabled", "disabled", 404, "model_disabled"),
         ("deploying", "disabled", 404, "model_disabled"),
-    ],
-)
-def test_a_status_that_is_not_ready_has_its_own_error(
-    registry: RegistryRows,
-    start_router: StartRouter,
-    status: str,
-    desired_state: str,
-    http_status: int,
-    code: str,
-) -> None:
-    registry.put("org/chat", f"http://127.0.0.1:{free_port()}", status, desired_state)
-    reply = chat(start_router())
-    assert reply.status == http_status
-    assert error(reply)["code"] == code
-    assert error(reply)["param"] == "model"
-    assert ("retry-after" in reply.headers) == (http_status == 503)
+    ):
+        model = f"org/{status}-{desired_state}"
+        registry.put(model, endpoint, status, desired_state)
+        reply = chat(router, model)
+        assert (reply.status, error(reply)["code"]) == (http_status, code), model
+        assert error(reply)["param"] == "model"
+        assert ("retry-after" in reply.headers) == (http_status == 503)
 
 
 def test_an_unknown_model_is_not_found(registry: RegistryRows, start_router: StartRouter) -> None:

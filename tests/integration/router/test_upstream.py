@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 
 import pytest
 
 from llmops_router.endpoints import AllowedEndpoints, Target
-from llmops_router.upstream import Answer, StaleConnectionError, Upstream, WithdrawnError
+from llmops_router.upstream import Answer, BrokenError, StaleConnectionError, Upstream, WithdrawnError
 from tests.support.model_server import wait_until
 from tests.support.raw_server import RawServer, Request, reply
 
@@ -90,6 +91,25 @@ def test_one_stale_connection_tells_of_all() -> None:
     with RawServer(reply()) as server:
         asyncio.run(play(server))
         assert server.connections == 6
+
+
+def test_a_server_that_dies_of_a_request_does_not_get_it_twice() -> None:
+    def die_slowly(_request: Request, _wire: socket.socket) -> bool:
+        time.sleep(0.7)
+        return False
+
+    async def play(server: RawServer) -> None:
+        upstream = Upstream(5, 4)
+        await whole(await upstream.post(target(server), PATH, [], b"{}", lambda: True))
+        server.answer = die_slowly
+        with pytest.raises(BrokenError) as broken:
+            await upstream.post(target(server), PATH, [], b"{}", lambda: True)
+        assert not broken.value.may_repeat
+        await upstream.close()
+
+    with RawServer(reply()) as server:
+        asyncio.run(play(server))
+        assert [request.connection for request in server.requests] == [1, 1]
 
 
 def test_bytes_that_nobody_asked_for_end_the_connection() -> None:

@@ -12,25 +12,20 @@ moment before a request is sent.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import cast
 
 import httptools
+
+from .wire import notice_vanished_peers
 
 Headers = list[tuple[bytes, bytes]]
 
 # A server that sends more than the client reads is held back beyond this many bytes.
 _HIGH_WATER = 256 << 10
 _LONGEST_HEAD = 64 << 10
-# A peer that vanished: data that nobody confirms, then probes that nobody answers.
-_SOCKET_OPTIONS = (
-    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 15),
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
-    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 15_000),
-)
+# How long a server may confirm nothing of what it is sent.
+_PATIENCE_S = 15.0
 
 
 class ConnectionBrokenError(Exception):
@@ -72,11 +67,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have its methods, but are no subclass.
         self._transport = cast("asyncio.Transport", transport)
-        wire = transport.get_extra_info("socket")
-        for level, name, value in _SOCKET_OPTIONS:
-            option = getattr(socket, name, None)
-            if option is not None:
-                wire.setsockopt(level, option, value)
+        notice_vanished_peers(transport.get_extra_info("socket"), _PATIENCE_S)
 
     def data_received(self, data: bytes) -> None:
         if not self.is_busy or self._is_complete:

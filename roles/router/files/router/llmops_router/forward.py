@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from . import log
 from .access import Access, UpstreamKeys, check
 from .catalogue import Catalogue, Route
 from .errors import ApiError, bad_request, model_not_found, not_routed, quoted, retry_after
-from .exchange import Headers, Receive, Send, Watch, read_body
+from .exchange import Headers, Limit, Receive, Send, Watch, read_body
 from .headers import RequestHeaders, answer_headers, is_stream
 from .metrics import UNKNOWN, Metrics
 from .settings import Settings
@@ -28,6 +29,7 @@ _LONGEST_MODEL_NAME = 512
 _ATTEMPTS = 3
 # A server that refuses connections may be a pod that has just ended: the Service knows in a moment.
 _RETRY_PAUSE_S = 0.05
+_LAST_WORD_S = 1.0
 
 
 class Call:
@@ -263,7 +265,9 @@ class Forwarder:
         self._metrics.refused(call.label, failure.code)
         if is_stream(answer.headers):
             event = b"\n\ndata: " + failure.body() + b"\n\n"
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+            # A client that reads nothing is not waited for.
+            with suppress(TimeoutError), Limit(_LAST_WORD_S):
+                await send({"type": "http.response.body", "body": event, "more_body": True})
 
 
 def _model_of(body: bytes) -> str:

@@ -30,6 +30,7 @@ from .shared_cache import SharedCache
 from .snapshot import Version
 from .synchroniser import Sync, Synchroniser
 from .upstream import Upstream
+from .wire import notice_vanished_peers
 
 # Mounted Secrets change about once a minute at most.
 _RELOAD_S = 2.0
@@ -39,7 +40,14 @@ _RESTART_PAUSE_S = 1.0
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: the end begins with a delay that only we know of."""
+    """uvicorn without its own signal handling: the end begins with a delay that only we know of.
+
+    ``patience_s`` is how long a client may take nothing of what it is sent.
+    """
+
+    def __init__(self, config: uvicorn.Config, patience_s: float) -> None:
+        super().__init__(config)
+        self._patience_s = patience_s
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -49,6 +57,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for server in self.servers:
             for listener in server.sockets:
+                # Accepted connections inherit it.
+                notice_vanished_peers(listener, self._patience_s)
                 log.info("serving", address=str(listener.getsockname()[0]), port=listener.getsockname()[1])
 
 
@@ -143,7 +153,8 @@ class Service:
                 backlog=4096,
                 timeout_keep_alive=int(settings.client_keepalive_s),
                 timeout_graceful_shutdown=int(settings.drain_timeout_s),
-            )
+            ),
+            settings.idle_timeout_s,
         )
         tasks = [
             asyncio.create_task(_supervise(name, part))

@@ -126,8 +126,10 @@ class SharedCache:
                 self._changed.set()
                 continue
             snapshot = self._catalogue.snapshot
-            if snapshot is not None:
-                await self._write(snapshot)
+            if snapshot is not None and not await self._write(snapshot):
+                # The copy is back soon after Redis is.
+                await asyncio.sleep(_AWAY_INTERVAL_S)
+                self._changed.set()
 
     async def _move_forward(self) -> None:
         """Take a newer picture that a router wrote which still reaches the registry."""
@@ -156,11 +158,12 @@ class SharedCache:
         self._metrics.cache.labels("read", "hit").inc()
         return snapshot
 
-    async def _write(self, snapshot: Snapshot) -> None:
+    async def _write(self, snapshot: Snapshot) -> bool:
+        """Write a picture; return whether Redis took note of it."""
         body = dump(snapshot)
         if len(body) > LONGEST_VALUE:
             log.failure("the picture is too long for the shared cache", size_bytes=len(body))
-            return
+            return True
         ttl_ms = int(self._ttl_s * random.uniform(0.9, 1.1) * 1000)  # noqa: S311 - no secret
         version = snapshot.version
         written = await self._ask(
@@ -169,8 +172,10 @@ class SharedCache:
             [self._key, self._channel],
             [version.registry_id, str(version.epoch), snapshot.changed_at, body, str(ttl_ms)],
         )
-        if written is not None:
-            self._metrics.cache.labels("write", "written" if written else "older").inc()
+        if written is None:
+            return False
+        self._metrics.cache.labels("write", "written" if written else "older").inc()
+        return True
 
     async def _ask(self, operation: str, script: str, keys: list[str], values: list[str | bytes]) -> Any:
         """Run a script; ``None`` where Redis is away, slow, or refuses."""
@@ -201,6 +206,9 @@ class SharedCache:
             try:
                 async with client.pubsub() as subscription:
                     await subscription.subscribe(self._channel)
+                    # It answers, and after a restart it is empty.
+                    self._closed_until = 0.0
+                    self._changed.set()
                     while True:
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
                         if message is None:

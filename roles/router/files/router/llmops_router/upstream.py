@@ -16,11 +16,15 @@ from .endpoints import Target
 
 _Place = tuple[str, int, bool]
 
+# A server that had closed an idle connection says so at once. One that takes longer has died of the request,
+# or with it: then another one must not get it.
+_STALE_S = 0.5
+
 
 class UpstreamError(Exception):
     """The model server gave no answer, or no whole one."""
 
-    #: Whether no server can have begun to work on the request, so that it may be sent again.
+    #: Whether no server has begun to work on the request, by all signs, so that it may be sent again.
     may_repeat = False
 
 
@@ -101,10 +105,12 @@ class Upstream:
         try:
             if not is_current():
                 raise WithdrawnError
+            sent_at = self._loop.time()
             await connection.send(_head(target, path, headers, body), body)
         except ConnectionBrokenError as error:
             connection.close()
-            if connection.uses and not connection.has_answer:
+            was_quick = self._loop.time() - sent_at < _STALE_S
+            if connection.uses and not connection.has_answer and was_quick:
                 # The others have been idle for as long.
                 self._drop_idle(place)
                 raise StaleConnectionError(str(error)) from None
