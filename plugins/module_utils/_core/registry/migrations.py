@@ -112,10 +112,8 @@ def migrate(
                 break
             report.done.append(done)
             progress(f"Schema: {done.step.direction} {done.step.migration.label} in {done.seconds:.2f} s")
-    if report.done:
-        report.version_after = report.done[-1].step.version_after
-    else:
-        report.version_after = migrations[-1].version if target is None else target
+    # Whoever took the last step, this run or another.
+    report.version_after = migrations[-1].version if target is None else target
     return report
 
 
