@@ -177,6 +177,23 @@ def test_a_frozen_redis_holds_up_nothing(
     wait_until(lambda: held_epoch(redis_server) == registry.epoch(), 15)
 
 
+def test_the_copy_is_back_soon_after_redis_is(
+    registry: RegistryRows, redis_server: RedisServer, start_router: StartRouter
+) -> None:
+    router = start_router("a", redis_url=redis_server.url)
+    wait_until(lambda: ready(router)["cache"] == "ok" and is_listening(router))
+    redis_server.kill()
+    registry.put("org/chat", "http://127.0.0.1:9")
+    wait_until(lambda: ready(router)["cache"] == "unavailable", 5)
+    redis_server.start()
+    # Nothing changes any more: nobody reminds the router.
+    wait_until(lambda: held_epoch(redis_server) == registry.epoch(), 12)
+    # Nor does a failure to write: what it wrote is gone without one.
+    redis_server.kill()
+    redis_server.start()
+    wait_until(lambda: held_epoch(redis_server) == registry.epoch(), 12)
+
+
 def test_a_change_is_heard_by_way_of_redis_too(
     registry: RegistryRows, redis_server: RedisServer, start_router: StartRouter, start_engine: StartEngine
 ) -> None:

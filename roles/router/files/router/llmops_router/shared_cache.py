@@ -206,8 +206,7 @@ class SharedCache:
             try:
                 async with client.pubsub() as subscription:
                     await subscription.subscribe(self._channel)
-                    # It answers, and after a restart it is empty.
-                    self._closed_until = 0.0
+                    # After a restart it is empty.
                     self._changed.set()
                     while True:
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
