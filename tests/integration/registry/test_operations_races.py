@@ -292,6 +292,7 @@ def test_entry_of_a_run_that_died_here_is_free(
         entry(status="pending")
     sleeper.kill()
     sleeper.wait()
-    entry(status="pending")
+    entry(status="pending", actor="carol@bastion")
     assert query("SELECT outcome FROM operations") == [("interrupted",)]
+    assert query("SELECT actor FROM audit_log WHERE action = 'lock.forced'") == [("carol@bastion",)]
     assert query("SELECT operation_id FROM operation_locks") == [(None,)]

@@ -102,9 +102,9 @@ def put(
     expect(seen, model, environment, expected_version)
     if dry_run:
         return Change(seen, replace(after, version=before.version + 1), changed=True)
+    act_for(session, by)
     if operation is not None or not is_operators_wish(before, after):
         claim(session, model, environment, operation)
-    act_for(session, by)
     if seen is None:
         fields = {"model": model, "environment": environment, "status": after.status, **fields}
         written = _insert(session, fields, health_checked)
@@ -131,8 +131,8 @@ def remove(
         return Change(None, None, changed=False)
     expect(seen, model, environment, expected_version)
     if not dry_run:
-        claim(session, model, environment, operation)
         act_for(session, by)
+        claim(session, model, environment, operation)
         count = session.execute(
             f"DELETE FROM {TABLE} WHERE {_TARGET} AND row_version = %(version)s",  # noqa: S608
             {"model": model, "environment": environment, "version": seen.version},

@@ -55,7 +55,8 @@ def record(
     """Record the revision that an entry describes, unless it is recorded already.
 
     ``manifest`` adds what the entry does not say: ``chart_digest``, ``image_digest`` and ``values``. Secrets
-    in the values are hidden before they are written; ``values_digest`` is that of the values as they were.
+    in the values are hidden before they are written; ``values_digest`` is that of the values as they were. Who
+    has hidden them already says so with ``values_digest`` and ``values_redacted``.
     """
     for field in ("release_name", "release_revision", "manifest_digest"):
         if getattr(entry, field) is None:
@@ -69,8 +70,8 @@ def record(
     known = session.row(f"SELECT id FROM deployment_manifests WHERE {_KEY}", row)  # noqa: S608
     if known is not None or dry_run:
         return Recorded(known[0] if known else None, written=known is None)
-    claim(session, entry.model, entry.environment, operation)
     entries.act_for(session, by)
+    claim(session, entry.model, entry.environment, operation)
     written = session.row(
         "INSERT INTO deployment_manifests"
         " (model_name, deployment_environment, release_name, release_revision, manifest_digest,"
@@ -97,8 +98,8 @@ def _row(entry: Entry, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "chart_digest": manifest.get("chart_digest"),
         "image_digest": manifest.get("image_digest"),
         "values": json.dumps(shown),
-        "values_digest": digest(values),
-        "values_redacted": shown != values,
+        "values_digest": manifest.get("values_digest") or digest(values),
+        "values_redacted": bool(manifest.get("values_redacted")) or shown != values,
     }
 
 
