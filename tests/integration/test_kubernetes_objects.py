@@ -21,6 +21,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules.kubernetes_objects import ARGUMENT_SPEC, run
 from tests.integration.conftest import RunModule
+from tests.support.api_proxy import ApiProxy
+from tests.support.lab import Lab
 
 IMAGE = "llmops.local/model-server:0.1.0"
 CANARY = "canary-7f3a91"
@@ -249,6 +251,34 @@ def test_a_pod_that_cannot_start_fails_with_its_cause(objects: Set, api: Cluster
     assert failed.value.details["cause"] == "ErrImageNeverPull"
     # What left the set goes only once its successor runs.
     assert read(api, objects.namespace, "configmaps", "old") is not None
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", [1, 2])
+def test_converges_through_a_bad_api_server(
+    lab: Lab, api: ClusterClient, namespace: str, tmp_path: Path, seed: int
+) -> None:
+    wanted = [config(level="info"), secret(dsn=CANARY), *server(replicas=2)]
+    with ApiProxy(lab, faults=20, probability=0.25, seed=seed, stall_s=1.0).running() as proxy:
+        objects = Set(str(proxy.kubeconfig(tmp_path / "proxied")), namespace)
+        assert objects(wanted).changed
+        assert sum(proxy.given.values()) > 5, proxy.given
+        assert not objects(wanted).changed
+        objects([], state="absent")
+    assert read(api, namespace, "deployments", "server") is None
+
+
+def test_a_run_that_ended_in_between_is_finished_by_the_next(objects: Set, api: ClusterClient) -> None:
+    objects([config("old")])
+    broken = [config("new"), *server("llmops.local/no-such-image:1")]
+    with pytest.raises(PlatformError, match="ErrImageNeverPull"):
+        objects(broken, timeout=120.0)
+    assert objects.actions([config("new"), *server()]) == {
+        "ConfigMap/new": "none",
+        "Deployment/server": "update",
+        "Service/server": "none",
+        "ConfigMap/old": "delete",
+    }
 
 
 def test_optional_kinds_are_left_out_where_there_are_none(objects: Set) -> None:

@@ -11,6 +11,7 @@ byte in both directions: streams and upgrades (port-forward) work as they do wit
 from __future__ import annotations
 
 import random
+import re
 import socket
 import ssl
 import struct
@@ -85,7 +86,7 @@ class ApiProxy:
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError):
-            head = _read_head(client)
+            head = _read_request(client)
             if not head:
                 return
             fault = self._draw()
@@ -114,8 +115,11 @@ class ApiProxy:
                 _copy(upstream, client)
 
 
-def _read_head(client: socket.socket) -> bytes:
-    """Read a request up to its headers' end, and what came with them."""
+def _read_request(client: socket.socket) -> bytes:
+    """Read a request: its headers, and the body whose length they tell.
+
+    One TLS connection must not be read and written at the same moment, which a body that follows would do.
+    """
     client.settimeout(30)
     head = b""
     while b"\r\n\r\n" not in head:
@@ -123,6 +127,15 @@ def _read_head(client: socket.socket) -> bytes:
         if not chunk:
             return b""
         head += chunk
+    headers, _, body = head.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *(\d+)", headers.lower())
+    missing = int(length[1]) - len(body) if length else 0
+    while missing > 0:
+        chunk = client.recv(65536)
+        if not chunk:
+            return b""
+        head += chunk
+        missing -= len(chunk)
     client.settimeout(None)
     return head
 
