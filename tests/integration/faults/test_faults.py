@@ -85,8 +85,8 @@ def test_one_round(worlds: Worlds, fault: Fault) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("number", range(2, 21))
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("number", range(2, 21))
 def test_more_rounds(worlds: Worlds, fault: Fault, number: int) -> None:
     play(worlds, fault)
 
