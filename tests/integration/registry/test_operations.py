@@ -25,6 +25,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ope
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules import operation
 from tests.integration.registry.conftest import Run
+from tests.integration.registry.postgres import Server
 
 TARGET = {"model": "org/Model-7B", "environment": "staging"}
 
@@ -235,6 +236,28 @@ def test_finished_keeps_class_and_reason_and_may_be_repeated(
     assert "canary" not in told
     assert "abcdefghijkl" not in told
     assert operate().result["resumes"] is None
+
+
+def test_deployer_has_the_rights_that_an_operation_needs(
+    operate: Run, server: Server, database_name: str, query: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    user = f"deployer_{uuid.uuid4().hex[:8]}"
+    query(f"CREATE ROLE {user} LOGIN PASSWORD 'deployer' IN ROLE llmops_deployer")
+    try:
+        dsn = server.dsn(database_name, user=user, password="deployer")
+        first = operate(dsn=dsn, lock_ttl=1.0)
+        with pytest.raises(PlatformError, match="is locked"):
+            operate(dsn=dsn)
+        with lease_of(dsn, first) as lease, lease.step("helm install"):
+            lease.check()
+        time.sleep(1.1)
+        second = operate(dsn=dsn).result
+        assert operate(dsn=dsn, state="unlocked", operation_id=second["operation"]["id"]).changed
+        third = operate(dsn=dsn).result
+        assert third["resumes"] == second["operation"]["id"]
+        assert operate(dsn=dsn, state="finished", operation=third["operation"]).changed
+    finally:
+        query(f"DROP ROLE {user}")
 
 
 def test_step_is_on_record_before_it_is_taken(

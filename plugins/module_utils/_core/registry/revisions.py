@@ -55,8 +55,8 @@ def record(
     """Record the revision that an entry describes, unless it is recorded already.
 
     ``manifest`` adds what the entry does not say: ``chart_digest``, ``image_digest`` and ``values``. Secrets
-    in the values are hidden before they are written; ``values_digest`` is that of the values as they were. Who
-    has hidden them already says so with ``values_digest`` and ``values_redacted``.
+    in the values are hidden before they are written; ``values_digest`` is that of the values as they were.
+    Who has hidden them already says so with ``values_digest`` and ``values_redacted``.
     """
     for field in ("release_name", "release_revision", "manifest_digest"):
         if getattr(entry, field) is None:
