@@ -55,8 +55,8 @@ def dump(snapshot: Snapshot) -> bytes:
     return orjson.dumps([tuple(entry) for entry in snapshot.entries.values()])
 
 
-def load(version: Version, body: bytes, changed_at: str) -> Snapshot:
-    """Return the snapshot that ``dump`` wrote.
+def load(version: Version, body: bytes | str, changed_at: str) -> Snapshot:
+    """Return the snapshot that ``dump`` or the registry wrote.
 
     :raises BadSnapshotError: where the body is anything else.
     """
