@@ -31,6 +31,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     ErrorClass,
     PlatformError,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.permit import Permit
 from tests.support.playbooks import ROOT
 
 CANARY = "Canary7Xq9ZpL2vWm4Tn"
@@ -340,6 +341,49 @@ def test_no_helm_is_started_after_the_deadline(tmp_path: Path) -> None:
         runner.upgrade(spec(tmp_path), Deadline(0), "late")
     assert caught.value.error_class is ErrorClass.TIMEOUT
     assert not (tmp_path / "argv").exists()
+
+
+class LostAfter(Permit):
+    """Leave that is lost after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+
+    def watch(self) -> None:
+        if time.monotonic() > self.end:
+            raise PlatformError(ErrorClass.FENCED, "the lock is lost", "")
+
+    check = watch
+
+
+def test_helm_without_leave_is_gone_at_once_and_writes_no_farewell(tmp_path: Path) -> None:
+    """On SIGTERM helm would write how its command ended."""
+    body = 'cd "$(dirname "$0")"; trap "echo x > farewell" TERM; echo $$ > parent; sleep 60 & wait; sleep 60'
+    runner = Helm(str(script(tmp_path, body)), Authentication(kubeconfig=os.devnull), LostAfter(0.5))
+    start = time.monotonic()
+    with pytest.raises(PlatformError, match="the lock is lost") as caught:
+        runner.upgrade(spec(tmp_path), Deadline(60), "by hand")
+    assert caught.value.error_class is ErrorClass.FENCED
+    assert time.monotonic() - start < 3
+    wait_until_gone(wait_for(tmp_path / "parent"))
+    assert not (tmp_path / "farewell").exists()
+
+
+def test_no_helm_is_started_without_leave(tmp_path: Path) -> None:
+    runner = Helm(str(script(tmp_path, RECORD)), Authentication(kubeconfig=os.devnull), LostAfter(-1))
+    with pytest.raises(PlatformError, match="the lock is lost"):
+        runner.upgrade(spec(tmp_path), Deadline(60), "by hand")
+    with pytest.raises(PlatformError, match="the lock is lost"):
+        runner.uninstall("llama-staging", "llm", Deadline(60))
+    assert not (tmp_path / "argv").exists()
+
+
+def test_marks_are_labels_of_the_record(tmp_path: Path) -> None:
+    labels = {"llmops.platform/fence": "7", "llmops.platform/revision": "3"}
+    helm(script(tmp_path, RECORD)).upgrade(spec(tmp_path), Deadline(60), "by hand", labels)
+    arguments = recorded(tmp_path)
+    wanted = "llmops.platform/fence=7,llmops.platform/revision=3"
+    assert arguments[arguments.index("--labels") + 1] == wanted
 
 
 def test_helm_that_is_killed_is_an_infrastructure_failure(tmp_path: Path) -> None:

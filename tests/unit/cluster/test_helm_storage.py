@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import (
     failed_copy,
+    operation_labels,
     parse_record,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
@@ -95,6 +96,23 @@ def test_pending_is_told_from_the_status(status: str, pending: bool) -> None:
     release["info"]["status"] = status
     item["data"]["release"] = packed(gzip.compress(json.dumps(release).encode()))
     assert parse_record(item).pending == pending
+
+
+@pytest.mark.parametrize(
+    ("changes", "fence"),
+    [
+        ({}, 7),
+        ({"llmops.platform/revision": "2"}, None),
+        ({"llmops.platform/fence": "seven"}, None),
+        ({"llmops.platform/fence": None}, None),
+    ],
+)
+def test_mark_of_an_operation_counts_for_its_own_revision(
+    changes: dict[str, str | None], fence: int | None
+) -> None:
+    marked = secret()
+    marked["metadata"]["labels"] |= operation_labels("some-operation", fence=7, revision=1) | changes
+    assert parse_record(marked).fence == fence
 
 
 def test_a_new_record_has_no_label_yet_and_is_dated_by_its_creation() -> None:
