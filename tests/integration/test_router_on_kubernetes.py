@@ -88,11 +88,13 @@ def router_dsn(lab: Lab, dsn: str) -> str:
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, api: ClusterClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RouterSite]:
-    """Deploy a model and the router."""
+    """Deploy a model and the router, whose image is that of this checkout."""
+    runner = PlayRunner(tmp_path_factory.mktemp("router"))
+    runner.run("playbooks/lab.yml").check()
     with fresh_namespace(api, "router") as namespace, fresh_database(lab) as dsn:
         labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
         api.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": labels}})
-        made = RouterSite(lab, api, namespace, dsn, PlayRunner(tmp_path_factory.mktemp("router")))
+        made = RouterSite(lab, api, namespace, dsn, runner)
         made.models = {"llama": {"vllm_model": MODEL}}
         made.variables = {
             "router_image": "llmops.local/router:0.1.0",
