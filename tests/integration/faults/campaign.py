@@ -80,9 +80,10 @@ class Round:
         return picture
 
     def _change(self, model: str) -> None:
-        """Disable while it is broken, and enable again if all routers know."""
+        """Disable while it is broken, and enable again if all routers can know."""
         confirmed = self._disable(model, _PATIENCE_S if self.fault.cut_off else RECOVERY_S)
-        if len(confirmed) == len(ROUTERS):
+        if not self.fault.cut_off:
+            assert len(confirmed) == len(ROUTERS), f"{model}: only {confirmed} confirmed"
             time.sleep(_WATCH_S)
             self._enable(model)
 

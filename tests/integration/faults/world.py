@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -130,8 +131,12 @@ def _make_database(world: World) -> None:
     """Create the database with its schema, and a login for each kind of user."""
     administrator = world.server.connect()
     with administrator.cursor() as cursor:
+        # So few that they are soon taken.
+        cursor.execute("ALTER SYSTEM SET max_connections = 30")
         cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(world.database)))
     administrator.close()
+    world.server.stop(signal.SIGINT)
+    world.server.start()
     defaults = {name: option.get("default") for name, option in registry_schema.ARGUMENT_SPEC.items()}
     given = {"dsn": world.server.dsn(world.database), "migrations_path": str(MIGRATIONS)}
     registry_schema.run(defaults | given, Context())
