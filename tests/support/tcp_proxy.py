@@ -100,7 +100,7 @@ class TcpProxy:
         # accept() raises once the listener is shut down
         with suppress(OSError):
             while True:
-                client, _ = self._listener.accept()
+                client = self._listener.accept()[0]
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:

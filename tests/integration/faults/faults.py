@@ -255,7 +255,7 @@ def _router_started_alone(scene: Scene) -> Iterator[None]:
     router.start()
     try:
         router.wait_alive(START_S)
-        for _ in range(10):
+        for _look in range(10):
             ready = router.get("/readyz")
             assert (ready.status, ready.json["status"]) == (503, "loading")
             assert router.get("/v1/models").status == 503
