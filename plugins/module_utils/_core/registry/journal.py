@@ -123,13 +123,14 @@ def _begin(session: Session, wanted: Wanted, operation_id: str) -> Started | Loc
 
 def _interrupt_others(session: Session, wanted: Wanted, operation_id: str, over: Lock | None) -> str | None:
     """Note the end of operations that never said so; return the last one if it did not come to its end."""
+    reason = "its lock ran out"
+    if over is not None and over.held:
+        reason = f"its process {over.holder.pid} on {over.holder.host} ended"
     values = {
         "model": wanted.model,
         "environment": wanted.environment,
         "id": operation_id,
-        "reason": f"its process {over.holder.pid} on {over.holder.host} ended"
-        if over
-        else "its lock ran out",
+        "reason": reason,
     }
     session.execute(
         "UPDATE operations SET outcome = 'interrupted', finished_at = clock_timestamp(), reason = %(reason)s"

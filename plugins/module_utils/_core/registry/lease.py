@@ -84,11 +84,9 @@ class Lease(Permit):
     def check(self) -> None:
         """Raise ``fenced`` unless the lock is ours now. The database is asked if it can be reached."""
         if self._lost is None and _clock() - self._renewed > _FRESH_S:
-            try:
+            # Without an answer the lock is ours for as long as nobody else can have it.
+            with suppress(PlatformError):
                 self._renew()
-            except PlatformError as error:
-                if error.error_class is not ErrorClass.INFRASTRUCTURE:
-                    raise
         self.watch()
 
     def watch(self) -> None:
@@ -143,7 +141,13 @@ class Lease(Permit):
 
     def _transaction(self, work: Callable[[Session], T]) -> T:
         with Database(self._where, Deadline(max(1.0, min(_SLOWEST_ANSWER_S, self._ttl / 6)))) as database:
-            return database.transaction(work)
+            try:
+                return database.transaction(work)
+            except PlatformError as error:
+                # A database that does not answer in time may do so next time.
+                if error.error_class is ErrorClass.TIMEOUT:
+                    error.error_class = ErrorClass.INFRASTRUCTURE
+                raise
 
     def _renew(self) -> None:
         with self._one_at_a_time:
