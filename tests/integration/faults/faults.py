@@ -134,23 +134,21 @@ def _backends_terminated(scene: Scene) -> Iterator[None]:
 def _postgres_crowded(scene: Scene) -> Iterator[None]:
     """Take every connection that users may have, those of the routers too."""
     crowd: list[psycopg2.extensions.connection] = []
-    dsn = scene.world.dsn("deployer")
+    # First of all: those who are just being turned away take even a superuser's place for a moment.
+    administrator = scene.world.administrator()
     try:
         deadline = time.monotonic() + HOLD_S
         while time.monotonic() < deadline:
             with suppress(psycopg2.OperationalError):
                 while True:
-                    crowd.append(psycopg2.connect(dsn))
+                    crowd.append(psycopg2.connect(scene.world.dsn("deployer")))
             # Whatever the crowd does not hold is taken from the routers; they are slower to come back.
             mine = [connection.info.backend_pid for connection in crowd]
-            scene.world.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid() AND pid <> ALL(%s)",
-                (mine,),
-            )
+            with administrator.cursor() as cursor:
+                cursor.execute(f"{_TERMINATE} AND pid <> ALL(%s)", (mine,))
         yield
     finally:
-        for connection in crowd:
+        for connection in [*crowd, administrator]:
             connection.close()
 
 
