@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.router.conftest import RegistryRows, StartEngine, StartRouter
 from tests.integration.router.test_routing import chat
+from tests.support.listeners import silent_port
 from tests.support.model_server import parse_metrics, wait_until
 from tests.support.router_process import SOURCE, RouterProcess
 
@@ -127,4 +128,19 @@ def test_wrong_settings_end_it_with_a_sentence(settings: dict[str, str], named: 
     assert finished.returncode == 2
     assert named in finished.stderr
     assert "s3cret" not in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with silent_port() as port:
+        finished = _start(
+            {
+                "LLMOPS_ROUTER_ENVIRONMENT": "staging",
+                "LLMOPS_ROUTER_DSN": DSN,
+                "LLMOPS_ROUTER_HOST": "127.0.0.1",
+                "LLMOPS_ROUTER_PORT": str(port),
+            }
+        )
+    assert finished.returncode == 3
+    assert "address already in use" in finished.stderr
     assert "Traceback" not in finished.stderr

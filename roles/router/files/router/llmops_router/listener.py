@@ -77,6 +77,8 @@ class Listener:
     async def _listen(self) -> None:
         connection = await connect(self._conninfo, _CONNECT_S)
         self._connection = connection
+        # Another connection may lead to another registry, whose epochs are others.
+        self.heard_epoch = 0
         try:
             for channel in (CHANNEL, self._probe_channel):
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))

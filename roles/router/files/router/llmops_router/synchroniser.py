@@ -156,7 +156,7 @@ class Synchroniser:
         try:
             version = await self._registry.heartbeat(applied, self._in_flight())
         except RegistryRefusedError as error:
-            version, _ = await self._registry.version()
+            version, _changed_at = await self._registry.version()
             if not self._catalogue.is_newer(version):
                 raise RegistryRefusedError(f"it takes no reports: {error}") from None
         return version
