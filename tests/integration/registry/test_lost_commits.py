@@ -54,6 +54,18 @@ def test_router_of_another_registry_changes_nothing(schema: Run, entry: Run, que
     assert query("SELECT registry_id, epoch FROM registry_epoch") == before
 
 
+def test_service_that_hides_its_timeline(schema: Run, entry: Run, query: Query, database_name: str) -> None:
+    schema()
+    ((before,),) = query("SELECT epoch FROM registry_epoch")
+    # As a service that says nothing about WAL: for this database only.
+    plain = f"{database_name}_plain"
+    query(f"CREATE ROLE {plain}; GRANT CREATE ON SCHEMA public TO {plain}")
+    query(f"ALTER FUNCTION registry_epoch_outruns_lost_commits() OWNER TO {plain}")
+    query("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_current_wal_lsn() FROM PUBLIC")
+    assert entry().changed
+    assert query("SELECT epoch FROM registry_epoch") == [(before + 1,)]
+
+
 def test_first_change_after_a_promotion_jumps(schema: Run, entry: Run, query: Query, server: Server) -> None:
     schema()
     entry()
