@@ -21,12 +21,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import psycopg2
-import psycopg2.extensions
 
 from tests.bench.load import percentile
 from tests.bench.measure import Row, RunFailedError
-from tests.support.lab import Lab, fresh_database
-from tests.support.litellm_proxy import MASTER_KEY, Installation, LiteLLMProxy, create_tables
+from tests.support.lab import Lab
+from tests.support.litellm_proxy import MASTER_KEY, Installation, LiteLLMProxy, database_of_proxy
 from tests.support.model_server import ModelServer
 from tests.support.router_process import RouterProcess
 
@@ -201,9 +200,7 @@ def litellm(lab: Lab, installation: Installation, redis_url: str, engine: ModelS
     coordination = {"host": redis.hostname, "port": redis.port, "password": redis.password}
     settings = {"coordination_redis": {name: value for name, value in coordination.items() if value}}
     with ExitStack() as running:
-        dsn = running.enter_context(fresh_database(lab))
-        create_tables(installation, dsn)
-        database = database_url(dsn)
+        database = running.enter_context(database_of_proxy(lab, installation))
         proxies = [LiteLLMProxy(installation, folder, database=database, settings=settings) for _ in range(2)]
         for proxy in proxies:
             proxy.start()
@@ -223,13 +220,6 @@ def litellm(lab: Lab, installation: Installation, redis_url: str, engine: ModelS
 
         urls = [proxy.url for proxy in proxies]
         return asyncio.run(_measure(urls, MASTER_KEY, PEER_MODELS, change, PEER_PATIENCE, 1.0))
-
-
-def database_url(dsn: str) -> str:
-    """Return a DSN as the URL that LiteLLM takes."""
-    return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(
-        **psycopg2.extensions.parse_dsn(dsn)
-    )
 
 
 def rows(own: Times, peer: Times | None) -> list[Row]:

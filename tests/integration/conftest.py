@@ -18,6 +18,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     ClusterClient,
 )
 from tests.support.lab import Lab, fresh_database, fresh_namespace, running_lab
+from tests.support.litellm_proxy import LiteLLMProxy, database_of_proxy, installed
 from tests.support.playbooks import PlayRunner, TaskResult, module_play
 
 
@@ -53,6 +54,16 @@ def kubeconfig(lab: Lab) -> str:
 def api(kubeconfig: str) -> ClusterClient:
     """Return a client of the lab's API server."""
     return ClusterClient(Authentication(kubeconfig=kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def litellm_proxy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLLMProxy]:
+    """Return a running LiteLLM proxy with a database of its own; it takes some 10 s to start."""
+    installation = installed()
+    with database_of_proxy(lab, installation) as url:
+        folder = tmp_path_factory.mktemp("litellm")
+        with LiteLLMProxy(installation, folder, database=url) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
 from tests.support.lab import Lab, fresh_database, fresh_namespace
+from tests.support.litellm_proxy import MASTER_KEY, LiteLLMProxy
 from tests.support.playbooks import ROOT, PlayRunner, TaskResult, module_play
 from tests.support.repository import load_yaml, modules
 
@@ -66,6 +67,7 @@ class Place:
     dsn: str = ""
     kubeconfig: str = ""
     lab_folder: str = ""
+    proxy: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,13 @@ def cases(place: Place) -> list[Case]:
         "status": "ready",
         "endpoint": "http://both-ways.example.com:8000",
         "health_checked": True,
+    }
+    export = {
+        **database,
+        "environment": RELEASE["environment"],
+        "url": place.proxy,
+        "api_key": MASTER_KEY,
+        "upstream_api_key": "not to be seen",
     }
     locking = {**database, "model": MODEL, "environment": "staging"}
     objects = {
@@ -197,6 +206,9 @@ def cases(place: Place) -> list[Case]:
             "entry without environment", "registry_entry", {**database, "model": MODEL}, error_class="invalid"
         ),
         Case("rows", "registry_info", database),
+        Case("plan of an export", "litellm_models", export, check=True, diff=True),
+        Case("export", "litellm_models", export, diff=True),
+        Case("export again", "litellm_models", export, diff=True),
         Case("rows in check mode", "registry_info", {**database, "status": ["ready"]}, check=True),
         Case(
             "rows of a database that refuses",
@@ -246,16 +258,11 @@ def cases(place: Place) -> list[Case]:
             error_class="invalid",
         ),
         Case("removed objects", "kubernetes_objects", {**objects, "state": "absent"}, diff=True),
+        Case("removed export", "litellm_models", {**export, "state": "absent"}, diff=True),
         Case(
             "export without a proxy",
             "litellm_models",
-            {
-                **database,
-                "environment": "development",
-                "url": "http://127.0.0.1:9",
-                "api_key": "sk",
-                "timeout": 1,
-            },
+            {**export, "url": "http://127.0.0.1:9", "timeout": 1},
             error_class="infrastructure",
         ),
         Case(
@@ -291,14 +298,17 @@ NAMES = [case.name for case in cases(Place())]
 
 @pytest.fixture(scope="module")
 def results(
-    lab: Lab, api: ClusterClient, tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    api: ClusterClient,
+    litellm_proxy: LiteLLMProxy,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, dict[str, TaskResult]]:
     """Return the tasks' results by way of running and by case."""
     found = {}
     with fresh_namespace(api, "agree") as namespace:
         for way in ("action", "module"):
             with fresh_database(lab) as dsn:
-                place = Place(namespace, dsn, str(lab.kubeconfig), str(lab.folder))
+                place = Place(namespace, dsn, str(lab.kubeconfig), str(lab.folder), litellm_proxy.url)
                 found[way] = _run(place, way, tmp_path_factory.mktemp(way))
     return found
 

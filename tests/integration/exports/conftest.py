@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import psycopg2
-import psycopg2.extensions
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
@@ -20,7 +19,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.migration_files import load
 from tests.support.lab import Lab, fresh_database
-from tests.support.litellm_proxy import LiteLLMProxy, create_tables, installed
+from tests.support.litellm_proxy import LiteLLMProxy
 from tests.support.model_server import ModelServer, build_model_server
 from tests.support.playbooks import ROOT
 
@@ -70,16 +69,10 @@ def registry(lab: Lab) -> Iterator[Registry]:
         rows.close()
 
 
-@pytest.fixture(scope="module")
-def proxy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLLMProxy]:
+@pytest.fixture(scope="session")
+def proxy(litellm_proxy: LiteLLMProxy) -> LiteLLMProxy:
     """Return a running LiteLLM proxy with its database."""
-    installation = installed()
-    with fresh_database(lab) as dsn:
-        create_tables(installation, dsn)
-        parts = psycopg2.extensions.parse_dsn(dsn)
-        url = "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**parts)
-        with LiteLLMProxy(installation, tmp_path_factory.mktemp("litellm"), database=url) as running:
-            yield running
+    return litellm_proxy
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,20 @@ const RUNTIME = path.join(path.dirname(require.resolve('@prisma/client/package.j
 const OPERATION =
   /^(findUnique|findFirst|findMany|createOne|createMany|updateOne|updateMany|deleteOne|deleteMany|upsertOne|aggregate|groupBy)(\w+?)(OrThrow)?$/;
 const NO_TRACE = '{}';
+// Types of PostgreSQL, by number: those of names in its catalogue, which the adapter does not know, are text.
+const TEXT_TYPES = new Map([
+  [19, 25],
+  [1003, 1009],
+]);
 const DEFAULT_POOL_SIZE = 10;
+
+class NamesAsTextPool extends Pool {
+  async query(...parameters) {
+    const result = await super.query(...parameters);
+    for (const field of result.fields) field.dataTypeID = TEXT_TYPES.get(field.dataTypeID) ?? field.dataTypeID;
+    return result;
+  }
+}
 
 async function startEngine() {
   const glue = require(path.join(RUNTIME, 'query_engine_bg.postgresql.js'));
@@ -34,7 +47,7 @@ async function startEngine() {
   const url = new URL(process.env.DATABASE_URL);
   const max = Number(url.searchParams.get('connection_limit')) || DEFAULT_POOL_SIZE;
   url.search = '';
-  const pool = new Pool({ connectionString: url.href, max });
+  const pool = new NamesAsTextPool({ connectionString: url.href, max });
   // A connection that is lost while idle is replaced by the pool; without a listener it would end the process.
   pool.on('error', (error) => console.error(`query-engine: ${error.message}`));
   const options = {
