@@ -181,7 +181,8 @@ def _commits_lost(scene: Scene) -> Iterator[None]:
     world.server.run("/bin/touch", str(data / "standby.signal"))
     world.server.start()
     assert world.query("SELECT pg_promote()") == [(True,)]
-    world.entry(STEADY[0], status_reason="the first change after the failover", timeout=5.0)
+    # Another text in each round, or nothing would change.
+    world.entry(STEADY[0], status_reason=f"first change after failover {time.monotonic()}", timeout=5.0)
     router = world.routers[ROUTERS[1]]
     killed_at = time.monotonic()
     router.kill()
