@@ -194,7 +194,9 @@ def test_good_models_beside_them_are_deployed(played: PlayResult, place: Site) -
 
 def test_every_operation_says_how_it_ended(played: PlayResult, place: Site) -> None:
     assert played.rc != 0
-    ended = {case.name: ("failed", case.error_class) for case in CASES if case.spoils}
+    ended: dict[str, tuple[str, str | None]] = {
+        case.name: ("failed", case.error_class) for case in CASES if case.spoils
+    }
     ended |= {"good": ("succeeded", None), "restricted": ("succeeded", None)}
     found = place.query("SELECT model_name, outcome, error_class FROM operations")
     assert {model: (outcome, error_class) for model, outcome, error_class in found} == ended

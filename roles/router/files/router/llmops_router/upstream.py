@@ -102,14 +102,14 @@ class Upstream:
         """
         place = (target.host, target.port, target.tls)
         connection = self._take(place) or await self._connect(place)
+        began = self._loop.time()
         try:
             if not is_current():
                 raise WithdrawnError
-            sent_at = self._loop.time()
             await connection.send(_head(target, path, headers, body), body)
         except ConnectionBrokenError as error:
             connection.close()
-            was_quick = self._loop.time() - sent_at < _STALE_S
+            was_quick = self._loop.time() - began < _STALE_S
             if connection.uses and not connection.has_answer and was_quick:
                 # The others have been idle for as long.
                 self._drop_idle(place)
