@@ -13,7 +13,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,15 +100,16 @@ def fresh_namespace(api: ClusterClient, prefix: str = "test") -> Iterator[str]:
 def fresh_database(lab: Lab) -> Iterator[str]:
     """Make an empty database on the lab's PostgreSQL, yield its DSN, and drop it afterwards."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    administrator = psycopg2.connect(lab.registry_dsn)
-    administrator.autocommit = True
+    _administer(lab, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     try:
-        with administrator.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield psycopg2.extensions.make_dsn(lab.registry_dsn, dbname=name)
-        finally:
-            with administrator.cursor() as cursor:
-                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        yield psycopg2.extensions.make_dsn(lab.registry_dsn, dbname=name)
     finally:
-        administrator.close()
+        _administer(lab, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _administer(lab: Lab, statement: sql.Composable) -> None:
+    # A connection each time: the tests in between may restart PostgreSQL.
+    with closing(psycopg2.connect(lab.registry_dsn)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
