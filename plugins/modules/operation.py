@@ -245,6 +245,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
     OPERATION_SPEC,
     POSTGRES_SPEC,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import actor
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import journal
@@ -253,7 +254,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
     Session,
     settings,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entries import actor
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import check_target
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import DatabaseError
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.holder import Holder

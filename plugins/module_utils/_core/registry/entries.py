@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import getpass
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ..common.actor import actor
 from ..common.errors import ErrorClass, PlatformError
 from .connection import Session
 from .entry_fields import COLUMNS, Entry, changed_fields, is_operators_wish, is_overruled, merged, rfc3339
@@ -52,15 +51,6 @@ class Filter:
     statuses: tuple[str, ...] = ()
     desired_state: str | None = None
     health_check_older_than_s: float | None = None
-
-
-def actor() -> str:
-    """Return who runs this, as ``user@host``."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return f"{user}@{platform.node()}"
 
 
 def read(session: Session, model: str, environment: str) -> Entry | None:

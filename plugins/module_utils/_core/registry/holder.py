@@ -11,6 +11,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..common.actor import awx_job
+
 _STATE, _START_TIME = 0, 19  #: fields of /proc/PID/stat, counted after the program's name
 _ENDED = ("Z", "X")
 
@@ -33,8 +35,7 @@ class Holder:
         as a module that ends with its task.
         """
         started = process_identity(pid) if pid is not None else None
-        job = os.environ.get("AWX_JOB_ID") or os.environ.get("TOWER_JOB_ID")
-        return cls(name, platform.node() or None, pid if started else None, started, job or None)
+        return cls(name, platform.node() or None, pid if started else None, started, awx_job())
 
     def is_gone(self) -> bool:
         """Tell whether the run is certainly over, because its process ended.

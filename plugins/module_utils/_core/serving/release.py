@@ -27,7 +27,7 @@ from ..common.redaction import redact
 from .capacity import Verdict
 from .release_contents import chart_digest, running_image, shown_values
 from .release_plan import Plan, ReleaseRequest, check_owner, make_plan
-from .release_recovery import HELM_SHARE_S, Tools, Waits, settled_record, this_actor
+from .release_recovery import HELM_SHARE_S, Tools, Waits, settled_record, this_run
 from .rollout import follow_rollout
 
 HELM_ATTEMPTS = 10
@@ -190,7 +190,7 @@ def _capacity_error(plan: Plan, capacity: dict[str, Any], waited: float, polls: 
 def _upgrade(tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits) -> None:
     deadline = Deadline(HELM_SHARE_S)
     backoff = Backoff(1.0, 15.0)
-    description = f"deployed by {this_actor()}"
+    description = f"deployed by {this_run()}"
     operation_id, fence = tools.permit.operation_id, tools.permit.fence
     if operation_id is not None:
         description += f", operation {operation_id}, fence {fence}"

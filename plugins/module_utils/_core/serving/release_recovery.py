@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ from datetime import UTC, datetime
 from ..cluster.client import APIError, ClusterClient
 from ..cluster.helm import Helm
 from ..cluster.helm_storage import ReleaseRecord, mark_failed, read_release
+from ..common.actor import actor, awx_job
 from ..common.deadline import Deadline
 from ..common.permit import Permit
 from .release_plan import Plan, ReleaseRequest, check_owner
@@ -104,7 +102,7 @@ def _recover(tools: Tools, request: ReleaseRequest, record: ReleaseRecord) -> No
         f"{request.name}: recovering revision {record.revision}, left {record.status} by a run that died"
     )
     with tools.permit.step("recover the release"):
-        reason = f"left {record.status} by a run that died; recovered by {this_actor()}"
+        reason = f"left {record.status} by a run that died; recovered by {this_run()}"
         try:
             mark_failed(tools.client, record, reason)
         except APIError as error:
@@ -113,7 +111,7 @@ def _recover(tools: Tools, request: ReleaseRequest, record: ReleaseRecord) -> No
                 raise
 
 
-def this_actor() -> str:
+def this_run() -> str:
     """Return who runs this, for Helm's description: user, host and AWX job where there is one."""
-    job = os.environ.get("AWX_JOB_ID") or os.environ.get("TOWER_JOB_ID")
-    return f"{getpass.getuser()}@{socket.gethostname()}" + (f" (AWX job {job})" if job else "")
+    job = awx_job()
+    return actor() + (f" (AWX job {job})" if job else "")
