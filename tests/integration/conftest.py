@@ -19,6 +19,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 )
 from tests.support.lab import Lab, fresh_database, fresh_namespace, running_lab
 from tests.support.litellm_proxy import LiteLLMProxy, database_of_proxy, installed
+from tests.support.model_server import build_model_server
 from tests.support.playbooks import PlayRunner, TaskResult, module_play
 
 
@@ -100,6 +101,12 @@ def registry_dsn(lab: Lab) -> Iterator[str]:
     """Return the DSN of a fresh, empty database on the lab's PostgreSQL; it is dropped after the test."""
     with fresh_database(lab) as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="session")
+def model_server_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the binary of the lab's model server, as built from the checkout."""
+    return build_model_server(tmp_path_factory.mktemp("model-server"))
 
 
 @pytest.fixture

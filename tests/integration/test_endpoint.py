@@ -24,7 +24,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 from ansible_collections.llmops.platform.plugins.modules import vllm_endpoint_info
 from tests.integration.conftest import RunModule
-from tests.support.model_server import MODEL, ModelServer, build_model_server, free_port
+from tests.support.model_server import MODEL, ModelServer, free_port
 
 CANARY = "sk-canary-7f3a9c"
 FAULT = "MODEL_SERVER_FAULT"
@@ -43,19 +43,14 @@ SHAPE = {
 StartServer = Callable[..., ModelServer]
 
 
-@pytest.fixture(scope="session")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_model_server(tmp_path_factory.mktemp("model-server"))
-
-
 @pytest.fixture
-def start(binary: Path, tmp_path: Path) -> Iterator[StartServer]:
+def start(model_server_binary: Path, tmp_path: Path) -> Iterator[StartServer]:
     """Return a function that starts a server; options are its arguments, settings its environment."""
     with ExitStack() as servers:
 
         def start_server(*arguments: str, wait: bool = True, **settings: str) -> ModelServer:
             log = tmp_path / f"server-{free_port()}.log"
-            server = servers.enter_context(ModelServer(binary, log, *arguments, **settings))
+            server = servers.enter_context(ModelServer(model_server_binary, log, *arguments, **settings))
             return server.wait_open() if wait else server
 
         yield start_server

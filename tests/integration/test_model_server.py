@@ -15,7 +15,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.support.model_server import MODEL, ModelServer, build_model_server, chunks, wait_until
+from tests.support.model_server import MODEL, ModelServer, chunks, wait_until
 
 ALIAS = "tiny"
 
@@ -89,19 +89,13 @@ LATENCY_BUCKETS = [
 
 
 @pytest.fixture(scope="module")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a freshly built binary."""
-    return build_model_server(tmp_path_factory.mktemp("model-server"))
-
-
-@pytest.fixture(scope="module")
-def server(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+def server(model_server_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     """Return a server that most tests share; it has two names and one adapter."""
     log = tmp_path_factory.mktemp("logs") / "shared.log"
     arguments = ["--served-model-name", MODEL, ALIAS, "--max-model-len", "1024", "--enable-lora"]
     arguments += ["--lora-modules", "tuned=/adapters/tuned", "--enable-prompt-tokens-details"]
     arguments += ["--disable-access-log-for-endpoints", "/health,/metrics"]
-    with ModelServer(binary, log, *arguments) as started:
+    with ModelServer(model_server_binary, log, *arguments) as started:
         yield started.wait_open()
 
 
@@ -347,8 +341,8 @@ def test_access_log(server: ModelServer) -> None:
     assert "GET /health" not in server.log.read_text()
 
 
-def test_key_guards_v1_and_nothing_else(binary: Path, tmp_path: Path) -> None:
-    with ModelServer(binary, tmp_path / "log", VLLM_API_KEY="secret") as server:
+def test_key_guards_v1_and_nothing_else(model_server_binary: Path, tmp_path: Path) -> None:
+    with ModelServer(model_server_binary, tmp_path / "log", VLLM_API_KEY="secret") as server:
         server.wait_open()
         assert server.get("/v1/models").status == 401
         assert server.get("/v1/models").json == {"error": "Unauthorized"}
@@ -362,7 +356,9 @@ def test_key_guards_v1_and_nothing_else(binary: Path, tmp_path: Path) -> None:
         assert server.post("/tokenize", {"prompt": "x"}).status == 200
         assert server.post("/invocations", {"messages": HELLO}).json["object"] == "chat.completion"
         assert "secret" not in server.log.read_text()
-    with ModelServer(binary, tmp_path / "log", "--api-key", "one", "two", VLLM_API_KEY="env") as server:
+    with ModelServer(
+        model_server_binary, tmp_path / "log", "--api-key", "one", "two", VLLM_API_KEY="env"
+    ) as server:
         server.wait_open()
         codes = [
             server.get("/v1/models", Authorization=f"Bearer {key}").status for key in ("one", "two", "env")
@@ -370,10 +366,10 @@ def test_key_guards_v1_and_nothing_else(binary: Path, tmp_path: Path) -> None:
         assert codes == [200, 200, 401]
 
 
-def test_lora_adapters_come_and_go(binary: Path, tmp_path: Path) -> None:
+def test_lora_adapters_come_and_go(model_server_binary: Path, tmp_path: Path) -> None:
     settings = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
     adapter = {"lora_name": "a1", "lora_path": "/adapters/a1"}
-    with ModelServer(binary, tmp_path / "log", "--enable-lora", **settings) as server:
+    with ModelServer(model_server_binary, tmp_path / "log", "--enable-lora", **settings) as server:
         server.wait_open()
         assert server.chat(model="a1").status == 404
         loaded = server.post("/v1/load_lora_adapter", adapter)
@@ -387,13 +383,15 @@ def test_lora_adapters_come_and_go(binary: Path, tmp_path: Path) -> None:
         assert server.post("/v1/unload_lora_adapter", {"lora_name": "a1"}).status == 200
         assert server.post("/v1/unload_lora_adapter", {"lora_name": "a1"}).status == 404
         assert server.chat(model="a1").status == 404
-    with ModelServer(binary, tmp_path / "log", **settings) as server:
+    with ModelServer(model_server_binary, tmp_path / "log", **settings) as server:
         server.wait_open()
         assert "--enable-lora" in server.post("/v1/load_lora_adapter", adapter).json["error"]["message"]
 
 
-def test_sleep_mode_exists_in_dev_mode_only(binary: Path, tmp_path: Path) -> None:
-    with ModelServer(binary, tmp_path / "log", "--enable-sleep-mode", VLLM_SERVER_DEV_MODE="1") as server:
+def test_sleep_mode_exists_in_dev_mode_only(model_server_binary: Path, tmp_path: Path) -> None:
+    with ModelServer(
+        model_server_binary, tmp_path / "log", "--enable-sleep-mode", VLLM_SERVER_DEV_MODE="1"
+    ) as server:
         server.wait_open()
         assert server.get("/is_sleeping").json == {"is_sleeping": False}
         assert server.request("POST", "/sleep?level=2").status == 200

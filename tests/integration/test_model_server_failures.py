@@ -20,15 +20,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.model_server import MODEL, ModelServer, Reply, build_model_server, chunks, wait_until
+from tests.support.model_server import MODEL, ModelServer, Reply, chunks, wait_until
 
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a freshly built binary."""
-    return build_model_server(tmp_path_factory.mktemp("model-server"))
 
 
 class Start:
@@ -49,9 +43,9 @@ class Start:
 
 
 @pytest.fixture
-def start(binary: Path, tmp_path: Path) -> Iterator[Start]:
+def start(model_server_binary: Path, tmp_path: Path) -> Iterator[Start]:
     """Return a starter; what it started is ended with the test."""
-    starter = Start(binary, tmp_path)
+    starter = Start(model_server_binary, tmp_path)
     yield starter
     for server in starter.started:
         server.__exit__()
@@ -321,10 +315,10 @@ def test_unknown_option_stops_the_start(start: Start) -> None:
     assert older.process.wait(timeout=5) == 2
 
 
-def test_port_in_use(binary: Path, start: Start, tmp_path: Path) -> None:
+def test_port_in_use(model_server_binary: Path, start: Start, tmp_path: Path) -> None:
     server = start()
     second = subprocess.run(
-        [str(binary), "serve", MODEL, "--host", "127.0.0.1", "--port", str(server.port)],
+        [str(model_server_binary), "serve", MODEL, "--host", "127.0.0.1", "--port", str(server.port)],
         capture_output=True,
         timeout=5,
         check=False,
@@ -333,11 +327,11 @@ def test_port_in_use(binary: Path, start: Start, tmp_path: Path) -> None:
     assert b"address already in use" in second.stdout
 
 
-def test_client_commands(binary: Path, start: Start) -> None:
+def test_client_commands(model_server_binary: Path, start: Start) -> None:
     server = start(control="1")
 
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(binary), *arguments]
+        command = [str(model_server_binary), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
 
     assert '"version"' in call("get", f"{server.url}/version").stdout
@@ -353,9 +347,9 @@ def test_client_commands(binary: Path, start: Start) -> None:
     assert call("bogus").returncode == 2
 
 
-def test_called_by_the_name_of_vllm(binary: Path, tmp_path: Path) -> None:
+def test_called_by_the_name_of_vllm(model_server_binary: Path, tmp_path: Path) -> None:
     link = tmp_path / "vllm"
-    link.symlink_to(binary)
+    link.symlink_to(model_server_binary)
     shown = subprocess.run([str(link), "--version"], capture_output=True, text=True, check=True)
     assert shown.stdout == "0.18.0\n"
     helped = subprocess.run([str(link), "serve", "--help"], capture_output=True, text=True, check=True)

@@ -21,7 +21,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import Con
 from ansible_collections.llmops.platform.plugins.modules import registry_schema
 from tests.integration.health_check.checker_process import CheckerProcess
 from tests.integration.registry.postgres import PASSWORD, Server, private_server
-from tests.support.model_server import MODEL, ModelServer, build_model_server
+from tests.support.model_server import MODEL, ModelServer
 from tests.support.playbooks import ROOT
 
 MIGRATIONS = ROOT / "roles/registry/files/migrations"
@@ -114,12 +114,6 @@ def registry(postgres: Server) -> Iterator[RegistryDatabase]:
         administrator.close()
         if statement.startswith("CREATE"):
             yield RegistryDatabase(postgres, name)
-
-
-@pytest.fixture(scope="session")
-def model_server_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a freshly built model server."""
-    return build_model_server(tmp_path_factory.mktemp("model-server"))
 
 
 class StartEngine(Protocol):

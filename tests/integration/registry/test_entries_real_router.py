@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.registry.conftest import Run
-from tests.support.model_server import MODEL, ModelServer, Reply, build_model_server, wait_until
+from tests.support.model_server import MODEL, ModelServer, Reply, wait_until
 from tests.support.router_process import RouterProcess
 
 
@@ -26,16 +26,10 @@ def database_name(migrated_database_name: str) -> str:
     return migrated_database_name
 
 
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the binary of the lab's model server."""
-    return build_model_server(tmp_path_factory.mktemp("model-server"))
-
-
 @pytest.fixture
-def model_server(binary: Path, tmp_path: Path) -> Iterator[ModelServer]:
+def model_server(model_server_binary: Path, tmp_path: Path) -> Iterator[ModelServer]:
     """Return a model server that takes its time for each token."""
-    with ModelServer(binary, tmp_path / "model-server.log", MODEL_SERVER_ITL_MS="50") as server:
+    with ModelServer(model_server_binary, tmp_path / "model-server.log", MODEL_SERVER_ITL_MS="50") as server:
         wait_until(server.is_open, 20)
         yield server
 

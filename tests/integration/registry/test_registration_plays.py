@@ -19,7 +19,7 @@ import pytest
 
 from tests.integration.registry.conftest import Run
 from tests.integration.registry.routers import FollowingRouter, ReportingRouter
-from tests.support.model_server import MODEL, ModelServer, build_model_server, wait_until
+from tests.support.model_server import MODEL, ModelServer, wait_until
 from tests.support.playbooks import PlayResult, PlayRunner
 
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -35,16 +35,10 @@ def database_name(migrated_database_name: str) -> str:
     return migrated_database_name
 
 
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the binary of the lab's model server."""
-    return build_model_server(tmp_path_factory.mktemp("model-server"))
-
-
 @pytest.fixture
-def model_server(binary: Path, tmp_path: Path) -> Iterator[ModelServer]:
+def model_server(model_server_binary: Path, tmp_path: Path) -> Iterator[ModelServer]:
     """Return a model server that answers."""
-    with ModelServer(binary, tmp_path / "model-server.log") as server:
+    with ModelServer(model_server_binary, tmp_path / "model-server.log") as server:
         wait_until(server.is_open, 20)
         yield server
 

@@ -24,7 +24,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.migration_files import load
 from tests.integration.registry.postgres import Server, private_server
-from tests.support.model_server import ModelServer, build_model_server
+from tests.support.model_server import ModelServer
 from tests.support.playbooks import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.router_process import RouterProcess
@@ -82,12 +82,6 @@ class RegistryRows:
         """Close the connection."""
         if self._connection is not None:
             self._connection.close()
-
-
-@pytest.fixture(scope="session")
-def model_server_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the model server."""
-    return build_model_server(tmp_path_factory.mktemp("model-server"))
 
 
 @pytest.fixture(scope="session")
