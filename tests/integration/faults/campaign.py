@@ -23,7 +23,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from tests.integration.faults.faults import Fault, Scene, dump
 from tests.integration.faults.history import Count, History, Promise
 from tests.integration.faults.world import BORN, FLIPPED, KEPT_OUT, ROUTERS, STEADY, World
-from tests.support.load import Load, wait_for_answer
+from tests.support.load import Answer, Load, wait_for_answer
 
 #: From the end of a fault, all routers have to confirm a change within this time, by themselves.
 RECOVERY_S = 8.0
@@ -48,6 +48,7 @@ class Round:
     _counted: dict[str, tuple[float, int]] = field(default_factory=dict)
     _asks_for_born: bool = False
     _listed: dict[tuple[str, str], float] = field(default_factory=dict)
+    _draining: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def play(self) -> None:
         """Break, change, put right, change again; at the end all is as before."""
@@ -117,6 +118,7 @@ class Round:
         self._end_served(BORN)
         outcome = self.world.entry(BORN, state="absent", routers_timeout=RECOVERY_S, drain_timeout=5.0)
         self._begin_withdrawn(BORN, outcome.result["routers"]["confirmed"])
+        self._wait_gone(BORN)
         time.sleep(_WATCH_S)
         self._end_withdrawn(BORN)
         self.load.drop(BORN)
@@ -152,14 +154,28 @@ class Round:
 
     def _wait_served(self, router: str, model: str, since: float, timeout_s: float) -> None:
         """Wait for the first good answer; from then on all have to be good."""
-        first = wait_for_answer(
+        first = self._wait_status(router, model, 200, since, timeout_s)
+        self._served[router, model] = first.started
+        self._list_from(model, [router], first.ended)
+
+    def _wait_status(self, router: str, model: str, status: int, since: float, timeout_s: float) -> Answer:
+        return wait_for_answer(
             self.load,
-            lambda answer: (answer.router, answer.model, answer.status) == (router, model, 200),
+            lambda answer: (answer.router, answer.model, answer.status) == (router, model, status),
             timeout_s,
             since,
         )
-        self._served[router, model] = first.started
-        self._list_from(model, [router], first.ended)
+
+    def _wait_gone(self, model: str) -> None:
+        """Wait until each router has heard that the entry is gone.
+
+        Routers confirmed that it is drained. That it was removed thereafter they hear a moment later; until
+        then they say 503 and not 404.
+        """
+        for (router, withdrawn), begun in self._withdrawn.items():
+            if withdrawn == model:
+                first = self._wait_status(router, model, 404, begun, PROPAGATION_S)
+                self._draining[router, model] = first.started
 
     def _expect_served(self, model: str, routers: list[str] | tuple[str, ...] = ROUTERS) -> None:
         for router in routers:
@@ -193,7 +209,9 @@ class Round:
         for router in ROUTERS:
             begun = self._withdrawn.pop((router, model), None)
             if begun is not None:
-                promise = Promise(router, model, False, begun, end, _least(begun, end))
+                draining_until = self._draining.pop((router, model), begun)
+                least = _least(begun, end)
+                promise = Promise(router, model, False, begun, end, least, draining_until=draining_until)
                 self.history.promises.append(promise)
 
     def _acknowledged(self, act: Callable[[], object]) -> bool:

@@ -25,8 +25,9 @@ _UNSEEN_S = 0.5
 class Promise:
     """Holds for requests that start at or after ``begin`` and end before ``end``.
 
-    ``served``: each is answered by the model. Otherwise it is withdrawn: each gets 404. Lists of models agree
-    with it, from ``lists_from`` on if that is later. ``least`` answers have to bear witness.
+    ``served``: each is answered by the model. Otherwise it is withdrawn: each gets 404, or still 503
+    ``model_draining`` if it started by ``draining_until``. Lists of models agree with it, from ``lists_from``
+    on if that is later. ``least`` answers have to bear witness.
     """
 
     router: str
@@ -36,6 +37,7 @@ class Promise:
     end: float
     least: int = 1
     lists_from: float = 0.0
+    draining_until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,9 @@ def _judge_promise(promise: Promise, history: History, answers: Sequence[Answer]
         [
             answer
             for answer in about
-            if answer.status != wanted and (answer.status == wrong or not _excused(answer, outages))
+            if answer.status != wanted
+            and (answer.status == wrong or not _excused(answer, outages))
+            and not _still_draining(answer, promise)
         ],
     )
     broken += _report(
@@ -138,6 +142,11 @@ def _judge_promise(promise: Promise, history: History, answers: Sequence[Answer]
 
 def _excused(answer: Answer, outages: Sequence[Outage]) -> bool:
     return any(answer.started < outage.end and answer.ended > outage.begin for outage in outages)
+
+
+def _still_draining(answer: Answer, promise: Promise) -> bool:
+    refused = (answer.status, answer.detail) == (503, "model_draining")
+    return refused and answer.started <= promise.draining_until
 
 
 def _judge_count(count: Count, answers: Sequence[Answer]) -> list[str]:

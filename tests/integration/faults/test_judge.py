@@ -22,6 +22,7 @@ EMPTY = replace(LIST, listed=frozenset())
 LOST = Answer("a", "m", 12.0, 12.1, 0, "ServerDisconnectedError: Server disconnected")
 UNANSWERED = replace(LOST, started=30.0, ended=34.0)
 UNAVAILABLE = Answer("a", "m", 12.0, 12.1, 503, "not_ready")
+DRAINING = Answer("a", "m", 12.0, 12.1, 503, "model_draining")
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,7 @@ UNAVAILABLE = Answer("a", "m", 12.0, 12.1, 503, "not_ready")
         (WITHDRAWN, [REFUSED, EMPTY]),
         (WITHDRAWN, [REFUSED, replace(GOOD, started=9.9, ended=12.0)]),
         (WITHDRAWN, [REFUSED, replace(GOOD, started=19.9, ended=20.1)]),
+        (replace(WITHDRAWN, draining_until=12), [REFUSED, DRAINING]),
     ],
 )
 def test_kept_promises(promise: Promise, answers: list[Answer]) -> None:
@@ -61,6 +63,11 @@ def test_kept_promises(promise: Promise, answers: list[Answer]) -> None:
         (WITHDRAWN, [REFUSED, GOOD]),
         (WITHDRAWN, [REFUSED, replace(GOOD, started=10.0, ended=20.0)]),
         (WITHDRAWN, [REFUSED, UNAVAILABLE]),
+        (WITHDRAWN, [REFUSED, DRAINING]),
+        (replace(WITHDRAWN, draining_until=11), [REFUSED, DRAINING]),
+        (replace(WITHDRAWN, draining_until=13), [REFUSED, UNAVAILABLE]),
+        (replace(WITHDRAWN, draining_until=13), [REFUSED, GOOD]),
+        (replace(WITHDRAWN, draining_until=13), []),
         (replace(SERVED, lists_from=11), [GOOD, EMPTY]),
         (WITHDRAWN, [REFUSED, LIST]),
     ],
