@@ -9,7 +9,6 @@ The messages were written by real helm binaries; small scripts stand in where a 
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
@@ -102,43 +101,6 @@ def test_positional_arguments_cannot_be_read_as_options(tmp_path: Path) -> None:
         call()
         arguments = recorded(tmp_path)
         assert arguments.index("--") < arguments.index("--post-renderer=x")
-
-
-@pytest.mark.parametrize(
-    "name", ["plain", "with space", "com,ma", 'quo"te', "-dash", "$(id)", "{{x}}", "ünï"]
-)
-def test_real_helm_reads_values_from_any_path(tmp_path: Path, helm_binary: Path, name: str) -> None:
-    chart = tmp_path / name / "chart"
-    (chart / "templates").mkdir(parents=True)
-    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: tiny\nversion: 0.1.0\n", "utf-8")
-    (chart / "templates/a.yaml").write_text(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
-        "data: {file: {{ .Values.file | quote }}, stdin: {{ .Values.stdin | quote }}}\n",
-        "utf-8",
-    )
-    values = tmp_path / name / "values.yaml"
-    values.write_text("file: from file\nstdin: lower\n", "utf-8")
-    text = helm(helm_binary).template(
-        spec(tmp_path, chart=chart, values_files=(values,), values={"stdin": "{{ wins }}"}), Deadline(60)
-    )
-    assert '{file: "from file", stdin: "{{ wins }}"}' in text
-
-
-@pytest.mark.parametrize(
-    "text", ["😀 模型", "\u2028\x85\x7f\ufeff", "tab\tnew\nline", "\\u0041 'q' \"q\"", "true", "1e3"]
-)
-def test_real_helm_reads_any_text_as_it_was_written(tmp_path: Path, helm_binary: Path, text: str) -> None:
-    (tmp_path / "chart/templates").mkdir(parents=True)
-    (tmp_path / "chart/Chart.yaml").write_text("apiVersion: v2\nname: tiny\nversion: 0.1.0\n", "utf-8")
-    (tmp_path / "chart/templates/a.yaml").write_text(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {text: {{ .Values.text | b64enc }}}\n",
-        "utf-8",
-    )
-    rendered = helm(helm_binary).template(
-        spec(tmp_path, values_files=(), values={"text": text, text: "as a key"}), Deadline(60)
-    )
-    encoded = rendered.split("{text: ")[1].split("}")[0]
-    assert base64.b64decode(encoded).decode() == text
 
 
 def test_environment_is_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,24 +232,6 @@ def test_messages_are_short_and_without_log_lines() -> None:
     assert error.message.startswith("helm upgrade: Error: long")
     assert len(error.message) < 3200
     assert "\x1b" not in error.message
-
-
-def test_real_helm_says_what_the_table_knows(tmp_path: Path, helm_binary: Path) -> None:
-    chart = ROOT / "roles/vllm/files/chart/vllm-deployment"
-    runner = helm(helm_binary, host="https://127.0.0.1:1")
-    good = spec(tmp_path, chart=chart, values_files=(), values={"model": {"name": "a/b"}})
-
-    with pytest.raises(PlatformError, match="refused") as caught:
-        runner.upgrade(good, Deadline(60), "test")
-    assert caught.value.error_class is ErrorClass.INFRASTRUCTURE
-    with pytest.raises(PlatformError, match="replicas") as caught:
-        runner.template(
-            spec(tmp_path, chart=chart, values_files=(), values={"replicas": "two"}), Deadline(60)
-        )
-    assert caught.value.error_class is ErrorClass.INVALID
-    with pytest.raises(PlatformError, match="not found") as caught:
-        runner.template(spec(tmp_path, chart=tmp_path / "none", values_files=()), Deadline(60))
-    assert caught.value.error_class is ErrorClass.INVALID
 
 
 def alive(pid: int) -> bool:
