@@ -120,7 +120,6 @@ def test_model_is_deployed_from_another_folder(
         "vllm_namespace": namespace,
         "vllm_kubeconfig": str(lab.kubeconfig),
         "vllm_helm_binary": str(lab.binary("helm")),
-        "vllm_registry_dsn": registry_dsn,
         "registry_dsn": registry_dsn,
         "vllm_values": {**values, "model": {"sizeBillions": 7}},
     }
