@@ -121,13 +121,23 @@ def test_check_mode_tells_the_truth_and_writes_nothing(
 def test_tags_preflight_only_checks_and_limit_picks(
     site: Site, mutations: Callable[[str], list[str]]
 ) -> None:
-    site.models = {"one": {}, "two": {}}
+    site.models = {"one": {"vllm_register": False}, "two": {}, "three": {}}
     preflight = site.deploy("--tags", "preflight").check()
     assert preflight.changed == []
-    assert preflight.output.count("needs an install") == 2
+    assert preflight.output.count("needs an install") == 3
     assert mutations(site.namespace) == []
-    site.deploy("--limit", "two").check()
+    # A survey's 0 is a text.
+    site.deploy("--limit", "one,two", "-e", "vllm_rollout_timeout=0").check()
+    assert [site.revisions(model) for model in site.models] == [["deployed"], ["deployed"], []]
     assert set(site.rows()) == {"two"}
+
+
+def test_a_failed_preflight_fails_the_run(site: Site) -> None:
+    site.models = {"huge": {"vllm_values": {"gpu": {"count": 64}}}, "good": {}}
+    result = site.deploy("--tags", "preflight")
+    assert result.rc != 0
+    assert "FAILED at 'Check the model, the chart's values and GPU capacity'" in result.output
+    assert {task.host for task in result.tasks if task.status == "failed"} == {"huge"}
 
 
 def test_pod_that_no_node_can_take_fails_at_once(site: Site) -> None:
@@ -232,6 +242,18 @@ def test_failed_update_keeps_the_route_to_the_revision_that_serves(site: Site) -
     site.models["model"] = {}
     site.deploy().check()
     assert site.rows()["model"]["deployment_status"] == "ready"
+
+
+def test_who_cannot_ask_takes_no_model_from_clients(site: Site) -> None:
+    site.models = {"model": {}}
+    site.deploy().check()
+    before = site.rows()
+    result = site.deploy(vllm_api_key_secret={"name": "nowhere", "key": "key"})
+    assert result.rc != 0
+    failed = next(task for task in result.tasks if task.status == "failed")
+    assert failed.action.endswith("vllm_endpoint_info")
+    assert "nowhere" in failed.result["msg"]
+    assert site.rows() == before
 
 
 def test_hand_made_change_is_shown_and_mended(site: Site) -> None:
