@@ -360,6 +360,23 @@ def test_half_a_stream_is_not_taken_for_a_whole_one(
     assert f'llmops_router_errors_total{{code="{code}",model="org/chat"}} 1.0' in router.get("/metrics").text
 
 
+def _late_stalled_stream(request: Request, wire: socket.socket) -> bool:
+    time.sleep(0.3)
+    return _stalled_stream(request, wire)
+
+
+def test_a_stall_is_noticed_although_the_answer_began_late(start_router: StartRouter, raw: StartRaw) -> None:
+    """The long patience until the first byte is over with it."""
+    raw(_late_stalled_stream)
+    response = post(start_router(idle_timeout_s="0.5", first_byte_timeout_s="60"))
+    assert response.status == 200
+    started = time.monotonic()
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        response.read()
+    assert 0.3 < time.monotonic() - started < 2
+    assert b"upstream_timeout" in broken.value.partial
+
+
 def test_half_a_body_is_not_taken_for_a_whole_one(start_router: StartRouter, raw: StartRaw) -> None:
     raw(_sending(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"))
     response = post(start_router())

@@ -94,8 +94,8 @@ def _too_slow(timeout_s: float) -> ApiError:
 class Limit:
     """Cancels the work in its ``with`` block when the time is over; there comes ``TimeoutError`` then.
 
-    Unlike ``asyncio.timeout`` it costs next to nothing to move: the timer is set anew only when it has run
-    down, which few requests live to see.
+    Unlike ``asyncio.timeout`` it costs next to nothing to move further away: the timer is set anew only when it
+    has run down, which few requests live to see.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -104,14 +104,23 @@ class Limit:
         self._deadline = self._loop.time() + seconds
         self._reason: type[Exception] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = self._deadline
 
     def move(self, seconds: float) -> None:
         """Let the time be over so many seconds from now."""
         self._deadline = self._loop.time() + seconds
+        if self._deadline < self._looks_at:
+            self._set_timer(self._deadline)
 
     def __enter__(self) -> Self:
-        self._timer = self._loop.call_at(self._deadline, self._look)
+        self._set_timer(self._deadline)
         return self
+
+    def _set_timer(self, moment: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._looks_at = moment
+        self._timer = self._loop.call_at(moment, self._look)
 
     def __exit__(
         self,
@@ -131,7 +140,7 @@ class Limit:
         if self._loop.time() >= self._deadline:
             self._stop(TimeoutError)
         else:
-            self._timer = self._loop.call_at(self._deadline, self._look)
+            self._set_timer(self._deadline)
 
     def _stop(self, reason: type[Exception]) -> None:
         if self._reason is None and self._work is not None:
@@ -149,7 +158,7 @@ class Watch(Limit):
 
     def __enter__(self) -> Self:
         # Answers that come sooner are not worth a task that watches the client.
-        self._timer = self._loop.call_later(_WATCH_AFTER_S, self._look)
+        self._set_timer(min(self._deadline, self._loop.time() + _WATCH_AFTER_S))
         return self
 
     def __exit__(
