@@ -178,6 +178,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.provider import (
     Provider,
     Report,
+    check_folder,
     purge,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.selection import choose, provider
@@ -261,6 +262,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
     folder = Path(params["lab_dir"])
     if not folder.is_absolute():
         raise invalid("lab_dir", params["lab_dir"], "is not an absolute path", "Give one that starts with /.")
+    check_folder(folder)
     settings = Settings(
         folder=folder,
         files=Path(params["files_dir"]),

@@ -25,6 +25,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.lab.provider
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.selection import choose, provider
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.settings import Settings, node_address
+from ansible_collections.llmops.platform.plugins.module_utils._module import Context
+from ansible_collections.llmops.platform.plugins.modules import lab_cluster
 
 
 @pytest.fixture
@@ -64,6 +66,11 @@ def test_what_is_there_stays(no_programs: Path, tmp_path: Path) -> None:
     (tmp_path / "facts.json").write_text(json.dumps({"provider": "native"}))
     assert choose("auto", Settings(tmp_path, tmp_path)) == "native"
     assert choose("kind", Settings(tmp_path, tmp_path)) == "kind"
+    # Also where it was somebody's own cluster: this is how its services are stopped.
+    (tmp_path / "facts.json").write_text(json.dumps({"provider": "existing"}))
+    assert choose("auto", Settings(tmp_path, tmp_path)) == "existing"
+    with pytest.raises(PlatformError, match="Or choose provider native or kind"):
+        provider("auto", Settings(tmp_path, tmp_path)).preflight()
 
 
 @pytest.fixture
@@ -117,6 +124,22 @@ def test_only_the_folder_of_a_lab_is_removed(tmp_path: Path) -> None:
     (folder / "lab.lock").touch()
     purge(folder)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("name", ["native", "kind", "existing"])
+def test_a_folder_of_somebody_else_is_left_alone(
+    tmp_path: Path, state: str, check_mode: bool, name: str
+) -> None:
+    precious = tmp_path / "precious"
+    precious.touch()
+    defaults = {option: spec.get("default") for option, spec in lab_cluster.ARGUMENT_SPEC.items()}
+    given = {"state": state, "provider": name, "lab_dir": str(tmp_path), "files_dir": "/none", "purge": True}
+    with pytest.raises(PlatformError, match=r"lab_dir: .* is not the folder of a lab") as caught:
+        lab_cluster.run({**defaults, **given}, Context(check_mode=check_mode))
+    assert caught.value.error_class == "invalid"
+    assert list(tmp_path.iterdir()) == [precious]
 
 
 def test_the_address_is_not_loopback() -> None:

@@ -36,7 +36,11 @@ class ExistingProvider(Provider):
         kubeconfig = self.settings.kubeconfig
         if kubeconfig is None:
             raise invalid(
-                "kubeconfig", None, "is missing", "Provider existing needs the path of a kubeconfig."
+                "kubeconfig",
+                None,
+                "is missing",
+                "Provider existing, which is also what auto means where it was used before, needs the path "
+                "of a kubeconfig. Or choose provider native or kind.",
             )
         if not kubeconfig.is_file():
             raise invalid("kubeconfig", str(kubeconfig), "is not a file", "Give the path of a kubeconfig.")

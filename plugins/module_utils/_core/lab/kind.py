@@ -24,7 +24,7 @@ from .filesystem import write_if_changed
 from .gpus import FakeNodesStep, RealNodeStep
 from .images import ImportStep, ModelServerStep
 from .packages import PackagesStep
-from .provider import SERVICES, Provider, Report, lock, require_root
+from .provider import LOCK, SERVICES, Provider, Report, lock, require_root
 from .python_images import PythonImageStep
 from .settings import Settings
 from .steps import Change, Progress, Step
@@ -110,9 +110,9 @@ class KindProvider(Provider):
 
     def stop(self, progress: Progress, deadline: Deadline) -> Report:
         """Delete the cluster and stop what runs beside it."""
-        if not self.settings.folder.exists():
+        if not self.settings.path(LOCK).exists():
             return Report()
-        with lock(self.settings.folder / "lab.lock", progress, deadline):
+        with lock(self.settings.path(LOCK), progress, deadline):
             changes = self.stop_daemons(["kwok", *SERVICES], progress)
             if not docker_problem() and CLUSTER in clusters():
                 run(["kind", "delete", "cluster", "--name", CLUSTER], timeout=120)

@@ -25,7 +25,7 @@ from .images import ImportStep, ModelServerStep
 from .network import NetworkStep
 from .node import Node
 from .packages import PackagesStep
-from .provider import SERVICES, Provider, Report, lock, require_root
+from .provider import LOCK, SERVICES, Provider, Report, lock, require_root
 from .python_images import PythonImageStep
 from .remains import Remains, cgroups_complete, make_cgroups
 from .settings import Settings
@@ -115,9 +115,9 @@ class NativeProvider(Provider):
     def stop(self, progress: Progress, deadline: Deadline) -> Report:
         """Stop every process and take away mounts, network, rules and control groups. Data stays."""
         require_root(_NEEDS_ROOT)
-        if not self.settings.folder.exists():
+        if not self.settings.path(LOCK).exists():
             return Report()
-        with lock(self.settings.folder / "lab.lock", progress, deadline):
+        with lock(self.settings.path(LOCK), progress, deadline):
             found = self._remains.found()
             changes = self.stop_daemons(["kwok", "coredns", "kube-proxy", "kubelet", "containerd"], progress)
             changes += carry_out([self._strays], progress, deadline)

@@ -77,7 +77,7 @@ class Provider(ABC):
         """Start what is missing, repair what is broken; the same call again does nothing."""
         self.preflight()
         self._make_folder()
-        with lock(self.settings.folder / "lab.lock", progress, deadline):
+        with lock(self.settings.path(LOCK), progress, deadline):
             changes = carry_out(self.steps(), progress, deadline)
             facts = self.facts()
             self._write_facts(facts)
@@ -96,6 +96,7 @@ class Provider(ABC):
             "provider": self.name,
             "lab_dir": str(settings.folder),
             "kubeconfig": str(self.cluster_kubeconfig),
+            "context": settings.context or "",
             "server": self.client().server,
             "kubernetes_version": version["gitVersion"],
             "node_address": self.address,
@@ -162,6 +163,8 @@ class Provider(ABC):
 #: What is asked of a daemon at a stop, and for how many seconds, where it is not SIGTERM and five.
 STOP_SIGNALS: dict[str, tuple[int, float]] = {"postgresql": (2, 10.0), "kube-apiserver": (15, 3.0)}
 SERVICES = ("redis", "postgresql")
+#: The file that is locked during changes. It is the first one in the folder, and so says whose that is.
+LOCK = "lab.lock"
 
 
 @contextmanager
@@ -187,12 +190,24 @@ def lock(path: Path, progress: Progress, deadline: Deadline) -> Iterator[None]:
         yield
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse somebody else's folder: a lab ends processes that use its folder, and may remove all of it."""
+    if folder.is_dir() and not _is_of_lab(folder) and any(folder.iterdir()):
+        raise invalid(
+            "lab_dir",
+            str(folder),
+            "has files in it and is not the folder of a lab",
+            "Give an empty folder, or one that does not exist yet.",
+        )
+
+
+def _is_of_lab(folder: Path) -> bool:
+    return (folder / LOCK).exists()
+
+
 def purge(folder: Path) -> None:
     """Remove a stopped lab's folder; refuse one that is not a lab's, or where something is mounted."""
-    if not (folder / "lab.lock").exists():
-        raise invalid(
-            "lab_dir", str(folder), "is not the folder of a lab", "Remove it by hand if it is yours."
-        )
+    check_folder(folder)
     for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
         mount = line.split(" ")[1]
         if Path(mount).is_relative_to(folder):

@@ -30,7 +30,7 @@ def choose(wanted: str, settings: Settings) -> str:
     if settings.kubeconfig is not None:
         return "existing"
     before = recorded(settings)
-    if before in {"native", "kind"}:
+    if before in PROVIDERS:
         return before
     return "kind" if shutil.which("kind") and not docker_problem() else "native"
 
