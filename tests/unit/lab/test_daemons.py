@@ -61,6 +61,13 @@ def test_a_daemon_starts_once_and_ends(table: DaemonTable, tmp_path: Path) -> No
     assert not table.stop("part"), "stopping twice is no change"
 
 
+def test_a_program_that_is_missing_is_named(table: DaemonTable, tmp_path: Path) -> None:
+    daemon = Daemon("part", [str(tmp_path / "none")], lambda: "")
+    with pytest.raises(PlatformError, match=r"part cannot be started: .*/none: No such file") as caught:
+        table.start(daemon, _silent, Deadline(10))
+    assert caught.value.error_class == "infrastructure"
+
+
 def test_a_change_of_what_it_reads_restarts_it(table: DaemonTable, tmp_path: Path) -> None:
     daemon = _daemon(tmp_path)
     table.start(daemon, _silent, Deadline(10))

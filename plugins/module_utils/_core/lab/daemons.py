@@ -159,15 +159,22 @@ class DaemonTable:
         if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
             log.replace(log.with_suffix(".log.1"))
         with log.open("ab") as output:
-            child = subprocess.Popen(
-                list(daemon.argv),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd="/",
-                env={**base_environment(), **daemon.environment},
-                start_new_session=True,
-            )
+            try:
+                child = subprocess.Popen(
+                    list(daemon.argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd="/",
+                    env={**base_environment(), **daemon.environment},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise PlatformError(
+                    ErrorClass.INFRASTRUCTURE,
+                    f"{daemon.name} cannot be started: {daemon.argv[0]}: {error.strerror}.",
+                    "Install it, or repair that file.",
+                ) from error
         _children.append(child)
         identity = Identity(child.pid, start_time(child.pid), boot_id())
         record = {

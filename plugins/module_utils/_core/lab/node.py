@@ -16,7 +16,7 @@ from .commands import run
 from .components import CONTROL_PLANE
 from .daemons import Daemon
 from .health import http_check
-from .packages import cni_folder
+from .packages import cni_folder, system_program
 from .settings import (
     BRIDGE,
     CLUSTER_DOMAIN,
@@ -112,7 +112,7 @@ class Node:
         """Return the container runtime; its shims, and so the containers, outlive it."""
         return Daemon(
             "containerd",
-            ["/usr/bin/containerd", f"--config={self._containerd}", "--log-level=warn"],
+            [system_program("containerd"), f"--config={self._containerd}", "--log-level=warn"],
             self._runtime_health,
             inputs=[self._containerd, self._cni / "10-lab.conflist"],
         )

@@ -41,6 +41,11 @@ def cni_folder() -> Path | None:
     return next((folder for folder in CNI_FOLDERS if (folder / "bridge").exists()), None)
 
 
+def system_program(name: str) -> str:
+    """Return the path of a program of the distribution; one that is yet to be installed comes to /usr/bin."""
+    return shutil.which(name, path=_SYSTEM_PATH) or f"/usr/bin/{name}"
+
+
 @dataclass(frozen=True)
 class PackagesStep(Step):
     """Everything that comes from the distribution."""

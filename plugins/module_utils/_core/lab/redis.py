@@ -16,6 +16,7 @@ from pathlib import Path
 from ..common.deadline import Deadline
 from .daemons import Daemon, DaemonTable
 from .filesystem import differs, write_if_changed
+from .packages import system_program
 from .postgresql import as_user, ensure_user
 from .settings import SYSTEM_USER, Settings
 from .steps import Progress, Step
@@ -73,7 +74,7 @@ class Redis:
 
     def daemon(self) -> Daemon:
         """Return the server as a daemon."""
-        program = shutil.which("redis-server", path="/usr/local/bin:/usr/bin") or "redis-server"
+        program = system_program("redis-server")
         return Daemon(
             "redis",
             as_user([program, str(self.configuration_file)]),
