@@ -13,6 +13,8 @@ export LC_ALL := C.UTF-8
 COLLECTION := build/collections/ansible_collections/llmops/platform
 CHART := roles/vllm/files/chart/vllm-deployment
 MODEL_SERVER := roles/lab/files/model_server
+# The tests look into the parts of the native lab, and the demo asks addresses of its cluster.
+LAB_ARGS ?= -e lab_provider=native
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
@@ -41,7 +43,7 @@ test-go: setup ## The model server's own tests
 	cd $(MODEL_SERVER) && go vet ./... && go test ./...
 
 lab: setup ## Start the lab: a real cluster, PostgreSQL and Redis on this machine
-	ansible-playbook playbooks/lab.yml
+	ansible-playbook playbooks/lab.yml $(LAB_ARGS)
 
 lab-stop: setup ## Stop the lab; nothing is left running
 	ansible-playbook playbooks/lab.yml -e lab_state=absent

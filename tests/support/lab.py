@@ -62,7 +62,12 @@ def running_lab() -> Lab:
     folder = lab_folder()
     if not _listens(folder / "kubeconfig"):
         subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/lab.yml"],
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "playbooks/lab.yml",
+                "-e",
+                "lab_provider=native",
+            ],
             cwd=ROOT,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
             stdin=subprocess.DEVNULL,
