@@ -49,7 +49,7 @@ def play(tasks: list[dict[str, Any]], dsn: str = "", in_process: bool = True) ->
             "hosts": "localhost",
             "gather_facts": False,
             "vars": {"llmops_in_process": in_process, "ansible_python_interpreter": sys.executable},
-            "module_defaults": {"group/llmops.platform.platform": {"dsn": dsn}},
+            "module_defaults": {"group/llmops.platform.postgresql": {"dsn": dsn}},
             "tasks": tasks,
         }
     ]
