@@ -27,6 +27,7 @@ SHIPPED = {
     "README.md",
     "changelogs",
     "docs",
+    "inventories",
     "meta",
     "playbooks",
     "plugins",
@@ -86,6 +87,7 @@ def test_artefact_holds_the_collection_and_nothing_of_the_repository(artefact: P
     wanted = {f"plugins/{kind}/{module}.py" for kind in ("modules", "action") for module in modules()}
     wanted |= {f"roles/{role}/meta/argument_specs.yml" for role in roles()}
     wanted |= {
+        "inventories/staging/hosts",
         "meta/runtime.yml",
         "playbooks/deploy.yml",
         "playbooks/lab.yml",
