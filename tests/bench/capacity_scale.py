@@ -81,9 +81,6 @@ def measure(
                 "tolerations": tolerations,
             }
             ours = [sys.executable, "-c", _OURS, json.dumps(question)]
-            if size == max(sizes):
-                say(f"{size} nodes without pods")
-                bare = _best(ours, repeats)
             place.grow_pods(size, say)
             say(f"{size} nodes, {size * PODS_A_NODE} pods: measuring")
             peer = _best(
@@ -96,6 +93,9 @@ def measure(
                 Row(f"capacity_{size}_peak_memory", "MiB", found[1], peer[1], PEER),
                 Row(f"capacity_{size}_task_wall", "s", task[0], peer[0], PEER),
             ]
+        place.clear_pods(say)
+        say(f"{max(sizes)} nodes without pods: measuring")
+        bare = _best(ours, repeats)
         rows.append(
             Row(f"capacity_{max(sizes)}_pods_memory", "MiB", found[1], bare[1], "the same without any pod")
         )
@@ -188,13 +188,22 @@ class _Place:
 
     def clear(self, say: Callable[[str], None]) -> None:
         """Remove everything again and wait until it is gone."""
-        say("removing nodes and pods")
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            for path in (f"/api/v1/namespaces/{NAMESPACE}/pods", "/api/v1/nodes"):
-                list(pool.map(self._clear_shard, [path] * _CONNECTIONS, range(_CONNECTIONS)))
+        self.clear_pods(say)
+        say("removing nodes")
+        self._clear("/api/v1/nodes")
         self._api.delete(f"/api/v1/namespaces/{NAMESPACE}")
         while self._api.find(f"/api/v1/namespaces/{NAMESPACE}"):
             time.sleep(0.5)
+
+    def clear_pods(self, say: Callable[[str], None]) -> None:
+        """Remove the pods."""
+        say("removing pods")
+        self._clear(f"/api/v1/namespaces/{NAMESPACE}/pods")
+        self._pods = 0
+
+    def _clear(self, path: str) -> None:
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            list(pool.map(self._clear_shard, [path] * _CONNECTIONS, range(_CONNECTIONS)))
 
     def _clear_shard(self, path: str, shard: int) -> None:
         selector = f"{LABEL},{_SHARD}={shard}"
