@@ -88,10 +88,11 @@ options:
   strategy:
     description:
       - How pods are replaced in an update.
-      - V(surge) starts a new pod first and needs a free slot. V(unavailable-first) takes one of several pods
-        away first. V(recreate) takes all away first.
-      - V(auto) is what O(chart_values) say, if they do. Otherwise it is V(recreate) where the release has a
-        volume that one node holds alone, V(surge) where a slot is free, and else V(unavailable-first).
+      - V(surge) starts a new pod first and needs a free slot, or one for each pod where a new one cannot take
+        the place of an old one, such as with more GPUs. V(unavailable-first) takes one of several pods away
+        first. V(recreate) takes all away first.
+      - V(auto) is what O(chart_values) say, if they do. Otherwise it is V(recreate) where the pods have a
+        volume that one node holds alone, V(surge) where its slots are free, and else V(unavailable-first).
     type: str
     choices: [auto, surge, unavailable-first, recreate]
     default: auto

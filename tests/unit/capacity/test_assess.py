@@ -356,6 +356,22 @@ def test_claim_that_is_missing_unless_the_release_brings_it() -> None:
     assert judge(Cluster(node("a")), spec=WITH_CLAIM, planned_claims=("weights",)).fits
 
 
+def test_claim_that_an_earlier_release_left_binds_the_pod_like_any_other() -> None:
+    others = {CLAIMS: [claim("pv")], VOLUMES: [local_volume("b")]}
+    cluster = Cluster(node("a"), node("b"), others=others)
+    verdict = judge(cluster, spec=WITH_CLAIM, planned_claims=("weights",))
+    assert [item["node"] for item in verdict.nodes_fit] == ["b"]
+
+
+def test_claim_that_goes_away_is_waited_for_only_where_the_release_brings_the_next() -> None:
+    going = claim("pv")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster = Cluster(node("a"), others={CLAIMS: [going]})
+    verdict = judge(cluster, spec=WITH_CLAIM, planned_claims=("weights",))
+    assert (verdict.verdict, verdict.permanent) == ("no_room", False)
+    assert judge(cluster, spec=WITH_CLAIM).permanent
+
+
 def test_unbound_claims_by_binding_mode() -> None:
     waiting = claim(storageClassName="local", resources={"requests": {"storage": "1Gi"}})
     local = {

@@ -51,23 +51,38 @@ class ClaimRules:
         return None
 
 
+def read_claim(client: ClusterClient, name: str, namespace: str) -> JSONObject | None:
+    """Read a PersistentVolumeClaim, ``None`` if it does not exist."""
+    return read_or_unknown(
+        client,
+        f"/api/v1/namespaces/{segment(namespace)}/persistentvolumeclaims/{segment(name)}",
+        "persistentvolumeclaims",
+        what=f"PersistentVolumeClaim {name}",
+        namespace=namespace,
+    )
+
+
+def mounted_by_many(claim: JSONObject) -> bool:
+    """Tell whether several nodes may mount the volume of a claim at the same time."""
+    return bool({"ReadWriteMany", "ReadOnlyMany"} & set(claim["spec"].get("accessModes") or ()))
+
+
 def read_claim_rules(client: ClusterClient, shape: PodShape, planned: Collection[str] = ()) -> ClaimRules:
-    """Read the claims of a shape. ``planned`` are claims that the release itself will create."""
+    """Read the claims of a shape. ``planned`` are claims that the release itself creates where missing.
+
+    Of those, one that was kept from before binds its pods like any other.
+    """
     rules = ClaimRules()
     for claim in shape.claims:
-        if claim in planned:
+        item = read_claim(client, claim, shape.namespace)
+        if item is None and claim in planned:
             continue
-        path = f"/api/v1/namespaces/{segment(shape.namespace)}/persistentvolumeclaims/{segment(claim)}"
-        item = read_or_unknown(
-            client,
-            path,
-            "persistentvolumeclaims",
-            what=f"PersistentVolumeClaim {claim}",
-            namespace=shape.namespace,
-        )
         if item is None:
             text = f"PersistentVolumeClaim {claim} does not exist in namespace {shape.namespace}"
             rules.blocked[text] = False
+        elif "deletionTimestamp" in item["metadata"]:
+            # One that the release brings is made anew once this one is gone.
+            rules.blocked[f"PersistentVolumeClaim {claim} is being deleted"] = claim in planned
         else:
             _read_claim(client, claim, item, rules)
     return rules
@@ -75,16 +90,12 @@ def read_claim_rules(client: ClusterClient, shape: PodShape, planned: Collection
 
 def _read_claim(client: ClusterClient, claim: str, item: JSONObject, rules: ClaimRules) -> None:
     spec, status = item["spec"], item.get("status") or {}
-    if "deletionTimestamp" in item["metadata"]:
-        rules.blocked[f"PersistentVolumeClaim {claim} is being deleted"] = False
-        return
     if status.get("phase") == "Lost":
         rules.blocked[f"PersistentVolumeClaim {claim} has lost its volume"] = False
         return
-    modes = spec.get("accessModes") or ()
-    if "ReadWriteOncePod" in modes:
+    if "ReadWriteOncePod" in (spec.get("accessModes") or ()):
         rules.single_pod.append(claim)
-    elif "ReadWriteOnce" in modes and not {"ReadWriteMany", "ReadOnlyMany"} & set(modes):
+    elif not mounted_by_many(item):
         rules.single_node.append(claim)
     volume_name = spec.get("volumeName")
     if volume_name:

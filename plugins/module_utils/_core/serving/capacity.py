@@ -51,7 +51,7 @@ def assess(
     """Judge whether ``replicas`` more pods of ``shape`` would be placed in ``namespace`` now.
 
     ``releasing`` are labels of pods in the namespace whose place counts as free, because the update removes
-    them first. ``planned_claims`` are PersistentVolumeClaims that the release will create.
+    them first. ``planned_claims`` are PersistentVolumeClaims that the release creates where they are missing.
     ``whole_devices`` refuses nodes that share one device among pods; by default for more than one a pod.
 
     Raises ``auth`` where a right is missing (capacity is unknown then), ``invalid`` for bad input.

@@ -249,10 +249,12 @@ def _result(
     image_digest: str | None,
 ) -> ReleaseResult:
     before = plan.record.manifest if plan.record is not None else ""
-    warnings = []
+    warnings = [f"{request.name}: {text}" for text in (plan.verdict.warnings if plan.verdict else ())]
     if plan.interrupts:
+        first = "all old pods go" if plan.strategy == "recreate" else "the only pod goes"
         warnings.append(
-            f"{request.name}: no free GPU for a second pod, so the model is away while its pod is replaced."
+            f"{request.name}: {first} before a new one starts (strategy {plan.strategy}), "
+            "so the model is away meanwhile."
         )
     timings.phases["total_s"] = round(sum(timings.phases.values()), 3)
     container = plan.deployment["spec"]["template"]["spec"]["containers"][0]

@@ -11,7 +11,7 @@ has to be kept in step with the chart, and the same input never makes a new revi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ..cluster.helm_storage import ReleaseRecord
 from ..cluster.manifests import differences, digest, find_drift, find_object, object_path, parse_manifest
 from ..cluster.namespaces import require_namespace
 from ..cluster.scheduling import PodShape
+from ..cluster.volumes import mounted_by_many, read_claim
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.names import (
@@ -266,11 +267,17 @@ def make_plan(
     needed, releasing, verdict = wanted, None, None
     if needs_pods and check_capacity and wanted and live is None:
         verdict = assess(client, shape, wanted, request.namespace, planned_claims=claims)
-    elif needs_pods and check_capacity and wanted:
-        if asked is None and _holds_volume_alone(objects):
+    elif needs_pods and check_capacity and wanted and live is not None:
+        if asked is None and _holds_volume_alone(client, shape, objects):
             asked = "recreate"
         strategy, needed, releasing, verdict = _choose_strategy(
-            client, request, shape, wanted=wanted, running=running, asked=asked
+            client,
+            request,
+            shape,
+            wanted=wanted,
+            surge_needs=_surge_needs(shape, live, wanted, replaces=replaces),
+            asked=asked,
+            claims=claims,
         )
         if strategy != rendered_strategy(deployment):
             spec = request.spec(strategy)
@@ -312,21 +319,59 @@ def _choose_strategy(
     shape: PodShape,
     *,
     wanted: int,
-    running: int,
+    surge_needs: int,
     asked: str | None,
+    claims: Collection[str],
 ) -> tuple[str, int, Mapping[str, str] | None, Verdict]:
     """Pick how pods are replaced, so that an update never waits for a GPU that the update itself holds.
 
-    With a free slot a new pod starts first (surge). Without one, an old pod must go first.
+    With free slots a new pod starts first (surge). Without them, an old pod must go first.
     """
-    surge_needs = 1 + max(0, wanted - running)
     if asked in (None, "surge"):
-        verdict = assess(client, shape, surge_needs, request.namespace)
+        verdict = assess(client, shape, surge_needs, request.namespace, planned_claims=claims)
         if verdict.fits or asked == "surge":
             return "surge", surge_needs, None, verdict
     own = {"app.kubernetes.io/instance": request.name}
-    strategy = asked or "unavailable-first"
-    return strategy, wanted, own, assess(client, shape, wanted, request.namespace, releasing=own)
+    verdict = assess(client, shape, wanted, request.namespace, releasing=own, planned_claims=claims)
+    return asked or "unavailable-first", wanted, own, verdict
+
+
+def _surge_needs(shape: PodShape, live: JSONObject, wanted: int, *, replaces: bool) -> int:
+    """Return how many slots must be free besides those of the old pods, so that a surge comes to its end."""
+    added = max(0, wanted - int(live["spec"].get("replicas", 1)))
+    if not replaces:
+        return added
+    # One slot goes round only where each new pod fits where an old one was.
+    return min(wanted, added + 1) if _old_places_fit(shape, live) else wanted
+
+
+def _old_places_fit(shape: PodShape, live: JSONObject) -> bool:
+    """Tell whether a new pod can take the place of any old one."""
+    wanted, status = int(live["spec"].get("replicas", 1)), live.get("status") or {}
+    if not status.get("replicas", 0) == status.get("updatedReplicas", 0) == wanted:
+        # An earlier update is not through, so the Deployment does not tell what its pods are like.
+        return False
+    template = live["spec"]["template"]
+    old = PodShape.from_pod_template(template, shape.namespace)
+    return (
+        all(amount <= old.requests.get(name, 0) for name, amount in shape.requests.items())
+        and all(getattr(shape, rule) == getattr(old, rule) for rule in _PLACEMENT)
+        and shape.template["spec"].get("runtimeClassName") == template["spec"].get("runtimeClassName")
+    )
+
+
+_PLACEMENT = (
+    "node_selector",
+    "node_affinity",
+    "node_name",
+    "tolerations",
+    "host_ports",
+    "affinity_terms",
+    "anti_affinity_terms",
+    "spread",
+    "claims",
+    "priority_class",
+)
 
 
 def rendered_strategy(deployment: JSONObject) -> str:
@@ -338,10 +383,11 @@ def rendered_strategy(deployment: JSONObject) -> str:
     return "unavailable-first" if surge in (0, "0", "0%") else "surge"
 
 
-def _holds_volume_alone(objects: list[JSONObject]) -> bool:
-    """Tell whether the release has a volume that a second pod on another node could not mount."""
-    claim = find_object(objects, "PersistentVolumeClaim")
-    return claim is not None and not {"ReadWriteMany", "ReadOnlyMany"} & set(claim["spec"]["accessModes"])
+def _holds_volume_alone(client: ClusterClient, shape: PodShape, objects: list[JSONObject]) -> bool:
+    """Tell whether the pods have a volume that a second pod on another node could not mount."""
+    brought = {item["metadata"]["name"]: item for item in objects if item["kind"] == "PersistentVolumeClaim"}
+    found = (brought.get(name) or read_claim(client, name, shape.namespace) for name in shape.claims)
+    return any(claim is not None and not mounted_by_many(claim) for claim in found)
 
 
 def _same(stored: str, rendered: str) -> bool:

@@ -1,0 +1,204 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How an update of the real chart is planned on small clusters in memory: by surge, or old pods first."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import Helm
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import ReleaseRecord
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import (
+    find_object,
+    parse_manifest,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release import Timings, _result
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import (
+    Plan,
+    ReleaseRequest,
+    make_plan,
+)
+from tests.support.chart import CHART, MODEL
+from tests.support.kubernetes_objects import Cluster, node
+from tests.support.lab import lab_folder
+
+Object = dict[str, Any]
+CORE = "/api/v1/namespaces/llm"
+GPU_NODE = {"node-type": "gpu"}
+
+
+@pytest.fixture(scope="module")
+def helm() -> Helm:
+    """Return a helm that reaches no cluster."""
+    return Helm(str(lab_folder() / "bin/helm"), Authentication(kubeconfig=os.devnull))
+
+
+def request(values: Object, strategy: str = "auto") -> ReleaseRequest:
+    return ReleaseRequest.build(
+        model=MODEL,
+        environment="staging",
+        namespace="llm",
+        chart=str(CHART),
+        values=values,
+        strategy=strategy,
+    )
+
+
+def planned(
+    helm: Helm,
+    before: Object,
+    after: Object,
+    *nodes: Object,
+    strategy: str = "auto",
+    claims: list[Object] | None = None,
+    status: Object | None = None,
+) -> Plan:
+    """Plan the update of a release whose pods run, one after the other, where there is room."""
+    asked = request(before)
+    spec = asked.spec(None)
+    manifest = helm.template(spec, Deadline(60))
+    deployment = find_object(parse_manifest(manifest), "Deployment")
+    assert deployment is not None
+    replicas = deployment["spec"]["replicas"]
+    deployment["status"] = status or {"replicas": replicas, "updatedReplicas": replicas}
+    template = deployment["spec"]["template"]
+    pods = [
+        {
+            "metadata": {"name": f"p{number}", "namespace": "llm", "labels": template["metadata"]["labels"]},
+            "spec": {**template["spec"], "nodeName": nodes[number % len(nodes)]["metadata"]["name"]},
+            "status": {"phase": "Running"},
+        }
+        for number in range(replicas)
+    ]
+    others = {
+        "/api/v1/namespaces": [{"metadata": {"name": "llm"}}],
+        "/apis/apps/v1/namespaces/llm/deployments": [deployment],
+        f"{CORE}/persistentvolumeclaims": claims or [],
+        "/api/v1/persistentvolumes": [{"metadata": {"name": "pv"}, "spec": {}}],
+    }
+    record = ReleaseRecord(
+        revision=1,
+        status="deployed",
+        modified_at=datetime(2026, 11, 21, tzinfo=UTC),
+        manifest=manifest,
+        config=dict(spec.values),
+        chart_name="vllm-deployment",
+        chart_version="0.1.0",
+        description="",
+        secret={},
+    )
+    cluster = Cluster(*nodes, pods=pods, others=others)
+    return make_plan(cluster, helm, request(after, strategy), record, Deadline(60))
+
+
+def gpus(count: int, replicas: int = 1, **more: Any) -> Object:
+    return {"replicas": replicas, "gpu": {"count": count}, **more}
+
+
+def gpu_node(name: str = "a", count: int = 8, **more: Any) -> Object:
+    return node(name, count, labels=GPU_NODE, **{"memory": "2000Gi", **more})
+
+
+LONGER: Object = {"model": {"maxModelLen": 1024}}
+
+
+def outcome(plan: Plan) -> tuple[str, int]:
+    assert plan.verdict is not None
+    assert plan.verdict.fits
+    return plan.strategy, plan.replicas_needed
+
+
+def test_one_free_slot_goes_round_where_new_pods_are_no_larger(helm: Helm) -> None:
+    assert outcome(planned(helm, gpus(2, 3), gpus(2, 3, **LONGER), gpu_node())) == ("surge", 1)
+    assert outcome(planned(helm, gpus(4, 1), gpus(2, 1), gpu_node())) == ("surge", 1)
+    assert outcome(planned(helm, gpus(2, 2), gpus(2, 3, **LONGER), gpu_node())) == ("surge", 2)
+
+
+def test_larger_pods_surge_only_where_all_of_them_fit_beside_the_old_ones(helm: Helm) -> None:
+    before, after = gpus(2, 2), gpus(4, 2)
+    # 4 are free: for the first new pod, but not for the second, which an old one of 2 makes no room for.
+    assert outcome(planned(helm, before, after, gpu_node())) == ("unavailable-first", 2)
+    assert outcome(planned(helm, before, after, gpu_node(count=12))) == ("surge", 2)
+
+
+@pytest.mark.parametrize(
+    "grown",
+    [
+        {"gpu": {"count": 2, "resources": {"requests": {"cpu": "12"}}}},
+        {"gpu": {"count": 2, "resources": {"requests": {"memory": "40Gi"}}}},
+        {"scheduling": {"nodeSelector": {"pool": "new"}}},
+        {"scheduling": {"tolerations": []}},
+        {"scheduling": {"runtimeClassName": "nvidia"}},
+        {"persistence": {"enabled": True, "accessModes": ["ReadWriteMany"]}},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+def test_old_places_count_only_where_the_same_rules_hold(helm: Helm, grown: Object) -> None:
+    nodes = [gpu_node("a", 4), node("b", 2, labels={**GPU_NODE, "pool": "new"}, memory="2000Gi")]
+    plan = planned(helm, gpus(2, 2), {**gpus(2, 2), **grown}, *nodes, strategy="surge")
+    assert plan.replicas_needed == 2
+
+
+def test_old_places_do_not_count_while_an_earlier_update_is_under_way(helm: Helm) -> None:
+    # The Deployment asks for 4 GPUs a pod by now; its pods of before may have been smaller.
+    status = {"replicas": 3, "updatedReplicas": 1}
+    plan = planned(helm, gpus(4, 2), gpus(4, 2, **LONGER), gpu_node(count=12), status=status)
+    assert outcome(plan) == ("unavailable-first", 2)
+
+
+def test_more_replicas_alone_need_no_slot_to_replace_one(helm: Helm) -> None:
+    plan = planned(helm, gpus(4, 1), gpus(4, 2), gpu_node(), strategy="surge")
+    assert outcome(plan) == ("surge", 1)
+
+
+def claim(name: str, *modes: str) -> Object:
+    return {"metadata": {"name": name}, "spec": {"accessModes": list(modes), "volumeName": "pv"}}
+
+
+@pytest.mark.parametrize(("mode", "strategy"), [("ReadWriteMany", "surge"), ("ReadWriteOnce", "recreate")])
+def test_turning_on_persistence_brings_its_own_claim(helm: Helm, mode: str, strategy: str) -> None:
+    after = gpus(1, persistence={"enabled": True, "accessModes": [mode]})
+    plan = planned(helm, gpus(1), after, gpu_node())
+    assert outcome(plan) == (strategy, 1)
+    assert plan.claims == (f"{plan.spec.name}-cache",)
+
+
+@pytest.mark.parametrize(("mode", "strategy"), [("ReadWriteMany", "surge"), ("ReadWriteOnce", "recreate")])
+def test_a_claim_of_somebody_else_decides_as_well(helm: Helm, mode: str, strategy: str) -> None:
+    before = gpus(1, persistence={"enabled": True, "existingClaim": "weights"})
+    plan = planned(helm, before, {**before, **LONGER}, gpu_node(), claims=[claim("weights", mode)])
+    assert outcome(plan) == (strategy, 1)
+
+
+def test_a_claim_that_nobody_brings_never_fits(helm: Helm) -> None:
+    after = gpus(1, persistence={"enabled": True, "existingClaim": "weights"})
+    plan = planned(helm, gpus(1), after, gpu_node())
+    assert plan.verdict is not None
+    assert plan.verdict.permanent
+
+
+def warnings(plan: Plan, after: Object) -> list[str]:
+    made = _result(request(after), plan, plan.record, Timings(), changed=True, image_digest=None)
+    return [text.removeprefix(f"{plan.spec.name}: ") for text in made.warnings]
+
+
+def test_warnings_say_what_the_capacity_check_saw_and_why_the_model_is_away(helm: Helm) -> None:
+    before = gpus(1, persistence={"enabled": True, "existingClaim": "weights"})
+    after = {**before, "replicas": 2, **LONGER}
+    shared = [claim("weights", "ReadWriteOnce")]
+    plan = planned(helm, before, after, gpu_node(), claims=shared)
+    assert warnings(plan, after) == [
+        "Claim weights is ReadWriteOnce: replicas on different nodes will not all start.",
+        "all old pods go before a new one starts (strategy recreate), so the model is away meanwhile.",
+    ]
+    after = gpus(8, 1, **LONGER)
+    (warning,) = warnings(planned(helm, gpus(8, 1), after, gpu_node()), after)
+    assert warning.startswith("the only pod goes before a new one starts (strategy unavailable-first), so ")
