@@ -13,7 +13,14 @@ import time
 import pytest
 
 from llmops_router.endpoints import AllowedEndpoints, Target
-from llmops_router.upstream import Answer, BrokenError, StaleConnectionError, Upstream, WithdrawnError
+from llmops_router.upstream import (
+    Answer,
+    BrokenError,
+    ConnectFailedError,
+    StaleConnectionError,
+    Upstream,
+    WithdrawnError,
+)
 from tests.support.model_server import wait_until
 from tests.support.raw_server import RawServer, Request, reply
 
@@ -50,6 +57,17 @@ def test_a_route_that_was_withdrawn_meanwhile_gets_no_byte(has_idle_connection: 
         asyncio.run(play(server))
         wait_until(lambda: server.closed == {1})
         assert len(server.requests) == has_idle_connection
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "a..b"])
+def test_a_name_that_no_resolver_takes_is_no_connection(host: str) -> None:
+    async def play() -> None:
+        upstream = Upstream(5, 4)
+        with pytest.raises(ConnectFailedError):
+            await upstream.post(Target(host, 80, False, ""), PATH, [], b"{}", lambda: True)
+        await upstream.close()
+
+    asyncio.run(play())
 
 
 def test_answers_do_not_get_mixed_up() -> None:

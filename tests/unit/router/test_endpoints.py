@@ -23,6 +23,7 @@ DEFAULT = AllowedEndpoints.parse(".svc.cluster.local")
         ("http://chat.models.svc.cluster.local:8000", "http://chat.models.svc.cluster.local:8000"),
         ("http://Chat.Models.svc.cluster.local.:8000/", "http://chat.models.svc.cluster.local:8000"),
         ("https://chat.models.svc.cluster.local", "https://chat.models.svc.cluster.local"),
+        (f"http://{'a' * 63}.svc.cluster.local", f"http://{'a' * 63}.svc.cluster.local"),
         ("http://a.b.svc.cluster.local:8000/base/path/", "http://a.b.svc.cluster.local:8000/base/path"),
     ],
 )
@@ -49,6 +50,9 @@ def test_services_of_the_cluster_are_allowed(endpoint: str, base: str) -> None:
         "http://chat.models.svc.cluster.local/../../x",
         "http://chat.models.svc.cluster.local/a\r\nx: y",
         "http://chat.models.svc.cluster.local/ a",
+        f"http://{'a' * 64}.svc.cluster.local",
+        f"http://chat.{'a' * 64}.svc.cluster.local",
+        f"http://{'a.' * 120}svc.cluster.local",
         "",
     ],
 )

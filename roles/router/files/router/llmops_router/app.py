@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable
 
 from . import log
@@ -65,8 +66,25 @@ class App:
         except asyncio.CancelledError:
             call.status = _CLIENT_LEFT
             raise
+        except Exception:  # a mistake must not look as if the client had left
+            if call.has_answer:
+                # uvicorn tells it and closes the connection.
+                raise
+            await self._mistake(call, send)
         finally:
             self._finished(call, scope["method"], path)
+
+    async def _mistake(self, call: Call, send: Send) -> None:
+        """Answer where this program has a mistake, and tell where."""
+        where = traceback.format_exc()
+        log.failure("a mistake of the router", where, exception=where, request_id=call.request_id.decode())
+        error = ApiError(
+            500, "internal_error", "The router failed at this request; its log says why. Tell its operator."
+        )
+        call.status = error.status
+        call.code = error.code
+        self._metrics.refused(call.label, error.code)
+        await respond(send, error.status, self._with_ours(call, [_JSON]), error.body())
 
     def _finished(self, call: Call, method: str, path: str) -> None:
         seconds = time.perf_counter() - call.started

@@ -94,8 +94,8 @@ def _too_slow(timeout_s: float) -> ApiError:
 class Limit:
     """Cancels the work in its ``with`` block when the time is over; there comes ``TimeoutError`` then.
 
-    Unlike ``asyncio.timeout`` it costs next to nothing to move further away: the timer is set anew only when it
-    has run down, which few requests live to see.
+    Unlike ``asyncio.timeout`` it costs next to nothing to move further away: the timer is set anew only when
+    it has run down, which few requests live to see.
     """
 
     def __init__(self, seconds: float) -> None:

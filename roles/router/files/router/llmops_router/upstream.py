@@ -179,7 +179,8 @@ class Upstream:
                 )
         except TimeoutError:
             raise ConnectTimeoutError(f"no connection within {self._connect_timeout_s:g} s") from None
-        except OSError as error:
+        # Names that no resolver would be asked for are a UnicodeError.
+        except (OSError, UnicodeError) as error:
             raise ConnectFailedError(str(error)) from None
         if connection.is_open:
             self._places[connection] = place
