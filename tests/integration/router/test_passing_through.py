@@ -391,6 +391,26 @@ def test_an_answer_without_a_length_ends_with_its_connection(
     assert post(start_router()).read() == b"hello"
 
 
+def test_trailers_of_an_answer_are_no_headers(start_router: StartRouter, raw: StartRaw) -> None:
+    """They may come together with the headers, and say what headers must not."""
+
+    def answer(request: Request, wire: socket.socket) -> bool:
+        wire.sendall(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Late\r\n\r\n2\r\n{}\r\n0\r\n"
+            b"X-Late: 1\r\nContent-Type: text/event-stream\r\n\r\n"
+        )
+        return True
+
+    server = raw(answer)
+    router = start_router()
+    for _number in range(2):
+        response = post(router)
+        assert response.read() == b"{}"
+        assert not {"x-late", "content-type"} & {name.lower() for name in response.headers}
+    # The connection was in order and could be used again.
+    assert server.connections == 1
+
+
 def test_an_interim_answer_is_passed_over(start_router: StartRouter, raw: StartRaw) -> None:
     def answer(request: Request, wire: socket.socket) -> bool:
         wire.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")

@@ -101,6 +101,9 @@ class Connection(asyncio.Protocol):
         self._head_size += len(name) + len(value)
         if self._head_size > _LONGEST_HEAD:
             raise ConnectionBrokenError("its headers are too long")
+        if self._has_head:
+            # Trailers are no headers: nobody waits for them, and what they say came too late.
+            return
         name = name.lower()
         if name in (b"content-length", b"transfer-encoding"):
             self._is_chunked_or_counted = True
