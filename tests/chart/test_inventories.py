@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import Helm
@@ -144,6 +145,33 @@ def test_each_size_has_its_gpus_and_its_patience(
     kinds = {item["kind"] for item in objects}
     assert ("PersistentVolumeClaim" in kinds) == in_production
     assert ("PrometheusRule" in kinds) == (inventory != "development")
+
+
+def admits(peer: dict[str, Any], policy_namespace: str, namespace: str, labels: dict[str, str]) -> bool:
+    """Tell whether a peer of a NetworkPolicy means a pod with these labels in that namespace."""
+    wanted: dict[str, str] = peer["podSelector"]["matchLabels"]
+    place = peer.get("namespaceSelector", {}).get(
+        "matchLabels", {"kubernetes.io/metadata.name": policy_namespace}
+    )
+    here = {"kubernetes.io/metadata.name": namespace}
+    return wanted.items() <= labels.items() and bool(place == here)
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES)
+@pytest.mark.parametrize("role", ["router", "health_check"])
+def test_model_servers_admit_who_sends_them_requests(
+    merged: dict[str, dict[str, dict[str, Any]]], inventory: str, role: str
+) -> None:
+    of_role = yaml.safe_load((ROOT / f"roles/{role}/vars/main.yml").read_text("utf-8"))
+    labels = of_role[f"_{role}_selector"] | of_role[f"_{role}_other_labels"]
+    hosts = listed(inventory)["_meta"]["hostvars"]
+    for host, variables in merged[inventory].items():
+        policy = find_object(rendered(variables), "NetworkPolicy")
+        assert policy is not None
+        peers = [peer for peer in policy["spec"]["ingress"][0]["from"] if "podSelector" in peer]
+        # As the role says it: its own namespace where one is given, else that of the models.
+        namespace = hosts[host].get(f"{role}_namespace") or variables["namespace"]
+        assert any(admits(peer, variables["namespace"], namespace, labels) for peer in peers), host
 
 
 @pytest.mark.parametrize("inventory", INVENTORIES)
