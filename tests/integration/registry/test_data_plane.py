@@ -185,6 +185,15 @@ class TestHealthChecks:
             (True, "boom", 0.25)
         ]
 
+    def test_a_good_check_leaves_the_indexes_alone(self, query: Query) -> None:
+        add(query)
+        counted = query(
+            "SELECT record_health_check('m', 'staging', 1, true, 0.1, NULL, 3, 2);"
+            "SELECT pg_stat_get_xact_tuples_updated(t), pg_stat_get_xact_tuples_hot_updated(t)"
+            " FROM CAST('model_registry_entries'::regclass AS oid) AS t"
+        )
+        assert counted == [(1, 1)]
+
     @pytest.mark.parametrize("status", ["pending", "deploying", "draining", "disabled", "failed"])
     def test_other_statuses_are_left_alone(self, query: Query, check: Any, status: str) -> None:
         add(query, status=status)

@@ -25,6 +25,7 @@ from tests.integration.registry.test_schema import OLDER_TABLE
 Query = Callable[..., list[tuple[Any, ...]]]
 
 ROLES = ("llmops_deployer", "llmops_router", "llmops_health_checker")
+NO_ROLE = "none"
 PASSWORD = "weak"
 
 
@@ -39,11 +40,12 @@ class Logins:
         self._made: list[str] = []
 
     def make(self, role: str) -> str:
-        """Make a member of the role and return its name."""
+        """Make a member of the role, or a user without any, and return its name."""
         user = f"member_{role}_{self._database}"
+        membership = "" if role == NO_ROLE else f"IN ROLE {role}"
         if user not in self._made:
             with self._administrator.cursor() as cursor:
-                cursor.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}' IN ROLE {role}")
+                cursor.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}' {membership}")
             self._made.append(user)
         return user
 
@@ -97,9 +99,10 @@ ALLOWED = {
         INSERT,
         """INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fence)
            VALUES (gen_random_uuid(), 'm', 'staging', 'deploy', 'me', 1)""",
-        "UPDATE operations SET outcome = 'succeeded', finished_at = now()",
+        "UPDATE operations SET outcome = 'failed', finished_at = now(), error_class = 'x', reason = 'y'",
         "INSERT INTO operation_steps (operation_id, number, name) SELECT id, 1, 'step' FROM operations",
-        "UPDATE operation_steps SET outcome = 'succeeded', finished_at = now()",
+        """UPDATE operation_steps
+              SET outcome = 'failed', finished_at = now(), error_class = 'x', reason = 'y', detail = '{}'""",
         """INSERT INTO operation_locks (model_name, deployment_environment, expires_at)
            VALUES ('m', 'staging', now())""",
         "UPDATE operation_locks SET expires_at = now()",
@@ -149,6 +152,12 @@ REFUSED_TO_ALL = [
     "TRUNCATE deployment_manifests",
     "TRUNCATE model_registry_entries",
     "DELETE FROM operations",
+    "UPDATE operations SET actor = 'bob'",
+    "UPDATE operations SET started_at = now()",
+    "UPDATE operations SET model_name = 'n'",
+    "UPDATE operations SET outcome = 'succeeded', fence = 7",
+    "UPDATE operation_steps SET name = 'another'",
+    "UPDATE operation_steps SET started_at = now()",
     "DELETE FROM operation_locks",
     "UPDATE router_instances SET epoch = 1000",
     "UPDATE health_checks SET consecutive_failures = 0",
@@ -239,7 +248,7 @@ def test_what_a_deployer_does_is_recorded_although_he_cannot_write_the_record(
     assert query("SELECT action FROM audit_log ORDER BY seq") == [
         ("entry.insert",),
         ("operation.started",),
-        ("operation.succeeded",),
+        ("operation.failed",),
         ("manifest.recorded",),
         ("test.happened",),
         ("entry.update",),
@@ -268,15 +277,31 @@ def test_every_function_with_its_owners_rights_has_a_safe_path_and_is_not_for_ev
 ) -> None:
     schema()
     functions = query(
-        "SELECT proname, proconfig, prorettype = 'trigger'::regtype,"
+        "SELECT proname, proconfig,"
         " EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)"
         " FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
     )
     assert len(functions) > 10
-    for name, settings, is_trigger, is_for_everybody in functions:
+    for name, settings, is_for_everybody in functions:
         assert "search_path=public, pg_temp" in settings, name
-        # Nobody can call the function of a trigger.
-        assert is_trigger or not is_for_everybody, name
+        assert not is_for_everybody, name
+
+
+@pytest.mark.parametrize("role", [*ROLES, NO_ROLE])
+def test_nobody_puts_a_function_with_its_owners_rights_on_a_table_of_his_own(
+    schema: Run, query: Query, logins: Logins, role: str
+) -> None:
+    schema()
+    functions = query(
+        "SELECT oid::regproc::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        " AND prosecdef AND prorettype = 'trigger'::regtype"
+    )
+    assert len(functions) >= 8
+    member = logins.query(role)
+    member("CREATE TEMP TABLE mine (model_name text, deployment_environment text, row_version bigint)")
+    for (function,) in functions:
+        trigger = f"CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION {function}()"
+        assert refused(member, trigger), f"{role} may use {function}"
 
 
 def test_modules_run_as_a_deployer(schema: Run, entry: Run, info: Run, logins: Logins, query: Query) -> None:

@@ -40,9 +40,13 @@ UNION ALL SELECT 'right', relname, grantee::regrole::text,
        string_agg(privilege_type, ' ' ORDER BY privilege_type)
   FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'public'::regnamespace
    AND grantee IN (SELECT oid FROM pg_roles WHERE starts_with(rolname, 'llmops_')) GROUP BY 1, 2, 3
-UNION ALL SELECT 'right', proname, grantee::regrole::text, privilege_type
-  FROM pg_proc, aclexplode(proacl) WHERE pronamespace = 'public'::regnamespace
-   AND grantee IN (SELECT oid FROM pg_roles WHERE starts_with(rolname, 'llmops_'))
+UNION ALL SELECT 'right', attrelid::regclass || '.' || attname, grantee::regrole::text, privilege_type
+  FROM pg_attribute, aclexplode(attacl)
+ WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+UNION ALL SELECT 'right', proname, coalesce(rolname, 'PUBLIC'), privilege_type
+  FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner)))
+  LEFT JOIN pg_roles AS r ON r.oid = grantee
+ WHERE pronamespace = 'public'::regnamespace AND (grantee = 0 OR starts_with(rolname, 'llmops_'))
 ORDER BY 1, 2, 3, 4
 """
 OLDER_TABLE = """

@@ -1,0 +1,82 @@
+-- Takes away what nobody needs: rights to functions and columns, and an index.
+
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
+-- Whoever may execute the function of a trigger may put it on a temporary table of his own, and so have it write
+-- with its owner's rights whatever he inserts there. The triggers of the schema need no such right to fire.
+REVOKE ALL ON FUNCTION model_registry_history_audit() FROM PUBLIC;
+REVOKE ALL ON FUNCTION model_registry_entries_record() FROM PUBLIC;
+REVOKE ALL ON FUNCTION model_registry_entries_keep_from_truncate() FROM PUBLIC;
+REVOKE ALL ON FUNCTION operations_audit() FROM PUBLIC;
+REVOKE ALL ON FUNCTION operation_locks_audit() FROM PUBLIC;
+REVOKE ALL ON FUNCTION deployment_manifests_audit() FROM PUBLIC;
+REVOKE ALL ON FUNCTION model_registry_entries_forget_health() FROM PUBLIC;
+
+-- Deployers say how an operation and its steps ended. Who began it, when, and on what, stays as it was written.
+CREATE OR REPLACE FUNCTION registry_grant_rights() RETURNS void
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS
+$$
+DECLARE
+    place CONSTANT text := current_schema();
+    given record;
+BEGIN
+    FOR given IN
+        SELECT rolname AS role FROM pg_roles
+         WHERE rolname IN ('llmops_deployer', 'llmops_router', 'llmops_health_checker')
+    LOOP
+        IF NOT has_schema_privilege(given.role, place, 'USAGE') THEN
+            EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', place, given.role);
+        END IF;
+        IF has_schema_privilege(given.role, place, 'CREATE') THEN
+            RAISE WARNING 'The database role % may create objects in schema %. Its owner should take that away:'
+                ' REVOKE CREATE ON SCHEMA % FROM PUBLIC', given.role, place, place;
+        END IF;
+    END LOOP;
+
+    FOR given IN
+        SELECT role, rights, unnest(objects) AS object FROM (VALUES
+            ('llmops_deployer', 'SELECT', ARRAY[
+                'registry_schema_migrations', 'model_registry_entries', 'model_registry_history',
+                'registry_epoch', 'audit_log', 'audit_head', 'operations', 'operation_steps',
+                'operation_locks', 'deployment_manifests', 'router_instances', 'health_checks',
+                'service_leases', 'routable_models', 'model_states', 'health_states']),
+            ('llmops_deployer', 'INSERT, UPDATE, DELETE', ARRAY['model_registry_entries']),
+            ('llmops_deployer', 'INSERT, UPDATE', ARRAY['operation_locks']),
+            ('llmops_deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason)', ARRAY['operations']),
+            ('llmops_deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason, detail)',
+                ARRAY['operation_steps']),
+            ('llmops_deployer', 'INSERT', ARRAY['deployment_manifests']),
+            ('llmops_deployer', 'EXECUTE', ARRAY['audit_append']),
+            ('llmops_router', 'SELECT', ARRAY['routable_models', 'model_states', 'registry_epoch']),
+            ('llmops_router', 'EXECUTE', ARRAY['router_heartbeat', 'router_goodbye']),
+            ('llmops_health_checker', 'SELECT', ARRAY['model_states', 'health_states']),
+            ('llmops_health_checker', 'EXECUTE', ARRAY[
+                'record_health_check', 'acquire_lease', 'release_lease'])
+        ) AS rights (role, rights, objects)
+        UNION ALL
+        -- An older table may number its rows by a sequence.
+        SELECT 'llmops_deployer', 'USAGE', format('SEQUENCE %s', objid::regclass)
+          FROM pg_depend
+         WHERE refobjid = 'model_registry_entries'::regclass AND deptype = 'a' AND classid = 'pg_class'::regclass
+           AND objid IN (SELECT oid FROM pg_class WHERE relkind = 'S')
+    LOOP
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pg_roles WHERE rolname = given.role);
+        EXECUTE format('GRANT %s ON %s%s TO %I', given.rights,
+            CASE given.rights WHEN 'EXECUTE' THEN 'FUNCTION ' ELSE '' END, given.object, given.role);
+    END LOOP;
+END
+$$;
+
+DO $$
+BEGIN
+    -- Where the role is missing it has no rights yet, and gets these.
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'llmops_deployer') THEN
+        REVOKE UPDATE ON operations, operation_steps FROM llmops_deployer;
+    END IF;
+END
+$$;
+SELECT registry_grant_rights();
+
+-- No query asks for its order: readers page by model, health checkers look at all entries. But each check of an
+-- entry would have to change it, and every other index of the row with it.
+DROP INDEX IF EXISTS model_registry_entries_health;
