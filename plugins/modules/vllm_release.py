@@ -107,7 +107,8 @@ options:
   rollout_timeout:
     description:
       - Seconds to wait for the new pods.
-      - By default the progress deadline that the chart derives from the model's size, and a minute.
+      - By default the progress deadline that the chart derives from the model's size, for each pod where one
+        starts after the other, and a minute.
     type: float
   takeover_after:
     description:

@@ -21,11 +21,13 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import slug
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import (
+    Plan,
     ReleaseRequest,
     _changes_pods,
     check_owner,
     rendered_strategy,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_recovery import Waits
 from tests.support.chart import CHART
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
@@ -207,3 +209,34 @@ def test_new_pods_are_expected_where_the_cluster_or_the_record_is_not_as_it_shou
     assert _changes_pods(TEMPLATE, record(status="failed"), live(TEMPLATE))
     assert _changes_pods(TEMPLATE, record(manifest=""), live(TEMPLATE))
     assert _changes_pods(TEMPLATE, None, live(TEMPLATE))
+
+
+def plan(
+    action: str, *, replicas: int = 3, surge: int = 1, strategy: str = "RollingUpdate", **more: Any
+) -> Plan:
+    how: dict[str, Any] = {"type": strategy}
+    if strategy == "RollingUpdate":
+        how["rollingUpdate"] = {"maxSurge": surge, "maxUnavailable": 1 - surge}
+    spec = {"replicas": replicas, "progressDeadlineSeconds": 1200, "strategy": how, "template": TEMPLATE}
+    given = {"record": record(), "live": live(TEMPLATE), **more}
+    return Plan(action, request().spec(None), "", {"spec": spec}, **given)
+
+
+@pytest.mark.parametrize(
+    ("planned", "seconds"),
+    [
+        (plan("install", record=None, live=None, replaces_pods=True), 1260),
+        (plan("upgrade", replaces_pods=True), 3660),
+        (plan("upgrade", replaces_pods=True, surge=0), 3660),
+        (plan("upgrade", replaces_pods=True, replicas=1), 1260),
+        (plan("upgrade", replaces_pods=True, replicas=0), 1260),
+        # All pods are new at the same time.
+        (plan("upgrade", replaces_pods=True, strategy="Recreate"), 1260),
+        (plan("upgrade", replaces_pods=False), 1260),
+        # What an earlier run began is followed to its end.
+        (plan("none"), 3660),
+    ],
+)
+def test_a_rollout_has_time_for_each_pod_that_waits_for_another(planned: Plan, seconds: float) -> None:
+    assert Waits().rollout(planned).seconds == seconds
+    assert Waits(rollout_s=5).rollout(planned).seconds == 5

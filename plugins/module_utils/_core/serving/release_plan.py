@@ -172,6 +172,17 @@ class Plan:
         return PodShape.from_pod_template(self.deployment["spec"]["template"], self.spec.namespace)
 
     @property
+    def turns(self) -> int:
+        """How many pods start one after the other, each when the one before is ready.
+
+        Where nothing is to be changed, that is about a rollout that an earlier run began.
+        """
+        at_once = self.live is None or self.strategy == "recreate"
+        if at_once or (self.changed and not self.replaces_pods):
+            return 1
+        return max(1, int(self.deployment["spec"].get("replicas", 1)))
+
+    @property
     def interrupts(self) -> bool:
         """Tell whether the model is away while this step runs."""
         if not self.replaces_pods or self.live is None:

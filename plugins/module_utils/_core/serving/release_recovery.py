@@ -39,7 +39,7 @@ class Waits:
     """How long each part may take, in seconds."""
 
     capacity_s: float = 600.0
-    rollout_s: float | None = None  #: default: the chart's progress deadline and a minute
+    rollout_s: float | None = None  #: default: the chart's progress deadline for each turn, and a minute
     takeover_s: float = 30.0  #: a pending release untouched for so long was left by a run that died
 
     def rollout(self, plan: Plan) -> Deadline:
@@ -47,7 +47,8 @@ class Waits:
         if self.rollout_s is not None:
             return Deadline(self.rollout_s)
         progress_deadline = float(plan.deployment["spec"].get("progressDeadlineSeconds", 600))
-        return Deadline(progress_deadline + _DEFAULT_ROLLOUT_MARGIN_S)
+        # The Deployment's deadline starts anew with each pod that becomes ready; this one does not.
+        return Deadline(progress_deadline * plan.turns + _DEFAULT_ROLLOUT_MARGIN_S)
 
 
 def settled_record(
