@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import server_labels
 from tests.support.chart import (
     CHART,
     ENVIRONMENTS,
@@ -119,6 +120,9 @@ def test_selectors_are_stable_and_select_the_pods(chart: HelmChart) -> None:
     assert rendered.one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == stable
     assert rendered.one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == stable
     assert rendered.one("ServiceMonitor")["spec"]["selector"]["matchLabels"] == stable
+    # By the same labels the module finds the pods, and not the one of `helm test`.
+    assert server_labels(f"{RELEASE}-development") == stable
+    assert not stable.items() <= rendered.one("Pod")["metadata"]["labels"].items()
 
 
 def test_service_is_named_after_the_release(chart: HelmChart) -> None:

@@ -42,7 +42,7 @@ def test_a_request_names_release_and_endpoint() -> None:
     made = request()
     assert made.name == f"{slug(MODEL)}-staging"
     assert made.endpoint == f"http://{made.name}.llm.svc.cluster.local:8000"
-    assert made.selector == f"app.kubernetes.io/instance={made.name}"
+    assert made.selector == f"app.kubernetes.io/name=vllm,app.kubernetes.io/instance={made.name}"
     assert made.chart_name == "vllm-deployment"
     assert request(name="mine").name == "mine"
 

@@ -26,7 +26,7 @@ from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
 from .capacity import Verdict
 from .release_contents import chart_digest, running_image, shown_values
-from .release_plan import Plan, ReleaseRequest, check_owner, make_plan
+from .release_plan import Plan, ReleaseRequest, check_owner, make_plan, selector
 from .release_recovery import HELM_SHARE_S, Tools, Waits, settled_record, this_run
 from .rollout import follow_rollout
 
@@ -139,7 +139,7 @@ def remove_release(
 
 def _wait_for_pods_to_end(client: ClusterClient, name: str, namespace: str, deadline: Deadline) -> None:
     path = f"/api/v1/namespaces/{segment(namespace)}/pods"
-    query = {"labelSelector": f"app.kubernetes.io/instance={name}"}
+    query = {"labelSelector": selector(name)}
     backoff = Backoff(0.3, 3.0)
     while left := [pod["metadata"]["name"] for pod in client.list_pages(path, query)]:
         if deadline.expired():

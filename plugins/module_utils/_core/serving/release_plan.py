@@ -39,6 +39,16 @@ from .capacity import Verdict, assess
 CHART = "vllm-deployment"
 
 
+def server_labels(name: str) -> dict[str, str]:
+    """Return the labels of a release's model servers, which the pod of ``helm test`` has not."""
+    return {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": name}
+
+
+def selector(name: str) -> str:
+    """Return the label selector of a release's model servers."""
+    return ",".join(f"{key}={value}" for key, value in server_labels(name).items())
+
+
 @dataclass(frozen=True)
 class ReleaseRequest:
     """What is wanted, checked: names are valid and the chart is there."""
@@ -91,8 +101,8 @@ class ReleaseRequest:
 
     @property
     def selector(self) -> str:
-        """Label selector of the release's pods."""
-        return f"app.kubernetes.io/instance={self.name}"
+        """Label selector of the release's model servers."""
+        return selector(self.name)
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -342,7 +352,7 @@ def _choose_strategy(
         verdict = assess(client, shape, surge_needs, request.namespace, planned_claims=claims)
         if verdict.fits or asked == "surge":
             return "surge", surge_needs, None, verdict
-    own = {"app.kubernetes.io/instance": request.name}
+    own = server_labels(request.name)
     verdict = assess(client, shape, wanted, request.namespace, releasing=own, planned_claims=claims)
     return asked or "unavailable-first", wanted, own, verdict
 
