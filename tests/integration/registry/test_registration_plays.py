@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.registry.conftest import Run
+from tests.integration.registry.conftest import Run, fresh_database
+from tests.integration.registry.postgres import Server
 from tests.integration.registry.routers import FollowingRouter, ReportingRouter
 from tests.support.model_server import MODEL, ModelServer, wait_until
 from tests.support.playbooks import PlayResult, PlayRunner
@@ -38,7 +40,7 @@ def database_name(migrated_database_name: str) -> str:
 @pytest.fixture
 def model_server(model_server_binary: Path, tmp_path: Path) -> Iterator[ModelServer]:
     """Return a model server that answers."""
-    with ModelServer(model_server_binary, tmp_path / "model-server.log") as server:
+    with ModelServer(model_server_binary, tmp_path / "model-server.log", MODEL_SERVER_CONTROL="1") as server:
         wait_until(server.is_open, 20)
         yield server
 
@@ -142,6 +144,45 @@ def test_what_does_not_answer_is_not_enabled(play: Play, query: Query, model_ser
     # Taking it away needs no answer from it.
     play("deregister").check()
     assert query(ROW) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "meanwhile"),
+    [
+        ("enable", {"desired_state": "disabled", "status_reason": "incident 4711"}),
+        ("register", {"status": "failed", "status_reason": "the deployment failed"}),
+    ],
+)
+def test_what_changes_while_the_server_is_asked_is_not_undone(
+    play: Play, query: Query, entry: Run, model_server: ModelServer, verb: str, meanwhile: dict[str, str]
+) -> None:
+    play("register").check()
+    model_server.post("/control", {"ttft_ms": 2000})
+    with ThreadPoolExecutor(1) as pool:
+        playing = pool.submit(play, verb, registration_max_latency_s=30)
+        wait_until(lambda: model_server.get("/control").json["running"] == 1, 60)
+        assert entry(model=MODEL, **meanwhile, actor="alice@laptop").changed
+        before = query(PHYSICAL)
+        fenced = playing.result(60)
+    assert fenced.rc != 0
+    (task,) = fenced.find(action="registry_entry")
+    assert task.result["error_class"] == "fenced"
+    assert task.result["changed_by"] == "alice@laptop"
+    assert "alice@laptop" in task.result["msg"]
+    assert query(PHYSICAL) == before
+    # Asked again by somebody who has seen it.
+    model_server.post("/control", {"ttft_ms": 0})
+    play(verb).check()
+    assert query(ROW)[0][:2] == ("ready", "enabled")
+    unchanged(play, query, verb)
+
+
+@pytest.mark.parametrize("verb", ["enable", "register"])
+def test_check_mode_works_before_there_is_a_schema(play: Play, server: Server, verb: str) -> None:
+    with fresh_database(server, "template0") as name:
+        checked = play(verb, "--check", registry_dsn=server.dsn(name)).check()
+    assert len(checked.changed) == 1
+    assert "no schema" in checked.output
 
 
 def test_a_router_that_does_not_confirm_fails_the_play_and_is_named(
