@@ -97,7 +97,10 @@ options:
     choices: [auto, surge, unavailable-first, recreate]
     default: auto
   check_capacity:
-    description: Whether to check that the pods fit before anything is changed.
+    description:
+      - Whether to check that the pods fit before anything is changed.
+      - Turn it off where the cluster makes room in ways that the check does not know, such as a pool of nodes
+        that an autoscaler starts from zero. A pod that no node may take is waited for then.
     type: bool
     default: true
   capacity_timeout:

@@ -60,6 +60,7 @@ def planned(
     strategy: str = "auto",
     claims: list[Object] | None = None,
     status: Object | None = None,
+    check_capacity: bool = True,
 ) -> Plan:
     """Plan the update of a release whose pods run, one after the other, where there is room."""
     asked = request(before)
@@ -96,7 +97,9 @@ def planned(
         secret={},
     )
     cluster = Cluster(*nodes, pods=pods, others=others)
-    return make_plan(cluster, helm, request(after, strategy), record, Deadline(60))
+    return make_plan(
+        cluster, helm, request(after, strategy), record, Deadline(60), check_capacity=check_capacity
+    )
 
 
 def gpus(count: int, replicas: int = 1, **more: Any) -> Object:
@@ -183,6 +186,18 @@ def test_a_claim_that_nobody_brings_never_fits(helm: Helm) -> None:
     plan = planned(helm, gpus(1), after, gpu_node())
     assert plan.verdict is not None
     assert plan.verdict.permanent
+
+
+@pytest.mark.parametrize(
+    ("mode", "strategy"), [("ReadWriteMany", "unavailable-first"), ("ReadWriteOnce", "recreate")]
+)
+def test_without_the_capacity_check_no_free_slot_is_counted_on(helm: Helm, mode: str, strategy: str) -> None:
+    before = gpus(1, persistence={"enabled": True, "existingClaim": "weights"})
+    shared = [claim("weights", mode)]
+    # What an earlier run chose is on record, and says nothing about now.
+    plan = planned(helm, {**before, "strategy": "surge"}, {**before, **LONGER}, gpu_node(), claims=shared,
+                   check_capacity=False)  # fmt: skip
+    assert (plan.strategy, plan.verdict) == (strategy, None)
 
 
 def warnings(plan: Plan, after: Object) -> list[str]:

@@ -16,6 +16,9 @@ import psycopg2
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.workload import (
+    CONFIGURATION_GRACE_S,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
 from tests.support.lab import Lab
 from tests.support.models import fault
@@ -150,6 +153,19 @@ def test_pod_that_no_node_can_take_fails_at_once(site: Site) -> None:
     assert result.wall_s < 30
     assert site.rows() == {}
     assert site.objects("apis/apps/v1/deployments") == []
+
+
+def test_without_the_capacity_check_the_scheduler_decides(site: Site) -> None:
+    pool = {"scheduling": {"nodeSelector": {"pool": "scaled-to-zero"}}}
+    site.models = {"model": {"vllm_values": pool}}
+    refused = next(task for task in site.deploy().tasks if task.status == "failed").result
+    assert refused["capacity"]["permanent"] is True
+    assert "vllm_check_capacity" in refused["resolution"]
+    # Longer than a pod that no node may take is waited for otherwise.
+    site.variables = {"vllm_check_capacity": False, "vllm_rollout_timeout": CONFIGURATION_GRACE_S + 4}
+    waited = next(task for task in site.deploy().tasks if task.status == "failed").result
+    assert waited["error_class"] == "timeout"
+    assert "a node for" in waited["msg"]
 
 
 def test_waits_for_capacity_until_the_timeout_then_changes_nothing(site: Site) -> None:

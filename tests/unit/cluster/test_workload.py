@@ -316,6 +316,12 @@ def test_only_a_configuration_that_no_node_meets_fails(message: str, fails: bool
     assert (rollout.cause is not None) == fails
     if not fails:
         assert rollout.waiting_for == f"a node for a: {message}"
+    # An autoscaler may start a pool that has no node yet.
+    clock = iter((0.0, 3600.0))
+    symptoms = Symptoms(lambda: next(clock, 3600.0))
+    judge(snapshot(unschedulable(message)), symptoms, nodes_may_come=True)
+    rollout = judge(snapshot(unschedulable(message)), symptoms, nodes_may_come=True)
+    assert (rollout.cause, rollout.waiting_for) == (None, f"a node for a: {message}")
 
 
 STUCK = condition("Progressing", "False", "ProgressDeadlineExceeded", 'ReplicaSet "x-2" has timed out')

@@ -132,8 +132,8 @@ def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> 
     return Snapshot(deployment, replica_sets, pods, failed_mounts, outdated)
 
 
-def judge(snapshot: Snapshot, symptoms: Symptoms) -> Rollout:
-    """Decide where the rollout stands."""
+def judge(snapshot: Snapshot, symptoms: Symptoms, *, nodes_may_come: bool = False) -> Rollout:
+    """Decide where the rollout stands. A pod that no node may take is a failure unless ``nodes_may_come``."""
     deployment = snapshot.deployment
     if deployment is None:
         return Rollout(False, "the Deployment to be created")
@@ -156,6 +156,8 @@ def judge(snapshot: Snapshot, symptoms: Symptoms) -> Rollout:
         # What a ready pod went through before, such as an OOM kill last week, is no failure of this rollout.
         if cause is None and not _terminating(pod) and _condition(pod, "Ready") != "True":
             cause = _pod_failure(pod, snapshot, symptoms)
+            if cause is None and not nodes_may_come:
+                cause = _scheduling_failure(pod, symptoms)
     if cause is not None:
         return Rollout(False, cause=cause, ready=ready, wanted=wanted)
     return Rollout(False, _waiting_for(pods, snapshot, wanted, ready), ready=ready, wanted=wanted)
@@ -306,7 +308,7 @@ def _pod_failure(pod: JSONObject, snapshot: Snapshot, symptoms: Symptoms) -> Cau
     ):
         advice = "Create the Secret, ConfigMap or volume claim that the message names."
         return Cause("FailedMount", excerpt(failed_mount, 1000), name, advice=advice)
-    return _scheduling_failure(pod, symptoms)
+    return None
 
 
 def _container_statuses(status: JSONObject) -> Iterator[JSONObject]:

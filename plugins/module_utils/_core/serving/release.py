@@ -107,7 +107,12 @@ def apply_release(
             _upgrade(tools, request, plan, waits)
     with timings.phase("rollout_s"), tools.permit.step("rollout"):
         changed |= follow_rollout(
-            tools.client, request, waits.rollout(plan), tools.progress, replace_failed=not plan.changed
+            tools.client,
+            request,
+            waits.rollout(plan),
+            tools.progress,
+            replace_failed=not plan.changed,
+            nodes_may_come=not check_capacity,
         )
     final = read_release(tools.client, request.name, request.namespace)
     snapshot = observe(tools.client, request.namespace, request.name, request.selector)
@@ -179,7 +184,10 @@ def _capacity_error(plan: Plan, capacity: dict[str, Any], waited: float, polls: 
     name = plan.spec.name
     if capacity["permanent"]:
         message = f"{name} does not fit this cluster: {capacity['message']}"
-        advice = "Waiting does not help: change the request, the node selection or the cluster."
+        advice = (
+            "Waiting does not help: change the request, the node selection or the cluster. Where the cluster "
+            "makes room once a pod waits, as autoscalers do, turn off check_capacity (vllm_check_capacity)."
+        )
     else:
         message = f"{name}: no capacity within {waited:.0f} s: {capacity['message']}"
         advice = "Free GPUs, add nodes, or give a longer capacity_timeout. Nothing was changed."

@@ -285,25 +285,29 @@ def make_plan(
     shape = PodShape.from_pod_template(new_template, request.namespace)
     needs_pods = replaces or wanted > running
     claims = tuple(item["metadata"]["name"] for item in objects if item["kind"] == "PersistentVolumeClaim")
-    needed, releasing, verdict = wanted, None, None
-    if needs_pods and check_capacity and wanted and live is None:
-        verdict = assess(client, shape, wanted, request.namespace, planned_claims=claims)
-    elif needs_pods and check_capacity and wanted and live is not None:
+    strategy, needed, releasing, verdict = rendered_strategy(deployment), wanted, None, None
+    if needs_pods and wanted and live is None:
+        if check_capacity:
+            verdict = assess(client, shape, wanted, request.namespace, planned_claims=claims)
+    elif needs_pods and wanted and live is not None:
         if asked is None and _holds_volume_alone(client, shape, objects):
             asked = "recreate"
-        strategy, needed, releasing, verdict = _choose_strategy(
-            client,
-            request,
-            shape,
-            wanted=wanted,
-            surge_needs=_surge_needs(shape, live, wanted, replaces=replaces),
-            asked=asked,
-            claims=claims,
-        )
-        if strategy != rendered_strategy(deployment):
-            spec = request.spec(strategy)
-            manifest = helm.template(spec, deadline)
-            deployment = _deployment(parse_manifest(manifest), request)
+        # Where nobody looks for a free slot, none is counted on.
+        strategy = asked or "unavailable-first"
+        if check_capacity:
+            strategy, needed, releasing, verdict = _choose_strategy(
+                client,
+                request,
+                shape,
+                wanted=wanted,
+                surge_needs=_surge_needs(shape, live, wanted, replaces=replaces),
+                asked=asked,
+                claims=claims,
+            )
+    if strategy != rendered_strategy(deployment):
+        spec = request.spec(strategy)
+        manifest = helm.template(spec, deadline)
+        deployment = _deployment(parse_manifest(manifest), request)
     return Plan(
         action="install" if record is None else "upgrade",
         spec=spec,

@@ -56,10 +56,12 @@ def follow_rollout(
     progress: Callable[[str], None],
     *,
     replace_failed: bool,
+    nodes_may_come: bool = False,
 ) -> bool:
     """Wait until the Deployment's new pods, and only they, are ready and listed by its Services.
 
     With ``replace_failed``, pods that failed before this run are deleted once, and True is returned then.
+    With ``nodes_may_come``, a pod that no node may take is waited for.
     Raises ``workload`` (``capacity`` for a quota) with the evidence, or ``timeout`` with the last reason.
     """
     backoff = Backoff(0.2, 2.0)
@@ -73,7 +75,7 @@ def follow_rollout(
             deadline,
             progress,
         )
-        rollout = judge(snapshot, symptoms)
+        rollout = judge(snapshot, symptoms, nodes_may_come=nodes_may_come)
         symptoms.next_round()
         if rollout.cause is not None and replace_failed and not restarted:
             # The same input again after a failure: whoever asks has mended something outside, such as a
