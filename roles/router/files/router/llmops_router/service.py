@@ -13,6 +13,8 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import cast
 
 import uvicorn
 
@@ -21,6 +23,7 @@ from .access import Access, UpstreamKeys
 from .app import App
 from .catalogue import Catalogue
 from .forward import Forwarder
+from .incoming import ClientConnection
 from .listener import Listener
 from .metrics import Metrics, in_flight, observe_catalogue
 from .pages import Pages
@@ -143,7 +146,10 @@ class Service:
                 host=settings.host,
                 port=settings.port,
                 loop="none",
-                http="httptools",
+                http=cast(
+                    "type[asyncio.Protocol]",
+                    partial(ClientConnection, head_timeout_s=settings.body_timeout_s),
+                ),
                 ws="none",
                 lifespan="off",
                 log_config=None,

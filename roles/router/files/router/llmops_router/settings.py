@@ -67,7 +67,7 @@ OPTIONS = {
         ),
         Option("FORWARD_HEADERS", "more request headers to send on, separated by commas"),
         Option("MAX_BODY_BYTES", "longest request body", "33554432"),
-        Option("BODY_TIMEOUT_S", "longest time to receive a request body", "60"),
+        Option("BODY_TIMEOUT_S", "longest time to receive a request's headers, and then its body", "60"),
         Option("CONNECT_TIMEOUT_S", "longest time to connect to a model server", "5"),
         Option("FIRST_BYTE_TIMEOUT_S", "longest time until an answer begins", "600"),
         Option("IDLE_TIMEOUT_S", "longest silence within an answer", "120"),
