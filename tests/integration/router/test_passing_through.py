@@ -140,6 +140,28 @@ def test_authorization_goes_on_where_that_is_wanted(start_router: StartRouter, r
     assert server.requests[0].headers["x-tenant"] == "blue"
 
 
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+def test_what_the_model_server_says_of_a_key_is_for_its_owner(
+    start_router: StartRouter, raw: StartRaw, tmp_path: Path, status: str
+) -> None:
+    raw(reply(b'{"error": "whose?"}', "WWW-Authenticate: Bearer", status=status))
+    router = start_router("own", forward_authorization="true")
+    for key in ("Bearer wrong", ""):
+        response = post(router, headers={"Authorization": key} if key else None)
+        assert (response.status, response.read()) == (int(status[:3]), b'{"error": "whose?"}')
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert "retry-after" not in response.headers
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"*": "engine-key"}', encoding="utf-8")
+    for name, settings in (
+        ("none", {}),
+        ("routers", {"forward_authorization": "true", "upstream_keys_file": str(keys)}),
+    ):
+        response = post(start_router(name, **settings), headers={"Authorization": "Bearer mine"})
+        assert response.status == 502
+        assert json.loads(response.read())["error"]["code"] == "upstream_unauthorized"
+
+
 def test_an_odd_request_id_is_replaced(start_router: StartRouter, raw: StartRaw) -> None:
     raw(reply())
     router = start_router()

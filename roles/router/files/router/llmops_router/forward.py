@@ -35,7 +35,17 @@ _LAST_WORD_S = 1.0
 class Call:
     """What is known so far of one request: for the answer, the metrics and the log."""
 
-    __slots__ = ("code", "has_answer", "headers", "key_name", "label", "request_id", "started", "status")
+    __slots__ = (
+        "code",
+        "has_answer",
+        "headers",
+        "key_name",
+        "label",
+        "request_id",
+        "started",
+        "status",
+        "uses_own_key",
+    )
 
     def __init__(self, headers: dict[bytes, bytes], request_id: bytes) -> None:
         self.headers = headers
@@ -48,6 +58,8 @@ class Call:
         self.code = ""
         #: Whether the client has got the beginning of an answer, after which no other can be sent.
         self.has_answer = False
+        #: Whether the model server sees the client's key, or none, instead of the router's.
+        self.uses_own_key = False
 
 
 class Forwarder:
@@ -90,7 +102,9 @@ class Forwarder:
         model = _model_of(body)
         check(key, model)
         route = await self._route(call, model)
-        headers = self._request_headers.build(received, call.request_id, self._upstream_keys.header(model))
+        upstream_key = self._upstream_keys.header(model)
+        call.uses_own_key = settings.forward_authorization and upstream_key is None
+        headers = self._request_headers.build(received, call.request_id, upstream_key)
         in_flight = self._metrics.in_flight
         in_flight[model] += 1
         try:
@@ -212,7 +226,7 @@ class Forwarder:
 
     def _refuse_unusable(self, call: Call, answer: Answer) -> None:
         """Refuse answers that must not reach a client: they are about the router, not about the request."""
-        if answer.status in (401, 403):
+        if answer.status in (401, 403) and not call.uses_own_key:
             raise self._failed(call, 502, "upstream_unauthorized", "does not accept the router's key")
         if not 200 <= answer.status < 300 and not 400 <= answer.status < 600:
             raise self._failed(call, 502, "upstream_invalid", f"answered with status {answer.status}")
