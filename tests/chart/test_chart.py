@@ -357,7 +357,7 @@ def test_only_changed_configuration_changes_the_checksum(chart: HelmChart) -> No
     same = checksum({})
     assert checksum({"commonLabels": {"team": "a"}, "replicas": 3, "image": {"tag": "v0.32.0"}}) == same
     assert checksum({"model": {"source": "/models/m"}}) != same
-    assert checksum({"service": {"port": 9000}}) != same
+    assert checksum({"service": {"host": "::"}}) != same
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ REFUSED_BY_SCHEMA: list[tuple[dict[str, Any], str]] = [
     ({"secrets": {"apiKey": "sk-secret"}}, "/secrets/apiKey"),
     ({"persistence": {"accessModes": []}}, "/persistence/accessModes"),
     ({"persistence": {"accessModes": ["ReadOnlyMany"]}}, "/persistence/accessModes/0"),
-    ({"service": {"port": 70000}}, "/service/port"),
+    ({"service": {"port": 9000}}, "/service/port"),
     ({"scheduling": {"tolerations": [{"key": "a", "effect": "Never"}]}}, "/scheduling/tolerations/0/effect"),
     ({"scheduling": {"nodeSelector": {"a": True}}}, "/scheduling/nodeSelector/a"),
     ({"podSecurityContext": {"runAsUser": 0}}, "/podSecurityContext/runAsUser"),
