@@ -34,7 +34,9 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lea
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.operations import OperationRef
 from tests.integration.registry.conftest import Run, open_database
 from tests.integration.registry.postgres import Server
+from tests.integration.registry.routers import ReportingRouter
 from tests.integration.registry.test_faults import proxy
+from tests.support.model_server import wait_until
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -216,6 +218,61 @@ def test_holder_who_slept_past_the_end_of_his_lock_writes_nothing_though_nobody_
     # Whoever starts now may have it again: nobody was at work meanwhile.
     with Lease(settings({"dsn": dsn}), started.ref, lambda line: None) as lease:
         lease.check()
+
+
+def _remove(entry: Run, ref: OperationRef, told: Connection) -> None:
+    """Remove the entry and say what came of it."""
+    try:
+        entry(state="absent", operation=ref.as_json())
+    except PlatformError as error:
+        told.send((error.error_class.value, str(error)))
+        return
+    told.send(("removed", ""))
+
+
+@pytest.mark.usefixtures("ready")
+@pytest.mark.parametrize(("asleep_s", "came_of_it"), [(0.2, "removed"), (2.5, "fenced")])
+def test_removal_that_slept_past_the_end_of_its_lock_writes_nothing_though_nobody_took_it(
+    dsn: str, entry: Run, query: Query, asleep_s: float, came_of_it: str
+) -> None:
+    entry(status="ready", endpoint="http://model:8000")
+    router = ReportingRouter(dsn, "router-a")
+    router.take_over({MODEL: 1})
+    started = start(dsn, ttl_s=2.0)
+    method = multiprocessing.get_context("fork")
+    ours, theirs = method.Pipe()
+    remover = method.Process(target=_remove, args=(entry, started.ref, theirs))
+    remover.start()
+    wait_until(lambda: query("SELECT deployment_status FROM model_registry_entries") == [("draining",)])
+    # It waits for the request that is in flight.
+    router.take_over({MODEL: 1})
+    assert remover.pid is not None
+    os.kill(remover.pid, signal.SIGSTOP)
+    time.sleep(asleep_s)
+    router.take_over()
+    os.kill(remover.pid, signal.SIGCONT)
+    outcome, message = ours.recv()
+    remover.join(10)
+    router.close()
+    assert outcome == came_of_it, message
+    left = [("draining",)] if came_of_it == "fenced" else []
+    assert query("SELECT deployment_status FROM model_registry_entries") == left
+    if came_of_it == "fenced":
+        assert "it ran out at" in message
+
+
+@pytest.mark.usefixtures("ready")
+def test_lease_does_not_renew_a_lock_that_ran_out(dsn: str, query: Query) -> None:
+    started = start(dsn)
+    with Lease(settings({"dsn": dsn}), started.ref, lambda line: None) as lease:
+        query("UPDATE operation_locks SET expires_at = now() - interval '1 s'")
+        before = query("SELECT expires_at FROM operation_locks")
+        time.sleep(1.1)
+        with pytest.raises(PlatformError, match="it ran out at") as caught:
+            lease.check()
+        assert caught.value.error_class is ErrorClass.FENCED
+        assert caught.value.details["locked_by"] is None
+    assert query("SELECT expires_at FROM operation_locks") == before
 
 
 @pytest.mark.usefixtures("ready")

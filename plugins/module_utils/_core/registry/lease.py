@@ -157,7 +157,9 @@ class Lease(Permit):
                 self._lost = self._overslept(asked - self._renewed)
                 raise self._lost
             try:
-                ttl, *target = self._transaction(lambda session: renew(session, self._operation))
+                ttl, *target = self._transaction(
+                    lambda session: renew(session, self._operation, revive=not self._begun)
+                )
             except PlatformError as error:
                 if error.error_class is ErrorClass.FENCED:
                     self._lost = error

@@ -128,13 +128,14 @@ def read_lock(session: Session, model: str, environment: str, *, hold: bool = Fa
 def claim(session: Session, model: str, environment: str, ref: OperationRef | None) -> None:
     """Make sure, until the commit, that this transaction may change the target.
 
-    With ``ref`` its operation must have the lock: nobody took it or freed it since. A lock that ran out and
-    that nobody wanted is still ours. Raises ``fenced`` otherwise. Without ``ref`` nobody may have it: raises
-    ``locked`` with the holder. The run of a process that died on this machine is over, and its lock freed.
+    With ``ref`` its operation must have the lock now. Raises ``fenced`` otherwise, also where the lock ran
+    out and nobody took it: a module renews it when it starts, so this one slept since it looked. Without
+    ``ref`` nobody may have it: raises ``locked`` with the holder. The run of a process that died on this
+    machine is over, and its lock freed.
     """
     lock = read_lock(session, model, environment, hold=True)
     if ref is not None:
-        if lock is None or (lock.operation_id, lock.fence) != (ref.id, ref.fence):
+        if lock is None or not lock.held or (lock.operation_id, lock.fence) != (ref.id, ref.fence):
             raise fenced_error(session, ref, lock)
         session.execute("SELECT set_config('llmops.operation', %s, true)", (ref.id,))
     elif lock is not None and lock.held:
@@ -185,18 +186,20 @@ def take(
     return int(row[0]) if row else None
 
 
-def renew(session: Session, ref: OperationRef) -> tuple[float, str, str]:
+def renew(session: Session, ref: OperationRef, *, revive: bool) -> tuple[float, str, str]:
     """Let the lock last for another period; return its length in seconds, and the target.
 
-    A lock that ran out and that nobody took since is renewed too. Raises ``fenced`` where it is lost.
+    With ``revive`` a lock that ran out and that nobody took since is renewed too. Raises ``fenced`` where it
+    is lost.
     """
     row = session.row(
         "UPDATE operation_locks AS l SET expires_at = clock_timestamp() + make_interval(secs => l.ttl_s)"
         " FROM operations AS o WHERE o.id = %(id)s::uuid AND l.model_name = o.model_name"
         " AND l.deployment_environment = o.deployment_environment"
         " AND l.operation_id = o.id AND l.fence = %(fence)s"
+        " AND (%(revive)s OR l.expires_at > clock_timestamp())"
         " RETURNING l.ttl_s, l.model_name, l.deployment_environment",
-        {"id": ref.id, "fence": ref.fence},
+        {"id": ref.id, "fence": ref.fence, "revive": revive},
     )
     if row is None:
         target = session.row(
@@ -250,8 +253,11 @@ def fenced_error(session: Session, ref: OperationRef, lock: Lock | None) -> Plat
     ``lock`` is that of its target.
     """
     row = session.row("SELECT outcome, reason FROM operations WHERE id = %s::uuid", (ref.id,))
-    if lock is not None and lock.operation_id is not None and lock.fence > ref.fence:
-        what = f"{lock} took over with fence {lock.fence}"
+    others = lock if lock is not None and lock.operation_id not in (None, ref.id) else None
+    if others is not None and others.fence > ref.fence:
+        what = f"{others} took over with fence {others.fence}"
+    elif lock is not None and (lock.operation_id, lock.fence) == (ref.id, ref.fence):
+        what = f"it ran out at {rfc3339(lock.expires_at)}"
     elif row is not None and row[0] != "running":
         what = f"it is {row[0]}" + (f" ({row[1]})" if row[1] else "")
     else:
@@ -261,5 +267,5 @@ def fenced_error(session: Session, ref: OperationRef, lock: Lock | None) -> Plat
         ErrorClass.FENCED,
         f"Operation {ref.id} (fence {ref.fence}) does not hold the lock{target}: {what}.",
         "Nothing more was written. Run the playbook again when nobody else is at work on this model.",
-        {"locked_by": lock.as_json() if lock is not None and lock.operation_id is not None else None},
+        {"locked_by": others.as_json() if others else None},
     )
