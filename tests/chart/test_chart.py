@@ -392,6 +392,15 @@ def test_network_policy_admits_the_platforms_own_pods_and_prometheus_only(chart:
         },
         {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "verifier"}}},
     ]
+    exposed = {"ingress": {"enabled": True, "host": "model.example.org"}}
+    (open_rule,) = chart.render(exposed).one("NetworkPolicy")["spec"]["ingress"]
+    assert open_rule["from"] == [
+        *rule["from"],
+        {
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": "ingress-nginx"}},
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}},
+        },
+    ]
     closed = {name: {"enabled": False} for name in ("router", "healthChecker", "prometheus", "verifier")}
     nobody = chart.render({"networkPolicy": {"ingress": closed}}).one("NetworkPolicy")["spec"]
     assert nobody["ingress"] == []
