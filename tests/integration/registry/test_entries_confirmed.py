@@ -295,6 +295,30 @@ def test_who_changes_the_entry_while_it_drains_is_not_overwritten(
     assert query("SELECT deployment_status FROM model_registry_entries") == [("ready",)]
 
 
+def test_a_health_check_does_not_give_back_what_is_being_removed(
+    entry: Run, query: Query, router: Started
+) -> None:
+    entry(**READY)
+    entry(status="degraded")
+    one = router(ReportingRouter, "router-a")
+    one.take_over({MODEL: 1})
+    checked: list[tuple[Any, ...]] = []
+
+    def find_it_healthy() -> None:
+        checked.extend(
+            query(
+                "SELECT record_health_check(model_name, 'staging', row_version, true, 0.1, NULL, 1, 1)"
+                " FROM model_registry_entries"
+            )
+        )
+        one.take_over()
+
+    with while_draining(query, find_it_healthy):
+        assert entry(state="absent").changed
+    assert checked == [("draining",)]
+    assert query("SELECT count(*) FROM model_registry_entries") == [(0,)]
+
+
 def test_the_wait_outlives_a_restart_of_the_database(
     entry: Run, server: Server, dsn: str, router: Started
 ) -> None:

@@ -126,12 +126,12 @@ def remove(database: Database, wanted: Removal, progress: Callable[[str], None])
 
 
 def _start_draining(session: Session, wanted: Removal) -> entries.Change:
-    """Withdraw the entry's route. One that has none is left alone, unless there is a reason to record."""
+    """Withdraw the route, or what a health check could make one. Others are left alone without a reason."""
     seen = entries.read(session, wanted.model, wanted.environment)
     if seen is None:
         return entries.Change(None, None, changed=False)
     entries.expect(seen, wanted.model, wanted.environment, wanted.expected_version)
-    if seen.route is None and wanted.reason is None:
+    if seen.status not in ("ready", "degraded") and wanted.reason is None:
         return entries.Change(seen, seen, changed=False)
     return entries.put(
         session,
