@@ -108,6 +108,13 @@ def test_bad_values_are_named(field: str, value: Any) -> None:
     assert failure.value.resolution
 
 
+def test_a_bad_text_is_shown_without_its_password() -> None:
+    with pytest.raises(PlatformError) as failure:
+        check_changes({"model_source": "https://u:c4nary@host/repo\n"})
+    assert "https://u:[hidden]@host/repo" in failure.value.message
+    assert "c4nary" not in str(failure.value)
+
+
 def test_bad_targets() -> None:
     with pytest.raises(PlatformError, match="model:"):
         check_target("", "staging")

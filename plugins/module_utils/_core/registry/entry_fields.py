@@ -174,7 +174,7 @@ def _check_text(field: str, value: str) -> str:
     if len(value) > _MAX_TEXT or not value.isprintable():
         raise invalid(
             field,
-            value,
+            redact_text(value),
             f"is longer than {_MAX_TEXT} characters or holds unprintable ones",
             "Give it on one line.",
         )
