@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from ..cluster.client import ClusterClient, segment
+from ..cluster.client import ClusterClient, JSONObject, segment
 from ..cluster.workload import (
     Cause,
     Rollout,
@@ -61,12 +62,14 @@ def follow_rollout(
     """Wait until the Deployment's new pods, and only they, are ready and listed by its Services.
 
     With ``replace_failed``, pods that failed before this run are deleted once, and True is returned then.
+    Otherwise those that had ended in failure say nothing: their ReplicaSet has replaced them already.
     With ``nodes_may_come``, a pod that no node may take is waited for.
     Raises ``workload`` (``capacity`` for a quota) with the evidence, or ``timeout`` with the last reason.
     """
     backoff = Backoff(0.2, 2.0)
     symptoms = Symptoms()
     restarted = False
+    failed_before: set[str] | None = set() if replace_failed else None
     last_line, last_shown = "", 0.0
 
     while True:
@@ -75,6 +78,10 @@ def follow_rollout(
             deadline,
             progress,
         )
+        if failed_before is None:
+            failed_before = {pod["metadata"]["uid"] for pod in snapshot.pods if _has_failed(pod)}
+        judged = [pod for pod in snapshot.pods if pod["metadata"]["uid"] not in failed_before]
+        snapshot = replace(snapshot, pods=judged)
         rollout = judge(snapshot, symptoms, nodes_may_come=nodes_may_come)
         symptoms.next_round()
         if rollout.cause is not None and replace_failed and not restarted:
@@ -110,6 +117,10 @@ def follow_rollout(
                 backoff.reset()
             last_line, last_shown = line, now
         deadline.pause(backoff.next())
+
+
+def _has_failed(pod: JSONObject) -> bool:
+    return bool(pod.get("status", {}).get("phase") == "Failed")
 
 
 def _restart(
