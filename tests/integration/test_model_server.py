@@ -112,7 +112,7 @@ def test_openai_client_chats(client: openai.OpenAI) -> None:
     models = client.models.list().data
     assert [model.id for model in models] == [MODEL, ALIAS, "tuned"]
     answer = client.chat.completions.create(model=ALIAS, messages=HELLO, max_tokens=5)
-    assert answer.model == ALIAS
+    assert answer.model == MODEL, "vLLM answers with its first name, whichever it was asked by"
     assert answer.object == "chat.completion"
     assert answer.choices[0].finish_reason == "length"
     assert answer.choices[0].message.role == "assistant"
@@ -154,6 +154,18 @@ def test_openai_client_completes_text(client: openai.OpenAI) -> None:
     pieces = list(stream)
     assert "".join(piece.choices[0].text for piece in pieces) == answer.choices[0].text
     assert pieces[-1].choices[0].finish_reason == "length"
+
+
+def test_openai_client_embeds_text(model_server_binary: Path, tmp_path: Path) -> None:
+    settings = {"MODEL_SERVER_KIND": "embedding"}
+    with ModelServer(model_server_binary, tmp_path / "log", **settings) as server:
+        server.wait_open()
+        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0, timeout=10)
+        answer = client.embeddings.create(model=MODEL, input=["one", "two"], encoding_format="float")
+        assert [item.index for item in answer.data] == [0, 1]
+        assert answer.data[0].embedding != answer.data[1].embedding
+        # As in vLLM: an embedding model has no path for completions.
+        assert server.chat().json == {"detail": "Not Found"}
 
 
 def test_openai_client_understands_errors(client: openai.OpenAI) -> None:

@@ -101,6 +101,7 @@ func TestConfig(t *testing.T) {
 	for _, wrong := range [][]string{
 		{"MODEL_SERVER_FAULT", "nonsense"}, {"MODEL_SERVER_TTFT_MS", "-1"}, {"MODEL_SERVER_LOAD_SECONDS", "soon"},
 		{"MODEL_SERVER_FAULT_EVERY", "0"}, {"MODEL_SERVER_FAULT_AFTER", "1.5"}, {"MODEL_SERVER_ITL_MS", "1e300"},
+		{"MODEL_SERVER_KIND", "image"},
 	} {
 		if _, err := loadConfig([]string{"m"}, environ(wrong...)); err == nil {
 			t.Errorf("%v was accepted", wrong)

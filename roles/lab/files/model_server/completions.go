@@ -100,6 +100,9 @@ const statusClientClosed = 499
 
 var replyBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
+const noChatTemplate = "As of transformers v4.44, default chat template is no longer allowed, so you must provide a " +
+	"chat template if the tokenizer does not define one."
+
 // plan checks the request and works out the answers.
 func (s *server) plan(c *completion, b *behaviour) *requestError {
 	q := &c.request
@@ -112,6 +115,9 @@ func (s *server) plan(c *completion, b *behaviour) *requestError {
 		return err
 	}
 	if c.chat {
+		if s.config.Kind == kindBase {
+			return badRequest(noChatTemplate)
+		}
 		if len(q.Messages) == 0 {
 			return badParameter("messages", "messages must not be empty.")
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,15 @@ const (
 	defaultModel       = "Qwen/Qwen3-0.6B"
 	defaultModelLength = 8192
 )
+
+// The kinds of models. An embedding model has no completions at all.
+const (
+	kindChat      = "chat"
+	kindBase      = "base" // completes text, but has no chat template
+	kindEmbedding = "embedding"
+)
+
+var kinds = []string{kindChat, kindBase, kindEmbedding}
 
 // config is everything that is fixed while the server runs. What may change is in behaviour.
 type config struct {
@@ -47,6 +57,7 @@ type config struct {
 	AccessLog         bool
 	QuietPaths        []string
 
+	Kind            string // of model: what the server can be asked for
 	ReportedVersion string
 	LoadTime        time.Duration
 	Control         bool
@@ -151,11 +162,15 @@ func loadConfig(args []string, getenv func(string) string) (config, error) {
 		DevMode:     env.flag("VLLM_SERVER_DEV_MODE", false),
 
 		AccessLog:       env.flag("MODEL_SERVER_ACCESS_LOG", !line.enabled("disable-uvicorn-access-log")),
+		Kind:            env.text("MODEL_SERVER_KIND", kindChat),
 		ReportedVersion: reported,
 		Control:         env.flag("MODEL_SERVER_CONTROL", false),
 		CrashLog:        env.text("MODEL_SERVER_CRASH_LOG", "cuda-oom"),
 		WrongName:       env.text("MODEL_SERVER_WRONG_NAME", "some-other-model"),
 		OOMLimit:        int64(env.float("MODEL_SERVER_OOM_LIMIT_MB", 0) * (1 << 20)),
+	}
+	if !slices.Contains(kinds, c.Kind) {
+		return c, fmt.Errorf("unknown kind of model %q; choose from %s", c.Kind, strings.Join(kinds, ", "))
 	}
 	if c.Model == "" {
 		c.Model = defaultModel

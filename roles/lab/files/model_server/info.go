@@ -42,13 +42,14 @@ func (s *server) servedNames() []string {
 	return s.config.ServedNames
 }
 
-// findModel returns the id to answer with; a request without a model means the first one.
+// findModel returns the id to answer with: as in vLLM that is an adapter's own name, or the first served name,
+// whichever of them was asked for. A request without a model means the first one.
 func (s *server) findModel(name string) (string, *requestError) {
 	names := s.servedNames()
-	if name == "" {
+	if name == "" || slices.Contains(names, name) {
 		return names[0], nil
 	}
-	if slices.Contains(names, name) || s.lora.has(name) {
+	if s.lora.has(name) {
 		return name, nil
 	}
 	param := "model"

@@ -63,9 +63,13 @@ func (s *server) addRoutes() {
 	get("/load", s.handleLoad)
 	get("/metrics", s.handleMetrics)
 	get("/v1/models", s.handleModels)
-	post("/v1/chat/completions", s.handleChat)
-	post("/v1/completions", s.handleCompletions)
-	post("/invocations", s.handleInvocations)
+	if s.config.Kind == kindEmbedding {
+		post("/v1/embeddings", s.handleEmbeddings)
+	} else {
+		post("/v1/chat/completions", s.handleChat)
+		post("/v1/completions", s.handleCompletions)
+		post("/invocations", s.handleInvocations)
+	}
 	post("/tokenize", s.handleTokenize)
 	post("/detokenize", s.handleDetokenize)
 	if s.config.RuntimeLoRA {
