@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -125,6 +127,37 @@ def test_a_name_stays_one_segment_of_a_path(name: str) -> None:
     quoted = segment(name)
     assert not set(quoted) & set("/?#& \n")
     assert unquote(quoted) == name
+
+
+class _ForgetfulServer(http.server.BaseHTTPRequestHandler):
+    """Gives the first page of a list, and has lost its history when the second is asked for."""
+
+    def do_GET(self) -> None:
+        more = "continue=" in self.path
+        answer: dict[str, Any] = {
+            "reason": "Expired",
+            "message": "The provided continue parameter is too old",
+        }
+        if not more:
+            answer = {"items": [{"metadata": {"name": "a"}}], "metadata": {"continue": "token"}}
+        data = json.dumps(answer).encode()
+        self.send_response(410 if more else 200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Write nothing."""
+
+
+def test_a_list_that_changes_for_too_long_may_be_read_another_time() -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), _ForgetfulServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = ClusterClient(Authentication(host=f"http://127.0.0.1:{server.server_port}"))
+        with pytest.raises(PlatformError, match="410") as caught:
+            list(client.list_pages("/api/v1/pods"))
+        server.shutdown()
+    assert caught.value.error_class is ErrorClass.INFRASTRUCTURE
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>Welcome</html>", b"[]", b"7", b"\xff", b'{"a": '])

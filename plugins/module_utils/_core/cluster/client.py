@@ -40,6 +40,8 @@ except ImportError as error:
 JSONObject = dict[str, Any]
 
 _RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+# The same request cannot succeed, another run may: somebody else wrote, or a list changed for too long.
+_NEXT_TIME = frozenset({409, 410})
 _ATTEMPTS = 5
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 30.0
@@ -472,7 +474,7 @@ def _status_error(answer: urllib3.BaseHTTPResponse, method: str, path: str) -> A
             ErrorClass.AUTH,
             "Ask for the right that the message names (Role or ClusterRole).",
         )
-    elif _may_heal(answer) or answer.status == 409:
+    elif _may_heal(answer) or answer.status in _NEXT_TIME:
         error_class, advice = ErrorClass.INFRASTRUCTURE, "Run again."
     else:
         error_class, advice = ErrorClass.INVALID, "Check that name, namespace and object are right."
