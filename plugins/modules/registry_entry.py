@@ -145,7 +145,8 @@ options:
       - The operation that this change is part of, as the module P(llmops.platform.operation#module) returned
         it.
       - Fails with RV(error_class=fenced) and writes nothing if the operation no longer holds the lock.
-      - Without it, a change fails with RV(error_class=locked) while somebody's operation holds the lock.
+      - Without it, a change fails with RV(error_class=locked) while somebody's operation holds the lock. In check
+        mode a warning says so.
     type: dict
     suboptions:
       id:
@@ -417,7 +418,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ent
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import DatabaseError
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.operations import OperationRef
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.operations import (
+    OperationRef,
+    read_lock,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.routers import withdrawal_epoch
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
@@ -594,15 +598,18 @@ def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Con
 
     def work(session: Session) -> _Done:
         if params["state"] == "present":
-            return _write(session, params, changes, dry_run=True)
-        change = entries.remove(
-            session,
-            params["model"],
-            params["environment"],
-            expected_version=params["expected_version"],
-            dry_run=True,
-        )
-        return _Done(change)
+            done = _write(session, params, changes, dry_run=True)
+        else:
+            change = entries.remove(
+                session,
+                params["model"],
+                params["environment"],
+                expected_version=params["expected_version"],
+                dry_run=True,
+            )
+            done = _Done(change)
+        done.warning = _locked(session, params, done)
+        return done
 
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
         try:
@@ -618,6 +625,17 @@ def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Con
         return _Done(entries.Change(None, None, changed=False), warning=warning)
     first = merged(Entry(params["model"], params["environment"]), changes)
     return _Done(entries.Change(None, first, changed=True), warning=warning)
+
+
+def _locked(session: Session, params: Mapping[str, Any], done: _Done) -> str | None:
+    """Say who would keep a run from doing what check mode shows."""
+    records = done.manifest is not None and done.manifest.written
+    if params["operation"] or not (records or done.change.needs_lock):
+        return None
+    lock = read_lock(session, params["model"], params["environment"])
+    if lock is None or not lock.held or lock.holder.is_gone():
+        return None
+    return f"{lock.model} in {lock.environment} is locked by {lock}: a run would fail."
 
 
 def _drained_badly(params: Mapping[str, Any], drain: Mapping[str, Any] | None) -> str | None:

@@ -208,6 +208,24 @@ def test_more_than_the_wish_needs_the_lock(
     assert failure.value.error_class is ErrorClass.LOCKED
 
 
+def test_check_mode_says_who_would_keep_a_run_from_it(
+    entry: Run, query: Query, lock: Callable[..., dict[str, Any]]
+) -> None:
+    entry(**READY, release_name="m", release_revision=1, manifest_digest="a1" * 32)
+    operation = lock()
+    for change in ({"image": "vllm:2"}, {"status": "failed"}, {"state": "absent"}, {"manifest": {}}):
+        checked = entry(check=True, **change)
+        assert checked.changed
+        (warning,) = checked.warnings
+        assert "bob@awx" in warning
+    # What nobody needs the lock for, or this operation has it for, and what changes nothing.
+    for change in ({"desired_state": "disabled"}, {"image": "vllm:2", "operation": operation}, READY):
+        assert entry(check=True, **change).warnings == []
+    assert entry(check=True, model="another", status="pending").warnings == []
+    query("UPDATE operation_locks SET expires_at = now() - interval '1 s'")
+    assert entry(check=True, image="vllm:2").warnings == []
+
+
 def test_an_operation_that_lost_its_lock_writes_nothing(
     entry: Run, query: Query, lock: Callable[..., dict[str, Any]]
 ) -> None:

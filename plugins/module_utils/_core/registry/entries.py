@@ -34,6 +34,14 @@ class Change:
     changed: bool
 
     @property
+    def needs_lock(self) -> bool:
+        """Tell whether whoever has the lock keeps it off; an operator's wish he does not."""
+        if not self.changed or self.after is None:
+            return self.changed
+        before = self.before or Entry(self.after.model, self.after.environment)
+        return not is_operators_wish(before, self.after)
+
+    @property
     def publishes(self) -> bool:
         """Tell whether it gives clients a model without taking an endpoint from any router."""
         old = self.before.route if self.before else None
