@@ -358,6 +358,18 @@ def test_a_server_that_echoes_the_key_does_not_spread_it() -> None:
     assert error.details["served_models"] == ["[hidden]"]
 
 
+def test_progress_does_not_tell_a_key_that_a_server_echoes() -> None:
+    def echo(connection: socket.socket, request: bytes) -> None:
+        busy = reply(f"not yet for {CANARY}".encode(), "503 Service Unavailable")
+        connection.sendall(busy if b"/v1/" in request else reply(b""))
+
+    progress: list[str] = []
+    with hostile(echo) as url:
+        failure(url, endpoint_api_key=CANARY, timeout=1, progress=progress)
+    assert "not yet for [hidden]" in progress[0]
+    assert CANARY not in str(progress)
+
+
 def test_nobody_listens() -> None:
     error = failure(f"http://127.0.0.1:{free_port()}", timeout=1)
     assert error.error_class is ErrorClass.TIMEOUT

@@ -120,17 +120,27 @@ def verify(
     progress: Callable[[str], None],
     api_key: str = "",
 ) -> dict[str, Any]:
-    """Verify the endpoint; return the report as JSON data or raise an error that carries it."""
+    """Verify the endpoint; return the report as JSON data or raise an error that carries it.
+
+    The key is hidden in all that is told, since a server may echo it.
+    """
     report = Report(endpoint, route.access)
+
+    def told(text: str) -> str:
+        return text.replace(api_key, HIDDEN) if api_key else text
+
+    def say(line: str) -> None:
+        progress(told(line))
+
     try:
         with Conversation(route, api_key) as conversation:
-            _Verification(conversation, wanted, deadline, progress, report).run()
+            _Verification(conversation, wanted, deadline, say, report).run()
     except PlatformError as error:
         report.waited_s = deadline.elapsed()
         details = {**report.as_result(), **error.details}
         raise PlatformError(
             error.error_class,
-            error.message.replace(api_key, HIDDEN) if api_key else error.message,
+            told(error.message),
             error.resolution,
             _without(details, api_key) if api_key else details,
         ) from None
