@@ -188,6 +188,45 @@ def test_a_long_body_is_refused_with_and_without_a_length(start_router: StartRou
     assert len(server.requests) == 1
 
 
+def test_all_bodies_together_are_bounded(start_router: StartRouter, raw: StartRaw) -> None:
+    """Only what was sent counts, and only until an answer begins."""
+    long = json.dumps(json.loads(BODY) | {"user": "u" * 90_000}).encode()
+    may_end = threading.Event()
+
+    def slow_end(_request: Request, wire: socket.socket) -> bool:
+        wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{")
+        may_end.wait(10)
+        wire.sendall(b"}")
+        return False
+
+    server = raw(reply())
+    router = start_router(max_body_bytes="100000", max_bodies_bytes="150000")
+    with ExitStack() as open_ones:
+        clients = [
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", router.port), timeout=5))
+            for _number in range(5)
+        ]
+        head = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(long)
+        for client in clients:
+            client.sendall(head)
+        clients[0].sendall(long[:-1])
+        wait_until(lambda: post(router, long).status == 503, 3)
+        refused = post(router, long)
+        assert json.loads(refused.read())["error"]["code"] == "router_busy"
+        assert refused.headers["retry-after"]
+        assert post(router).status == 200
+        # One whose end no longer fits.
+        clients[1].sendall(long)
+        assert clients[1].recv(4096).startswith(b"HTTP/1.1 503 ")
+        server.answer = slow_end
+        clients[0].sendall(long[-1:])
+        assert clients[0].recv(4096).startswith(b"HTTP/1.1 200 ")
+        begun = [post(router, long) for _number in range(3)]
+        may_end.set()
+        assert [response.read() for response in begun] == [b"{}"] * 3
+    assert {len(request.body) for request in server.requests} == {len(long), len(BODY)}
+
+
 def test_a_body_that_does_not_arrive_is_given_up(start_router: StartRouter) -> None:
     router = start_router(body_timeout_s="0.3")
     with socket.create_connection(("127.0.0.1", router.port), timeout=5) as client:

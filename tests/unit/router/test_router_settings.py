@@ -57,6 +57,7 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
         ("CONNECT_TIMEOUT_S", "nan", "a number from 0.05 to 60"),
         ("CONNECT_TIMEOUT_S", "-1", "a number from 0.05 to 60"),
         ("ACCESS_LOG", "maybe", "true or false"),
+        ("MAX_BODIES_BYTES", "1000000", "a whole number from 33554432"),
         ("LOG_LEVEL", "loud", "debug, info, warning or error"),
         ("ALLOWED_ENDPOINTS", "10.0.0.0/33", "a list of places"),
         ("ALLOWED_ENDPOINTS", "*.example", "no suffix, host name, address or network"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One client's request, as ASGI hands it over: its body within bounds, its end, and the answer."""
+"""One client's request, as ASGI hands it over: its name, its end, and the answer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
-
-from .errors import ApiError
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -38,57 +36,6 @@ def request_id(headers: dict[bytes, bytes]) -> bytes:
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
     return b"%b%016x" % (_PROCESS, next(_numbers))
-
-
-async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int, timeout_s: float) -> bytes:
-    """Return the whole body.
-
-    :raises ApiError: 413 where it is longer than ``limit`` bytes, 408 where it does not arrive in time.
-    :raises ClientLeftError: where the client went away before its end.
-    """
-    declared = headers.get(b"content-length")
-    if declared is not None and int(declared) > limit:
-        raise _too_large(limit)
-    try:
-        with Limit(timeout_s):
-            return await _read_parts(receive, limit)
-    except TimeoutError:
-        raise _too_slow(timeout_s) from None
-
-
-async def _read_parts(receive: Receive, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeftError
-        parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
-        size += len(parts[-1])
-        if size > limit:
-            raise _too_large(limit)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _too_large(limit: int) -> ApiError:
-    return ApiError(
-        413,
-        "request_too_large",
-        f"The request body is longer than {limit} bytes. Send a shorter one.",
-        # What follows is not read, so the connection is of no use any more.
-        headers=((b"connection", b"close"),),
-    )
-
-
-def _too_slow(timeout_s: float) -> ApiError:
-    return ApiError(
-        408,
-        "request_timeout",
-        f"The request body did not arrive within {timeout_s:g} s.",
-        headers=((b"connection", b"close"),),
-    )
 
 
 class Limit:

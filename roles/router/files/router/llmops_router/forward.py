@@ -12,20 +12,19 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import orjson
-
 from . import log
 from .access import Access, UpstreamKeys, check
+from .body import Body, Budget
 from .catalogue import Catalogue, Route
-from .errors import ApiError, bad_request, model_not_found, not_routed, quoted, retry_after
-from .exchange import Headers, Limit, Receive, Send, Watch, read_body
+from .errors import ApiError, model_not_found, not_routed, quoted, retry_after
+from .exchange import Headers, Limit, Receive, Send, Watch
 from .headers import RequestHeaders, answer_headers, is_stream
 from .metrics import UNKNOWN, Metrics
+from .model_name import model_of
 from .settings import Settings
 from .synchroniser import Sync, Synchroniser
 from .upstream import Answer, ConnectFailedError, ConnectTimeoutError, Upstream, UpstreamError, WithdrawnError
 
-_LONGEST_MODEL_NAME = 512
 _ATTEMPTS = 3
 # A server that refuses connections may be a pod that has just ended: the Service knows in a moment.
 _RETRY_PAUSE_S = 0.05
@@ -82,6 +81,7 @@ class Forwarder:
         self._access = access
         self._upstream_keys = upstream_keys
         self._metrics = metrics
+        self._budget = Budget(settings.max_bodies_bytes)
         self._request_headers = RequestHeaders(
             settings.forward_headers, authorization=settings.forward_authorization
         )
@@ -97,13 +97,32 @@ class Forwarder:
         settings = self._settings
         key = self._access.identify(call.headers.get(b"authorization"))
         call.key_name = key.name
-        body = await read_body(call.headers, receive, settings.max_body_bytes, settings.body_timeout_s)
-        call.started = time.perf_counter()
-        model = _model_of(body)
-        check(key, model)
+        body = Body(self._budget, settings.retry_after_s)
+        try:
+            await body.read(
+                call.headers.get(b"content-length"), receive, settings.max_body_bytes, settings.body_timeout_s
+            )
+            call.started = time.perf_counter()
+            model = model_of(body.data)
+            check(key, model)
+            await self._forward(call, model, path, received, body, receive, send, closing)
+        finally:
+            body.drop()
+
+    async def _forward(
+        self,
+        call: Call,
+        model: str,
+        path: str,
+        received: Headers,
+        body: Body,
+        receive: Receive,
+        send: Send,
+        closing: bool,
+    ) -> None:
         route = await self._route(call, model)
         upstream_key = self._upstream_keys.header(model)
-        call.uses_own_key = settings.forward_authorization and upstream_key is None
+        call.uses_own_key = self._settings.forward_authorization and upstream_key is None
         headers = self._request_headers.build(received, call.request_id, upstream_key)
         in_flight = self._metrics.in_flight
         in_flight[model] += 1
@@ -166,7 +185,7 @@ class Forwarder:
         route: Route,
         path: str,
         headers: Headers,
-        body: bytes,
+        body: Body,
         receive: Receive,
         send: Send,
         closing: bool,
@@ -174,7 +193,9 @@ class Forwarder:
         answer: Answer | None = None
         try:
             with Watch(receive, self._settings.first_byte_timeout_s) as watch:
-                answer = await self._send(call, route, path, headers, body)
+                answer = await self._send(call, route, path, headers, body.data)
+                # It is not sent again from here on, and an answer may take long.
+                body.drop()
                 await self._pass_through(call, answer, watch, send, closing)
         except (TimeoutError, UpstreamError) as error:
             failure = self._failure(call, error)
@@ -282,26 +303,3 @@ class Forwarder:
             # A client that reads nothing is not waited for.
             with suppress(TimeoutError), Limit(_LAST_WORD_S):
                 await send({"type": "http.response.body", "body": event, "more_body": True})
-
-
-def _model_of(body: bytes) -> str:
-    """Return the model that a request names.
-
-    :raises ApiError: 400 where the body is no JSON object or names none.
-    """
-    try:
-        request = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise bad_request("invalid_json", f"The request body is no JSON: {error}.") from None
-    if not isinstance(request, dict):
-        raise bad_request("invalid_json", "The request body must be a JSON object.")
-    model = request.get("model")
-    if model is None:
-        raise bad_request("missing_model", "The request names no model: set 'model'.", "model")
-    if not isinstance(model, str) or not model:
-        raise bad_request("invalid_model", "'model' must be a text that is not empty.", "model")
-    if len(model) > _LONGEST_MODEL_NAME:
-        raise bad_request(
-            "invalid_model", f"'model' is longer than {_LONGEST_MODEL_NAME} characters.", "model"
-        )
-    return model

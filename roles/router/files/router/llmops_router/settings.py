@@ -67,6 +67,7 @@ OPTIONS = {
         ),
         Option("FORWARD_HEADERS", "more request headers to send on, separated by commas"),
         Option("MAX_BODY_BYTES", "longest request body", "33554432"),
+        Option("MAX_BODIES_BYTES", "most bytes of request bodies held at once, all together", "134217728"),
         Option("BODY_TIMEOUT_S", "longest time to receive a request's headers, and then its body", "60"),
         Option("CONNECT_TIMEOUT_S", "longest time to connect to a model server", "5"),
         Option("FIRST_BYTE_TIMEOUT_S", "longest time until an answer begins", "600"),
@@ -107,6 +108,7 @@ class Settings:
     forward_authorization: bool
     forward_headers: frozenset[bytes]
     max_body_bytes: int
+    max_bodies_bytes: int
     body_timeout_s: float
     connect_timeout_s: float
     first_byte_timeout_s: float
@@ -210,6 +212,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     dsn = reader.secret("DSN")
     if dsn is None:
         raise SettingsError(f"No registry is given: set {PREFIX}DSN_FILE or {PREFIX}DSN.")
+    max_body_bytes = reader.whole("MAX_BODY_BYTES", 1024, 1 << 30)
     return Settings(
         environment=environment,
         instance=_instance(environ.get(f"{PREFIX}INSTANCE", "").strip()),
@@ -225,7 +228,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         upstream_keys_file=reader.file("UPSTREAM_KEYS_FILE"),
         forward_authorization=reader.flag("FORWARD_AUTHORIZATION"),
         forward_headers=reader.convert("FORWARD_HEADERS", "a list of header names", _header_names),
-        max_body_bytes=reader.whole("MAX_BODY_BYTES", 1024, 1 << 30),
+        max_body_bytes=max_body_bytes,
+        # Less would refuse a body that is allowed, however often it is sent again.
+        max_bodies_bytes=reader.whole("MAX_BODIES_BYTES", max_body_bytes, 1 << 40),
         body_timeout_s=reader.number("BODY_TIMEOUT_S", 0.1, 3600),
         connect_timeout_s=reader.number("CONNECT_TIMEOUT_S", 0.05, 60),
         first_byte_timeout_s=reader.number("FIRST_BYTE_TIMEOUT_S", 0.1, 86400),
