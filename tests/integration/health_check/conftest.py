@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,9 +117,9 @@ def registry(postgres: Server) -> Iterator[RegistryDatabase]:
 
 
 class StartEngine(Protocol):
-    """Starts a model server that serves models."""
+    """Starts a model server that serves models: the first itself, the others as its adapters."""
 
-    def __call__(self, *models: str, **settings: str) -> ModelServer:
+    def __call__(self, *models: str, arguments: Sequence[str] = (), **settings: str) -> ModelServer:
         """Start it and wait for its port; ``settings`` are environment variables."""
 
 
@@ -128,11 +128,14 @@ def engine(model_server_binary: Path, tmp_path: Path) -> Iterator[StartEngine]:
     """Return a starter of model servers, which end with the test."""
     with ExitStack() as running:
 
-        def start(*models: str, **settings: str) -> ModelServer:
+        def start(*models: str, arguments: Sequence[str] = (), **settings: str) -> ModelServer:
             log = tmp_path / f"engine-{uuid.uuid4().hex[:6]}.log"
             settings |= {"MODEL_SERVER_CONTROL": "1", "MODEL_SERVER_ACCESS_LOG": "0"}
-            arguments = ["--served-model-name", *models] if models else []
-            server = ModelServer(model_server_binary, log, *arguments, **settings)
+            served = ["--served-model-name", models[0]] if models else []
+            if models[1:]:
+                adapters = [f"{model}=/adapters/{model}" for model in models[1:]]
+                served += ["--enable-lora", "--lora-modules", *adapters]
+            server = ModelServer(model_server_binary, log, *served, *arguments, **settings)
             return running.enter_context(server).wait_open()
 
         yield start

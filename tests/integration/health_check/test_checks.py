@@ -77,6 +77,34 @@ def test_a_closed_port_and_a_wrong_name_are_degraded(
     assert registry.status() == "ready"
 
 
+def test_a_model_with_two_names_is_checked_by_the_one_that_the_registry_knows(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start
+) -> None:
+    """As the chart deploys a model with a servedName: every answer carries the first name, the short one."""
+    server = engine(arguments=["--served-model-name", "short", MODEL])
+    registry.register(MODEL, server.url)
+    running = checker()
+    wait_until(lambda: running.metric("checks_total", kind="completion", result="ok") >= 4)
+    assert running.metric("checks_total", result="failed") == 0
+    assert registry.status() == "ready"
+
+
+@pytest.mark.parametrize("kind", ["base", "embedding"])
+def test_a_model_that_does_not_chat_is_asked_for_what_it_can(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start, kind: str
+) -> None:
+    server = engine(MODEL_SERVER_KIND=kind)
+    registry.register(MODEL, server.url)
+    running = checker()
+    wait_until(lambda: running.metric("checks_total", kind="completion", result="ok") >= 4)
+    assert running.metric("checks_total", result="failed") == 0
+    for fault in ("hang", "empty-200"):
+        set_fault(server, fault)
+        wait_until(lambda: registry.status() == "degraded")
+        set_fault(server, "")
+        wait_until(lambda: registry.status() == "ready")
+
+
 def test_a_slow_engine_is_not_degraded_as_long_as_it_answers_in_time(
     registry: RegistryDatabase, engine: StartEngine, checker: Start
 ) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -17,17 +18,19 @@ import pytest
 from llmops_health.answers import Result, Verdict
 from llmops_health.keys import UpstreamKeys
 from llmops_health.probe import Probe
-from llmops_health.settings import from_environment
+from llmops_health.settings import Settings, from_environment
 
+from tests.integration.health_check.conftest import StartEngine
 from tests.support.listeners import closed_port, silent_port, tls_port
+from tests.support.model_server import MODEL
 from tests.support.tls import Pair
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-def ask(url: str, keys: Path | None = None) -> list[Verdict]:
-    """Return the verdicts of a check of /health and of a completion."""
-    settings = from_environment(
+def settings() -> Settings:
+    """Return settings with short limits."""
+    return from_environment(
         {
             "LLMOPS_HEALTH_DSN": "host=nowhere",
             "LLMOPS_HEALTH_ENVIRONMENT": "staging",
@@ -37,14 +40,33 @@ def ask(url: str, keys: Path | None = None) -> list[Verdict]:
         }
     )
 
+
+def ask(url: str, keys: Path | None = None) -> list[Verdict]:
+    """Return the verdicts of a check of /health and of a completion."""
+
     async def both() -> list[Verdict]:
-        probe = Probe(settings, UpstreamKeys(keys))
+        probe = Probe(settings(), UpstreamKeys(keys))
         try:
-            return list(await asyncio.gather(probe.health(url), probe.completion(url, "org/model")))
+            return list(await asyncio.gather(probe.health(url), probe.completion(url, MODEL)))
         finally:
             await probe.close()
 
     return asyncio.run(both())
+
+
+def complete(url: str, model: str = MODEL, times: int = 1) -> Verdict:
+    """Return the verdict of the last of some completions that one probe asks for."""
+
+    async def all_of_them() -> Verdict:
+        probe = Probe(settings(), UpstreamKeys(None))
+        try:
+            for _time in range(times):
+                verdict = await probe.completion(url, model)
+            return verdict
+        finally:
+            await probe.close()
+
+    return asyncio.run(all_of_them())
 
 
 @contextmanager
@@ -115,3 +137,60 @@ def test_a_key_that_a_server_repeats_is_not_passed_on(tmp_path: Path) -> None:
         with speaking(head + body) as url:
             _health, completion = ask(url, keys)
         assert "Incorrect API key provided: ***" in completion.reason
+
+
+def test_a_model_is_well_by_any_of_its_names(engine: StartEngine) -> None:
+    url = engine(arguments=["--served-model-name", "short", "org/full"]).url
+    assert complete(url, "short").healthy
+    assert complete(url, "org/full").healthy
+    unknown = complete(url, "org/other")
+    assert unknown.result is Result.FAILED
+    assert "404" in unknown.reason
+
+
+def test_a_server_that_answers_for_another_model_is_a_failure() -> None:
+    body = b'{"model": "other", "choices": [{"message": {"content": "Hi"}}], "data": [{"id": "other"}]}'
+    with speaking(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body) as url:
+        verdict = complete(url)
+    assert verdict.result is Result.FAILED
+    assert "answered for 'other'" in verdict.reason
+    assert f"does not list {MODEL!r}" in verdict.reason
+
+
+def test_what_worked_is_asked_for_first_the_next_time(engine: StartEngine) -> None:
+    server = engine(MODEL_SERVER_KIND="base")
+    assert complete(server.url, times=3).healthy
+    refused = server.metric("http_requests_total", handler="/v1/chat/completions", status="4xx")
+    assert (refused, server.metric("vllm:request_success_total")) == (1, 3)
+    assert complete(engine(MODEL_SERVER_KIND="embedding").url, times=2).healthy
+
+
+class _OnlyLists(http.server.BaseHTTPRequestHandler):
+    """A server of a model that neither completes nor embeds: it lists it, and has no other path."""
+
+    def do_GET(self) -> None:
+        body = b'{"data": [{"id": "%s"}]}' % MODEL.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name of the base class)
+        """Say nothing."""
+
+
+def test_a_model_that_can_be_asked_for_nothing_is_left_to_its_health() -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _OnlyLists) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        verdict = complete(url)
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "/v1/embeddings is offered" in verdict.reason
+        # A model that is not even listed is somewhere else.
+        assert complete(url, "org/other").result is Result.FAILED
+        server.shutdown()

@@ -12,9 +12,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llmops_health.answers import Result, judge_completion, judge_health
+from llmops_health.answers import (
+    Result,
+    is_offered,
+    judge_completion,
+    judge_health,
+    judge_models,
+    model_named,
+)
+from llmops_health.apis import APIS
 
 MODEL = "org/model"
+CHAT, TEXT, EMBEDDINGS = APIS
 
 
 def completion(**members: Any) -> bytes:
@@ -39,7 +48,19 @@ def message(**members: Any) -> dict[str, Any]:
     ],
 )
 def test_a_completion_with_text_is_well(body: bytes) -> None:
-    assert judge_completion(200, body, MODEL).healthy
+    assert judge_completion(200, body, CHAT).healthy
+
+
+def test_text_and_vectors_are_well_where_the_model_gives_those() -> None:
+    assert judge_completion(200, completion(choices=[{"text": " four"}]), TEXT).healthy
+    assert judge_completion(200, completion(data=[{"embedding": [0.1, 0.2]}]), EMBEDDINGS).healthy
+
+
+@pytest.mark.parametrize("data", [None, [], [1], [{}], [{"embedding": []}]])
+def test_a_200_without_a_vector_is_a_failure(data: Any) -> None:
+    verdict = judge_completion(200, completion(data=data), EMBEDDINGS)
+    assert verdict.result is Result.FAILED
+    assert "without" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -51,7 +72,6 @@ def test_a_completion_with_text_is_well(body: bytes) -> None:
         (b"[]", "no JSON object"),
         (completion(error={"message": "EngineCore died"}), "EngineCore died"),
         (b'{"object": "error", "message": "gone"}', "gone"),
-        (completion(model="other/model"), "other/model"),
         (completion(choices=[]), "without choices"),
         (completion(choices=None), "without choices"),
         (completion(choices=["text"]), "without choices"),
@@ -61,7 +81,7 @@ def test_a_completion_with_text_is_well(body: bytes) -> None:
     ],
 )
 def test_a_200_that_is_no_completion_is_a_failure(body: bytes, told: str) -> None:
-    verdict = judge_completion(200, body, MODEL)
+    verdict = judge_completion(200, body, CHAT)
     assert verdict.result is Result.FAILED
     assert told in verdict.reason
     assert len(verdict.reason) < 400
@@ -69,14 +89,14 @@ def test_a_200_that_is_no_completion_is_a_failure(body: bytes, told: str) -> Non
 
 @pytest.mark.parametrize("status", [400, 404, 302, 500, 502, 503])
 def test_other_statuses_are_failures(status: int) -> None:
-    verdict = judge_completion(status, b'{"error": "why"}', MODEL)
+    verdict = judge_completion(status, b'{"error": "why"}', CHAT)
     assert verdict.result is Result.FAILED
     assert f"{status}: " in verdict.reason
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
 def test_an_engine_that_refuses_us_is_alive(status: int) -> None:
-    assert judge_completion(status, b"", MODEL).result is Result.INCONCLUSIVE
+    assert judge_completion(status, b"", CHAT).result is Result.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (204, False), (302, False), (503, False)])
@@ -84,8 +104,46 @@ def test_health_is_200_and_nothing_else(status: int, healthy: bool) -> None:
     assert judge_health(status, b"").healthy is healthy
 
 
+# As vLLM says it, in its present and its older versions.
+@pytest.mark.parametrize(
+    ("status", "body", "offered"),
+    [
+        (404, b'{"detail":"Not Found"}', False),
+        (405, b'{"detail":"Method Not Allowed"}', False),
+        (501, b"", False),
+        (400, b'{"error":{"message":"... you must provide a chat template if the tokenizer ..."}}', False),
+        (400, b'{"object":"error","message":"The model does not support Chat Completions API"}', False),
+        (404, b'{"error":{"message":"The model `org/model` does not exist."}}', True),
+        (400, b'{"error":{"message":"max_tokens is too large"}}', True),
+        (200, b"", True),
+        (401, b"", True),
+        (500, b"not supported", True),
+    ],
+)
+def test_an_api_that_is_not_offered_is_told_from_one_that_fails(
+    status: int, body: bytes, offered: bool
+) -> None:
+    assert is_offered(status, body, MODEL) is offered
+
+
+def test_models_have_to_list_the_model() -> None:
+    listed = json.dumps({"object": "list", "data": [{"id": "short"}, {"id": MODEL}]}).encode()
+    assert judge_models(200, listed, MODEL).healthy
+    assert "does not list 'org/other'" in judge_models(200, listed, "org/other").reason
+    assert judge_models(401, b"", MODEL).result is Result.INCONCLUSIVE
+    for bad in (b"", b"[]", b"{}", b'{"data": {}}', b'{"data": [1, {}]}', b'{"error": "x", "data": []}'):
+        assert judge_models(200, bad, MODEL).result is Result.FAILED
+    assert judge_models(404, b"", MODEL).result is Result.FAILED
+
+
 @given(st.integers(100, 599), st.binary(max_size=300))
 def test_whatever_comes_is_judged_in_one_printable_line(status: int, body: bytes) -> None:
-    for verdict in (judge_health(status, body), judge_completion(status, body, MODEL)):
+    is_offered(status, body, MODEL)
+    assert model_named(body).isprintable()
+    for verdict in (
+        judge_health(status, body),
+        judge_models(status, body, MODEL),
+        *(judge_completion(status, body, api) for api in APIS),
+    ):
         assert verdict.healthy is (verdict.reason == "")
         assert verdict.reason.isprintable()

@@ -10,13 +10,15 @@ An HTTP 200 proves nothing: it may carry an error, no choices or no text.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from .apis import Api
+
 _SHOWN_CHARACTERS = 200
-# A model that thinks first may spend all of a small max_tokens on it: that is generated text as well.
-_TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "text")
+_NOT_FOR_THIS_MODEL = re.compile(rb"chat template|not support", re.IGNORECASE)
 
 
 class Result(StrEnum):
@@ -54,41 +56,63 @@ def judge_health(status: int, body: bytes) -> Verdict:
     return Verdict(Result.FAILED, f"/health answered {_described(status, body)}")
 
 
-def judge_completion(status: int, body: bytes, model: str) -> Verdict:
-    """Return the verdict over an answer to a chat completion."""
-    if status in (401, 403, 429):
-        # The engine is alive and refuses this client: that is no reason to take it away from the others.
-        return Verdict(Result.INCONCLUSIVE, f"the completion answered {_described(status, body)}")
+def is_offered(status: int, body: bytes, model: str) -> bool:
+    """Tell whether the server has the API that was asked for, for this model, whatever it answered."""
+    if status == 404:
+        # A model that is not served is named in the answer; a path that does not exist is not about a model.
+        return model.encode() in body
+    if status == 400:
+        return not _NOT_FOR_THIS_MODEL.search(body)
+    return status not in (405, 501)
+
+
+def judge_completion(status: int, body: bytes, api: Api) -> Verdict:
+    """Return the verdict over an answer to a completion, or to whatever else the model can be asked for."""
     if status != 200:
-        return Verdict(Result.FAILED, f"the completion answered {_described(status, body)}")
-    problem = _problem(body, model)
-    return Verdict(Result.FAILED, f"the completion answered 200 {problem}") if problem else Verdict(Result.OK)
+        return _refused(status, body, api.path)
+    document, problem = _parsed(body)
+    problem = problem or api.lacks(document)
+    return Verdict(Result.FAILED, f"{api.path} answered 200 {problem}") if problem else Verdict(Result.OK)
 
 
-def _problem(body: bytes, model: str) -> str:
-    """Return what is wrong with the body of a completion, or nothing."""
+def judge_models(status: int, body: bytes, model: str) -> Verdict:
+    """Return the verdict over an answer of ``/v1/models``: whether it lists the model."""
+    if status != 200:
+        return _refused(status, body, "/v1/models")
+    document, problem = _parsed(body)
+    models = document.get("data")
+    if not problem and not isinstance(models, list):
+        problem = f"without a list: {_shown(body)}"
+    if problem:
+        return Verdict(Result.FAILED, f"/v1/models answered 200 {problem}")
+    if not any(isinstance(card, dict) and card.get("id") == model for card in models or []):
+        return Verdict(Result.FAILED, f"/v1/models does not list {model!r}")
+    return Verdict(Result.OK)
+
+
+def model_named(body: bytes) -> str:
+    """Return the model that an answer says it is of."""
+    return one_line(str(_parsed(body)[0].get("model")))
+
+
+def _refused(status: int, body: bytes, path: str) -> Verdict:
+    """Return the verdict over an answer that is no 200."""
+    # Who refuses this client is alive: that is no reason to take it away from the others.
+    result = Result.INCONCLUSIVE if status in (401, 403, 429) else Result.FAILED
+    return Verdict(result, f"{path} answered {_described(status, body)}")
+
+
+def _parsed(body: bytes) -> tuple[dict[str, Any], str]:
+    """Return the JSON object in a body, and what is wrong with it, if anything."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return f"and no JSON: {_shown(body)}"
+        return {}, f"and no JSON: {_shown(body)}"
     if not isinstance(document, dict):
-        return f"and no JSON object: {_shown(body)}"
+        return {}, f"and no JSON object: {_shown(body)}"
     if document.get("error") or document.get("object") == "error":
-        return f"with an error: {_shown(body)}"
-    if document.get("model") != model:
-        return f"for the model {str(document.get('model'))[:_SHOWN_CHARACTERS]!r}"
-    choices = document.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        return "without choices"
-    if not _text(choices[0].get("message")).strip():
-        return "without any text"
-    return ""
-
-
-def _text(message: Any) -> str:
-    if not isinstance(message, dict):
-        return ""
-    return "".join(message[name] for name in _TEXT_FIELDS if isinstance(message.get(name), str))
+        return document, f"with an error: {_shown(body)}"
+    return document, ""
 
 
 def _described(status: int, body: bytes) -> str:

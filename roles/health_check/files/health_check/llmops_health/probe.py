@@ -11,13 +11,22 @@ from typing import Any
 
 import aiohttp
 
-from .answers import Result, Verdict, judge_completion, judge_health, one_line
+from .answers import (
+    Result,
+    Verdict,
+    is_offered,
+    judge_completion,
+    judge_health,
+    judge_models,
+    model_named,
+    one_line,
+)
+from .apis import APIS, Api
 from .keys import UpstreamKeys
 from .settings import Settings
 
 _MAX_BODY_BYTES = 256 * 1024
 _DNS_CACHE_S = 30
-_PROMPT = "Say hello."
 
 
 class Probe:
@@ -26,6 +35,8 @@ class Probe:
     def __init__(self, settings: Settings, keys: UpstreamKeys) -> None:
         self._settings = settings
         self._keys = keys
+        #: What each model was last asked for with success.
+        self._worked: dict[str, Api] = {}
         # A new connection for each check goes the way of a new client: through the Service to any pod.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True, ttl_dns_cache=_DNS_CACHE_S),
@@ -44,31 +55,54 @@ class Probe:
         return answer if isinstance(answer, Verdict) else judge_health(*answer)
 
     async def completion(self, endpoint: str, model: str) -> Verdict:
-        """Ask for one small completion, as a client of the model would."""
-        body = {
-            "model": model,
-            "messages": [{"role": "user", "content": _PROMPT}],
-            "max_tokens": self._settings.max_tokens,
-            "temperature": 0,
-        }
-        key = self._keys.of(model)
-        answer = await self._ask(
-            "POST",
-            endpoint,
-            "/v1/chat/completions",
-            self._settings.completion_timeout_s,
-            json=body,
-            headers={"Authorization": f"Bearer {key}"} if key else None,
+        """Ask for a small completion, as a client would; a model that gives none, for what it does give."""
+        known = self._worked.get(model, APIS[0])
+        for api in (known, *(other for other in APIS if other is not known)):
+            body = api.body(model, self._settings.max_tokens)
+            limit_s = self._settings.completion_timeout_s
+            answer = await self._ask_as_client(model, "POST", endpoint, api.path, limit_s, json=body)
+            if isinstance(answer, Verdict):
+                return answer
+            if not is_offered(*answer, model):
+                continue
+            verdict = judge_completion(*answer, api)
+            if verdict.healthy:
+                self._worked[model] = api
+                named = model_named(answer[1])
+                if named != model:
+                    return await self._listed(endpoint, model, f"{api.path} answered for {named!r}")
+            return verdict
+        tried = "none of " + ", ".join(api.path for api in APIS)
+        listed = await self._listed(endpoint, model, tried)
+        return Verdict(Result.INCONCLUSIVE, f"{tried} is offered") if listed.healthy else listed
+
+    async def _listed(self, endpoint: str, model: str, why: str) -> Verdict:
+        """Ask whether the model is served here, although ``why``.
+
+        A server with several names puts the first into its answers, whichever it was asked by.
+        """
+        answer = await self._ask_as_client(
+            model, "GET", endpoint, "/v1/models", self._settings.health_timeout_s
         )
-        if isinstance(answer, Verdict):
-            return answer
-        status, seen = answer
-        # Some servers show the key that they refuse; the reason of a verdict is for everybody.
-        return judge_completion(status, seen.replace(key.encode(), b"***") if key else seen, model)
+        verdict = answer if isinstance(answer, Verdict) else judge_models(*answer, model)
+        return verdict if verdict.healthy else Verdict(verdict.result, f"{why}, and {verdict.reason}")
 
     async def answers(self, url: str) -> bool:
         """Tell whether anything answers at a URL, whatever it says."""
         return not isinstance(await self._ask("GET", url, "", self._settings.health_timeout_s), Verdict)
+
+    async def _ask_as_client(
+        self, model: str, method: str, base: str, path: str, timeout_s: float, **request: Any
+    ) -> tuple[int, bytes] | Verdict:
+        """Ask with the model's key, if it has one."""
+        key = self._keys.of(model)
+        headers = {"Authorization": f"Bearer {key}"} if key else None
+        answer = await self._ask(method, base, path, timeout_s, headers=headers, **request)
+        if isinstance(answer, Verdict) or not key:
+            return answer
+        status, seen = answer
+        # Some servers show the key that they refuse; the reason of a verdict is for everybody.
+        return status, seen.replace(key.encode(), b"***")
 
     async def _ask(
         self, method: str, base: str, path: str, timeout_s: float, **request: Any
