@@ -145,8 +145,8 @@ options:
       - The operation that this change is part of, as the module P(llmops.platform.operation#module) returned
         it.
       - Fails with RV(error_class=fenced) and writes nothing if the operation no longer holds the lock.
-      - Without it, a change fails with RV(error_class=locked) while somebody's operation holds the lock. In check
-        mode a warning says so.
+      - Without it, a change fails with RV(error_class=locked) while somebody's operation holds the lock. In
+        check mode a warning says so.
     type: dict
     suboptions:
       id:
