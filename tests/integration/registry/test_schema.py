@@ -212,6 +212,38 @@ def test_what_was_disabled_by_its_status_stays_disabled(schema: Run, query: Quer
     ]
 
 
+def test_older_rows_that_are_disabled_and_break_a_rule_are_kept_and_named(schema: Run, query: Query) -> None:
+    query(
+        "CREATE TABLE model_registry_entries (model_name text, deployment_environment text,"
+        " deployment_status text, deployment_namespace text);"
+        "INSERT INTO model_registry_entries VALUES ('a', 'prod', 'disabled', NULL),"
+        " ('b', 'staging', 'disabled', 'ML_Staging'), ('c', 'staging', 'disabled', 'ml-staging'),"
+        " (NULL, 'production', 'disabled', NULL), ('d', 'prod', 'ready', NULL)"
+    )
+    warnings = [warning for warning in schema().warnings if "has the status disabled" in warning]
+    assert len(warnings) == 3
+    for target, rule in (
+        ("a in prod", "environment_known"),
+        ("b in staging", "namespace_shape"),
+        ("<NULL> in production", "target_complete"),
+    ):
+        assert any(target in warning and rule in warning for warning in warnings), (target, warnings)
+    assert query(
+        "SELECT model_name, deployment_status, desired_state FROM model_registry_entries ORDER BY 1"
+    ) == [
+        ("a", "disabled", "enabled"),
+        ("b", "disabled", "enabled"),
+        ("c", "disabled", "disabled"),
+        ("d", "ready", "enabled"),
+        (None, "disabled", "enabled"),
+    ]
+    # As the warning says.
+    query(
+        "UPDATE model_registry_entries SET deployment_environment = 'production', desired_state = 'disabled'"
+        " WHERE model_name = 'a'"
+    )
+
+
 def test_down_is_refused_only_where_it_would_drop_rows(schema: Run, entry: Run, query: Query) -> None:
     schema()
     # The rows that the schema itself made are no loss.

@@ -22,6 +22,23 @@ ALTER TABLE model_registry_entries
 COMMENT ON COLUMN model_registry_entries.desired_state IS
     'llmops.platform: enabled or disabled, as the operator wants it; no deployment changes it';
 
--- Until now the status alone said it.
-UPDATE model_registry_entries SET desired_state = 'disabled'
- WHERE deployment_status = 'disabled' AND deployment_environment IS NOT NULL;
+-- Until now the status alone said it. A row of an older table that breaks a rule of 0001 cannot be changed: it is
+-- kept as it is, and a warning names it.
+DO $$
+DECLARE
+    disabled record;
+BEGIN
+    FOR disabled IN
+        SELECT ctid AS place, model_name, deployment_environment FROM model_registry_entries
+         WHERE deployment_status = 'disabled' AND deployment_environment IS NOT NULL
+    LOOP
+        BEGIN
+            UPDATE model_registry_entries SET desired_state = 'disabled' WHERE ctid = disabled.place;
+        EXCEPTION WHEN check_violation THEN
+            RAISE WARNING 'The older row of % in % has the status disabled, but not the wish: %. Correct the row,'
+                ' then set desired_state to disabled.',
+                disabled.model_name, disabled.deployment_environment, SQLERRM;
+        END;
+    END LOOP;
+END
+$$;
