@@ -6,14 +6,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
-from tests.integration.health_check.checker_process import CheckerProcess
+from llmops_health.checker import Checker
+from llmops_health.keys import UpstreamKeys
+from llmops_health.metrics import Metrics
+from llmops_health.network import Network
+from llmops_health.probe import Probe
+from llmops_health.registry import Registry
+from llmops_health.settings import from_environment
+
+from tests.integration.health_check.checker_process import QUICK, CheckerProcess
 from tests.integration.health_check.conftest import RegistryDatabase, StartEngine
-from tests.support.model_server import MODEL, ModelServer, free_port, wait_until
+from tests.integration.health_check.names import Names
+from tests.support.model_server import MODEL, ModelServer, free_port, parse_metrics, wait_until
 
 Start = Callable[..., CheckerProcess]
 
@@ -121,3 +131,62 @@ def test_a_single_model_is_blamed_after_a_change_of_the_leader_too(
     # The second one has never reached it; the registry knows that the first one had.
     checker("two")
     wait_until(lambda: registry.status() == "degraded")
+
+
+@asynccontextmanager
+async def checking(registry: RegistryDatabase, names: Names) -> AsyncIterator[Metrics]:
+    """Check as the leader does, in this process, with another name service than the system's."""
+    given = {**QUICK, "ALLOWED_ENDPOINTS": ".test,127.0.0.0/8", "DSN": registry.dsn}
+    settings = from_environment({f"LLMOPS_HEALTH_{key}": value for key, value in given.items()})
+    metrics = Metrics()
+    connection = Registry(settings, metrics)
+    lease = await connection.acquire()
+    assert lease is not None
+    probe = Probe(settings, UpstreamKeys(None), names)
+    network = Network(1.5 * settings.interval_s, None, was_let_through=False)
+    checker = Checker(settings, metrics, connection, probe, network, lease, set())
+    running = asyncio.create_task(checker.run())
+    try:
+        yield metrics
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await probe.close()
+        await connection.close()
+
+
+def count(metrics: Metrics, result: str) -> float:
+    """Return how many checks had this result."""
+    return sum(
+        sample.value
+        for sample in parse_metrics(metrics.render().decode())
+        if sample.name == "llmops_health_checks_total" and sample.labels["result"] == result
+    )
+
+
+def test_nobody_is_blamed_for_a_name_service_that_fails_for_some(
+    registry: RegistryDatabase, engine: StartEngine
+) -> None:
+    """One model still answers, and speaks for the network; the names of the others cannot be resolved."""
+    servers = [engine(model) for model in MODELS]
+    for model, server in zip(MODELS, servers, strict=True):
+        registry.register(model, f"http://engine.test:{server.port}")
+    registry.register(MODEL, engine().url)
+    names = Names()
+
+    async def outage() -> None:
+        async with checking(registry, names) as metrics:
+
+            async def until(condition: Callable[[], bool]) -> None:
+                await asyncio.to_thread(wait_until, condition)
+
+            await until(lambda: registry.checks_recorded() == 3)
+            names.fails_with = socket.EAI_AGAIN
+            await until(lambda: count(metrics, "unresolved") >= 5 * len(MODELS))
+            assert {registry.status(model) for model in (*MODELS, MODEL)} == {"ready"}
+            # A name that is gone is another matter: the model is.
+            names.fails_with = socket.EAI_NONAME
+            await until(lambda: {registry.status(model) for model in MODELS} == {"degraded"})
+            assert registry.status() == "ready"
+
+    asyncio.run(outage())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import http.server
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -18,9 +19,11 @@ import pytest
 from llmops_health.answers import Result, Verdict
 from llmops_health.keys import UpstreamKeys
 from llmops_health.probe import Probe
+from llmops_health.resolver import Resolver
 from llmops_health.settings import Settings, from_environment
 
 from tests.integration.health_check.conftest import StartEngine
+from tests.integration.health_check.names import Names
 from tests.support.listeners import closed_port, silent_port, tls_port
 from tests.support.model_server import MODEL
 from tests.support.tls import Pair
@@ -41,11 +44,11 @@ def settings() -> Settings:
     )
 
 
-def ask(url: str, keys: Path | None = None) -> list[Verdict]:
+def ask(url: str, keys: Path | None = None, resolver: Names | None = None) -> list[Verdict]:
     """Return the verdicts of a check of /health and of a completion."""
 
     async def both() -> list[Verdict]:
-        probe = Probe(settings(), UpstreamKeys(keys))
+        probe = Probe(settings(), UpstreamKeys(keys), resolver)
         try:
             return list(await asyncio.gather(probe.health(url), probe.completion(url, MODEL)))
         finally:
@@ -137,6 +140,42 @@ def test_a_key_that_a_server_repeats_is_not_passed_on(tmp_path: Path) -> None:
         with speaking(head + body) as url:
             _health, completion = ask(url, keys)
         assert "Incorrect API key provided: ***" in completion.reason
+
+
+@pytest.mark.parametrize(
+    ("errno", "result"),
+    [
+        (socket.EAI_NONAME, Result.UNREACHABLE),
+        (socket.EAI_NODATA, Result.UNREACHABLE),
+        # The name service has trouble of its own: that says nothing about the endpoint.
+        (socket.EAI_AGAIN, Result.UNRESOLVED),
+        (socket.EAI_FAIL, Result.UNRESOLVED),
+        (socket.EAI_SYSTEM, Result.UNRESOLVED),
+    ],
+)
+def test_a_name_service_that_fails_is_told_from_a_name_that_does_not_exist(
+    errno: int, result: Result
+) -> None:
+    for verdict in ask("http://engine.test:8000", resolver=Names(errno)):
+        assert verdict.result is result
+        assert not verdict.connected
+        assert "no connection" in verdict.reason
+
+
+def test_a_name_service_that_says_nothing_is_not_the_silence_of_an_endpoint() -> None:
+    async def resolve_in_no_time() -> None:
+        await Resolver(limit_s=0).resolve("localhost")
+
+    with pytest.raises(socket.gaierror, match="did not answer within 0 s") as raised:
+        asyncio.run(resolve_in_no_time())
+    assert raised.value.errno == socket.EAI_AGAIN
+
+
+def test_no_name_is_remembered(engine: StartEngine) -> None:
+    names = Names()
+    for verdict in ask(f"http://engine.test:{engine().port}", resolver=names):
+        assert verdict.healthy
+    assert names.asked == 2
 
 
 def test_a_model_is_well_by_any_of_its_names(engine: StartEngine) -> None:

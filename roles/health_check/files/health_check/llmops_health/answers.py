@@ -27,6 +27,7 @@ class Result(StrEnum):
     OK = "ok"
     FAILED = "failed"  #: the endpoint was reached, and does not serve
     UNREACHABLE = "unreachable"  #: the connection was refused, or there is no such name
+    UNRESOLVED = "unresolved"  #: the name service did not say where the endpoint is, nor that it is nowhere
     SILENT = "silent"  #: nothing came back to the attempt to connect, or something between forbade it
     INCONCLUSIVE = "inconclusive"  #: it answers, but does not let itself be asked
 
@@ -46,7 +47,7 @@ class Verdict:
     @property
     def connected(self) -> bool:
         """Tell whether the endpoint was reached at all."""
-        return self.result not in (Result.UNREACHABLE, Result.SILENT)
+        return self.result not in (Result.UNREACHABLE, Result.UNRESOLVED, Result.SILENT)
 
 
 def judge_health(status: int, body: bytes) -> Verdict:

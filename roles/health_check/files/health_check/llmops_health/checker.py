@@ -172,10 +172,13 @@ class Checker:
             )
             return False
         was_blind = self._network.blind_since is not None
-        if await self._network.blames(entry.endpoint, began, alone=len(self._schedule) == 1):
+        blames = await self._network.blames(entry.endpoint, began, alone=len(self._schedule) == 1)
+        if blames and verdict.result is not Result.UNRESOLVED:
             return True
         self._metrics.records.labels("held_back").inc()
-        if not was_blind:
+        if blames:
+            log.warning("%s: %s: it is not blamed for the name service", entry.model, verdict.reason)
+        elif not was_blind:
             log.error(
                 "nothing can be reached: this process's own network is suspected, no entry is blamed: %s: %s",
                 entry.model,

@@ -10,6 +10,7 @@ import errno
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from .answers import (
     Result,
@@ -23,23 +24,31 @@ from .answers import (
 )
 from .apis import APIS, Api
 from .keys import UpstreamKeys
+from .resolver import Resolver, does_not_exist
 from .settings import Settings
 
 _MAX_BODY_BYTES = 256 * 1024
-_DNS_CACHE_S = 30
 
 
 class Probe:
     """An HTTP client for checks; close it at the end."""
 
-    def __init__(self, settings: Settings, keys: UpstreamKeys) -> None:
+    def __init__(
+        self, settings: Settings, keys: UpstreamKeys, resolver: AbstractResolver | None = None
+    ) -> None:
         self._settings = settings
         self._keys = keys
         #: What each model was last asked for with success.
         self._worked: dict[str, Api] = {}
-        # A new connection for each check goes the way of a new client: through the Service to any pod.
+        # A new connection for each check goes the way of a new client: through the Service to any pod. Names
+        # are not remembered: without a name service, those that still are would speak for the network.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True, ttl_dns_cache=_DNS_CACHE_S),
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                force_close=True,
+                use_dns_cache=False,
+                resolver=resolver or Resolver(settings.connect_timeout_s / 2),
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "llmops-health-checker"},
             trust_env=False,
@@ -121,9 +130,8 @@ class Probe:
         except aiohttp.ClientSSLError as error:
             return Verdict(Result.FAILED, f"{what}: {one_line(str(error)) or type(error).__name__}")
         except aiohttp.ClientConnectorError as error:
-            refused = isinstance(error, aiohttp.ClientConnectorDNSError) or error.errno == errno.ECONNREFUSED
-            result = Result.UNREACHABLE if refused else Result.SILENT
-            return Verdict(result, f"{what}: no connection: {error.os_error.strerror or error.os_error}")
+            problem = error.os_error.strerror or error.os_error
+            return Verdict(_without_connection(error), f"{what}: no connection: {problem}")
         except aiohttp.ConnectionTimeoutError:
             limit_s = self._settings.connect_timeout_s
             return Verdict(Result.SILENT, f"{what}: no connection within {limit_s:g} s")
@@ -131,3 +139,10 @@ class Probe:
             return Verdict(Result.FAILED, f"{what} did not answer within {timeout_s:g} s")
         except (aiohttp.ClientError, ValueError) as error:
             return Verdict(Result.FAILED, f"{what}: {one_line(str(error)) or type(error).__name__}")
+
+
+def _without_connection(error: aiohttp.ClientConnectorError) -> Result:
+    """Return what it says of an endpoint that there is no connection to it."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Result.UNREACHABLE if does_not_exist(error.os_error) else Result.UNRESOLVED
+    return Result.UNREACHABLE if error.errno == errno.ECONNREFUSED else Result.SILENT

@@ -139,7 +139,9 @@ class Settings:
         float, Option("between two real completions of an entry", _seconds, "60")
     ]
     concurrency: Annotated[int, Option("checks of each kind that may run at a time", _count, "50")]
-    connect_timeout_s: Annotated[float, Option("to resolve a name and connect", _seconds, "3")]
+    connect_timeout_s: Annotated[
+        float, Option("to resolve a name, within half of it, and connect", _seconds, "3")
+    ]
     health_timeout_s: Annotated[float, Option("for /health in all", _seconds, "5")]
     completion_timeout_s: Annotated[float, Option("for a completion in all", _seconds, "30")]
     max_tokens: Annotated[int, Option("tokens that a completion asks for", _count, "16")]
