@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from . import log
-from .registry import RegistryError, classify, connect, sever
+from .registry import RegistryError, RegistryUnavailableError, classify, connect, sever
 
 CHANNEL = "llmops_registry"
 #: How long the way from NOTIFY to LISTEN may take at start.
@@ -27,6 +27,13 @@ PROBE_S = 2.0
 _CONNECT_S = 5.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
+
+
+class DeafError(RegistryError):
+    """Notifications do not come through."""
+
+    kind = "deaf"
+
 
 Notify = Callable[[str, str], Awaitable[None]]
 
@@ -41,7 +48,9 @@ class Listener:
         self._connection: psycopg.AsyncConnection[object] | None = None
         self._probe_channel = f"llmops_probe_{uuid.uuid4().hex}"
         self.is_listening = False
-        self.problem = "not connected yet"
+        #: The kind of error that keeps it from listening.
+        self.problem: str | None = "pending"
+        self._reason = ""
         self.heard_epoch = 0
 
     async def run(self) -> None:
@@ -51,9 +60,11 @@ class Listener:
             problem = await self._listen_until_lost()
             pause = _FIRST_PAUSE_S if self.is_listening else min(pause * 2, _LONGEST_PAUSE_S)
             self.is_listening = False
-            if problem != self.problem:
-                log.warning("not listening for changes of the registry: polling goes on", reason=problem)
-            self.problem = problem
+            reason = str(problem)
+            if reason != self._reason:
+                log.warning("not listening for changes of the registry: polling goes on", reason=reason)
+            self._reason = reason
+            self.problem = problem.kind
             # Spread, so that many routers do not come back at the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
@@ -63,16 +74,16 @@ class Listener:
             log.warning("a change was not announced: LISTEN connects again")
             sever(self._connection)
 
-    async def _listen_until_lost(self) -> str:
+    async def _listen_until_lost(self) -> RegistryError:
         try:
             await self._listen()
         except TimeoutError:
-            return "no connection in time"
+            return RegistryUnavailableError("no connection in time")
         except (psycopg.Error, OSError) as error:
-            return str(classify(error))
+            return classify(error)
         except RegistryError as error:
-            return str(error)
-        return "the connection ended"
+            return error
+        return RegistryUnavailableError("the connection ended")
 
     async def _listen(self) -> None:
         connection = await connect(self._conninfo, _CONNECT_S)
@@ -86,7 +97,8 @@ class Listener:
             self._on_change(0)
             await self._probe(connection)
             self.is_listening = True
-            self.problem = ""
+            self.problem = None
+            self._reason = ""
             log.info("listening for changes of the registry")
             async for notification in connection.notifies():
                 if notification.channel == CHANNEL:
@@ -106,7 +118,7 @@ class Listener:
             if notification.channel == self._probe_channel:
                 return
             self._heard(notification.payload)
-        raise RegistryError(
+        raise DeafError(
             "LISTEN hears nothing: there is a pooler in transaction mode between, or a standby. "
             "Set LLMOPS_ROUTER_LISTEN_DSN to the primary itself; until then changes are found by polling."
         )

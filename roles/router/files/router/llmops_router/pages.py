@@ -87,8 +87,9 @@ class Pages:
             "epoch": version.epoch if version else None,
             "registry_id": version.registry_id if version else None,
             "snapshot_age_s": self._age(),
-            "registry": {"state": state.value, "problem": self._synchroniser.problem or None},
-            "listening": {"ok": self._listener.is_listening, "problem": self._listener.problem or None},
+            # Whoever may send requests may read this: why it is so is in the log.
+            "registry": {"state": state.value},
+            "listening": {"ok": self._listener.is_listening, "problem": self._listener.problem},
             "cache": self._cache_state(),
         }
         return _json(200 if status in ("ready", "degraded") else 503, content)

@@ -56,13 +56,20 @@ _PASSWORD = re.compile(r"(password\s*=\s*|//[^:/@\s]*:)[^\s@]+", re.IGNORECASE)
 class RegistryError(Exception):
     """The registry gave no answer; what was known before still holds."""
 
+    #: What anybody may know of it. The text may name hosts and users: it is for the log.
+    kind = "failed"
+
 
 class RegistryUnavailableError(RegistryError):
     """It cannot be reached now, or did not answer in time."""
 
+    kind = "unavailable"
+
 
 class RegistryRefusedError(RegistryError):
     """It answered that it will not: somebody has to change something."""
+
+    kind = "refused"
 
 
 def parameters(dsn: str, name: str) -> str:
