@@ -183,6 +183,11 @@ def test_two_replicas_serve_the_model_by_name(site: RouterSite) -> None:
     assert (status, answer["error"]["code"]) == (404, "model_not_found")
 
 
+def test_a_pod_that_does_not_work_holds_no_node(site: RouterSite) -> None:
+    path = f"/apis/policy/v1/namespaces/{site.namespace}/poddisruptionbudgets/router"
+    assert site.api.get(path)["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
 def test_again_changes_nothing(site: RouterSite) -> None:
     assert site.play("router").check().changed == []
 
@@ -210,6 +215,7 @@ def test_check_mode_foretells_and_nothing_shows_a_password(site: RouterSite) -> 
 
 def test_the_api_server_takes_every_option(site: RouterSite) -> None:
     team = {"namespaceSelector": {"matchLabels": {"team": "search"}}}
+    elsewhere = {"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}], "ports": [{"port": 8000}]}
     planned = site.play(
         "router",
         "--check",
@@ -220,6 +226,7 @@ def test_the_api_server_takes_every_option(site: RouterSite) -> None:
         router_tolerations=[{"key": "cpu", "operator": "Exists"}],
         router_priority_class="system-cluster-critical",
         router_allowed_endpoints=[".models.example.com", "192.0.2.0/24"],
+        router_egress=[elsewhere],
         router_listen_dsn="postgresql://direct/registry",
         router_monitoring_labels={"release": "prometheus"},
         router_alert_labels={"team": "platform"},
@@ -239,6 +246,10 @@ def test_the_api_server_takes_every_option(site: RouterSite) -> None:
     admitted = after["NetworkPolicy"]["spec"]["ingress"][0]["from"]
     assert team in admitted
     assert len(admitted) == 3, "clients, Prometheus, the health checker"
+    assert after["NetworkPolicy"]["spec"]["egress"][-1] == {
+        "to": elsewhere["to"],
+        "ports": [{"port": 8000, "protocol": "TCP"}],
+    }
     assert after["ServiceMonitor"]["metadata"]["labels"]["release"] == "prometheus"
     assert {rule["labels"]["team"] for rule in after["PrometheusRule"]["spec"]["groups"][0]["rules"]} == {
         "platform"
