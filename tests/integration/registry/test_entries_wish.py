@@ -213,13 +213,24 @@ def test_check_mode_says_who_would_keep_a_run_from_it(
 ) -> None:
     entry(**READY, release_name="m", release_revision=1, manifest_digest="a1" * 32)
     operation = lock()
-    for change in ({"image": "vllm:2"}, {"status": "failed"}, {"state": "absent"}, {"manifest": {}}):
+    kept: list[dict[str, Any]] = [
+        {"image": "vllm:2"},
+        {"status": "failed"},
+        {"state": "absent"},
+        {"manifest": {}},
+    ]
+    for change in kept:
         checked = entry(check=True, **change)
         assert checked.changed
         (warning,) = checked.warnings
         assert "bob@awx" in warning
     # What nobody needs the lock for, or this operation has it for, and what changes nothing.
-    for change in ({"desired_state": "disabled"}, {"image": "vllm:2", "operation": operation}, READY):
+    free: list[dict[str, Any]] = [
+        {"desired_state": "disabled"},
+        {"image": "vllm:2", "operation": operation},
+        READY,
+    ]
+    for change in free:
         assert entry(check=True, **change).warnings == []
     assert entry(check=True, model="another", status="pending").warnings == []
     query("UPDATE operation_locks SET expires_at = now() - interval '1 s'")
