@@ -181,6 +181,12 @@ def test_a_claim_of_somebody_else_decides_as_well(helm: Helm, mode: str, strateg
     assert outcome(plan) == (strategy, 1)
 
 
+def test_the_strategy_of_the_last_update_does_not_stand_against_new_values(helm: Helm) -> None:
+    after = gpus(1, persistence={"enabled": True, "accessModes": ["ReadWriteOncePod"]})
+    plan = planned(helm, {**gpus(1), "strategy": "surge"}, after, gpu_node())
+    assert outcome(plan) == ("recreate", 1)
+
+
 def test_a_claim_that_nobody_brings_never_fits(helm: Helm) -> None:
     after = gpus(1, persistence={"enabled": True, "existingClaim": "weights"})
     plan = planned(helm, gpus(1), after, gpu_node())

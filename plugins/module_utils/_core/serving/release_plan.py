@@ -267,7 +267,14 @@ def make_plan(
     spec = request.spec(asked or stored_strategy)
     if record is None:
         helm.check_version()
-    manifest = helm.template(spec, deadline)
+    try:
+        manifest = helm.template(spec, deadline)
+    except PlatformError:
+        if asked or stored_strategy is None:
+            raise
+        # What was chosen for the last update may contradict what is wanted now.
+        spec = request.spec(None)
+        manifest = helm.template(spec, deadline)
     objects = parse_manifest(manifest)
     deployment = _deployment(objects, request)
     live = client.find(_deployment_path(deployment, request.namespace))
