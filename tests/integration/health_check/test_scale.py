@@ -95,6 +95,7 @@ def test_many_entries_are_checked_in_time_on_a_fraction_of_a_core(
     )
     running = checker(
         allowed_endpoints="localhost",
+        connect_timeout_s="3",
         interval_s=str(interval_s),
         completion_interval_s=str(6 * interval_s),
         refresh_s="2",
