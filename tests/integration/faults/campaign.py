@@ -172,8 +172,8 @@ class Round:
         Routers confirmed that it is drained. That it was removed thereafter they hear a moment later; until
         then they say 503 and not 404.
         """
-        for (router, withdrawn), begun in self._withdrawn.items():
-            if withdrawn == model:
+        for router in ROUTERS:
+            if (begun := self._withdrawn.get((router, model))) is not None:
                 first = self._wait_status(router, model, 404, begun, PROPAGATION_S)
                 self._draining[router, model] = first.started
 
