@@ -106,6 +106,13 @@ def test_other_ways_of_asking(start: StartServer, options: dict[str, Any]) -> No
     assert (result["completion"]["first_token_s"] is None) is (options.get("stream") is False)
 
 
+def test_each_of_a_model_s_names_will_do(start: StartServer) -> None:
+    server = start("--served-model-name", "short", MODEL)
+    for name in ("short", MODEL):
+        for stream in (True, False):
+            assert verify(server.url, model=name, stream=stream)["healthy"]
+
+
 def test_served_name_and_root(start: StartServer) -> None:
     server = start("--served-model-name", "tiny")
     assert verify(server.url, model="tiny", root=MODEL)["served_models"] == ["tiny"]

@@ -98,6 +98,15 @@ def test_stream_cut_into_arbitrary_pieces_reads_the_same() -> None:
 
 
 @pytest.mark.parametrize(
+    "given", [answer(completion(model="short")), stream({**delta("stop", content="Hello."), "model": "short"})]
+)
+def test_a_server_with_several_names_answers_with_the_first(given: Answer) -> None:
+    assert parse_completion(given, PATH, MODEL, ["short", MODEL]).text == "Hello."
+    for served in ([], ["short"], [MODEL]):
+        assert "for the model 'short'" in rejected(parse_completion, given, PATH, MODEL, served).reason
+
+
+@pytest.mark.parametrize(
     ("given", "words", "again"),
     [
         (

@@ -151,7 +151,8 @@ def check_models(models: Sequence[ServedModel], name: str, root: str | None) -> 
 def parse_completion(answer: Answer, path: str, model: str, served: Sequence[str] = ()) -> Completion:
     """Return the completion if the answer holds a real one for the model.
 
-    ``served`` are the names that ``/v1/models`` listed, for the message when the model is unknown.
+    ``served`` are the names that ``/v1/models`` listed. A server that has several for a model puts the first
+    into its answers, whichever it was asked by.
     """
     if answer.status == 404:
         raise Rejection(
@@ -160,14 +161,16 @@ def parse_completion(answer: Answer, path: str, model: str, served: Sequence[str
             Again.NEVER,
         )
     if answer.is_stream and answer.status == 200:
-        return _from_events(answer, path, model)
+        return _from_events(answer, path, model, served)
     document = _json_object(answer, path)
     choice = _choice(document, path, answer)
     text = _text(choice.get("message")) or _text(choice)
-    return _completion(answer, path, model, document, [text], choice.get("finish_reason"), None)
+    done = _completion(answer, path, document, [text], choice.get("finish_reason"), None)
+    _check_name(path, model, document, served)
+    return done
 
 
-def _from_events(answer: Answer, path: str, model: str) -> Completion:
+def _from_events(answer: Answer, path: str, model: str, served: Sequence[str]) -> Completion:
     """Read a stream: text from all events, finish_reason and usage from those that carry them."""
     texts: list[str] = []
     merged: dict[str, Any] = {}
@@ -196,13 +199,25 @@ def _from_events(answer: Answer, path: str, model: str) -> Completion:
             "The server or something between dropped the stream: read the pod's log.",
             Again.FEW,
         )
-    return _completion(answer, path, model, merged, texts, finish_reason, first_token_s)
+    done = _completion(answer, path, merged, texts, finish_reason, first_token_s)
+    _check_name(path, model, merged, served)
+    return done
+
+
+def _check_name(path: str, model: str, document: Mapping[str, Any], served: Sequence[str]) -> None:
+    named = document.get("model")
+    if named == model or (model in served and named in served):
+        return
+    raise Rejection(
+        f"{path} answered for the model {shown(str(named), 200)!r}, not {model!r}",
+        "Another model serves under this endpoint: check the release and the Service's selector.",
+        Again.NEVER,
+    )
 
 
 def _completion(
     answer: Answer,
     path: str,
-    model: str,
     document: Mapping[str, Any],
     texts: Sequence[str],
     finish_reason: Any,
@@ -213,12 +228,6 @@ def _completion(
         raise Rejection(
             f"{path} answered 200 without any text (finish_reason {shown(str(finish_reason), 50)!r})",
             "The engine generates nothing: check the chat template and the model files, read the pod's log.",
-            Again.NEVER,
-        )
-    if document.get("model") != model:
-        raise Rejection(
-            f"{path} answered for the model {shown(str(document.get('model')), 200)!r}, not {model!r}",
-            "Another model serves under this endpoint: check the release and the Service's selector.",
             Again.NEVER,
         )
     if finish_reason not in _FINISHED:
