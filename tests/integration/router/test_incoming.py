@@ -6,15 +6,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import http.client
 import json
 import socket
+import struct
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+import uvicorn
+import uvloop
+from uvicorn.server import ServerState
 
+from llmops_router.incoming import ClientConnection
 from tests.integration.router.conftest import RegistryRows, StartRouter
 from tests.integration.router.test_passing_through import BODY
 from tests.support.raw_server import RawServer, Request, reply
@@ -64,6 +72,35 @@ def seconds_until_closed(client: socket.socket) -> float:
 def test_a_connection_that_asks_nothing_is_closed(start_router: StartRouter) -> None:
     with connected(start_router(client_keepalive_s="1")) as client:
         assert 0.5 < seconds_until_closed(client) < 4
+
+
+def test_a_connection_that_is_reset_leaves_nothing_behind() -> None:
+    made: list[weakref.ref[ClientConnection]] = []
+
+    async def app(_scope: object, _receive: object, _send: object) -> None:
+        """Nothing is asked."""
+
+    def protocol() -> ClientConnection:
+        config = uvicorn.Config(app, ws="none", log_config=None, timeout_keep_alive=60)
+        connection = ClientConnection(config, ServerState(), {}, head_timeout_s=60)
+        made.append(weakref.ref(connection))
+        return connection
+
+    async def play() -> None:
+        server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+        with socket.create_connection(server.sockets[0].getsockname()) as client:
+            client.sendall(HEAD)
+            await asyncio.sleep(0.1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with socket.create_connection(server.sockets[0].getsockname()) as client:
+            await asyncio.sleep(0.1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await asyncio.sleep(0.1)
+        gc.collect()
+        assert [reference() for reference in made] == [None, None]
+        server.close()
+
+    uvloop.run(play())
 
 
 @pytest.mark.parametrize("before", [b"", WHOLE], ids=["first", "second"])
