@@ -98,7 +98,8 @@ def test_stream_cut_into_arbitrary_pieces_reads_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [answer(completion(model="short")), stream({**delta("stop", content="Hello."), "model": "short"})]
+    "given",
+    [answer(completion(model="short")), stream({**delta("stop", content="Hello."), "model": "short"})],
 )
 def test_a_server_with_several_names_answers_with_the_first(given: Answer) -> None:
     assert parse_completion(given, PATH, MODEL, ["short", MODEL]).text == "Hello."
