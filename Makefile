@@ -17,7 +17,7 @@ MODEL_SERVER := roles/lab/files/model_server
 LAB_ARGS ?= -e lab_provider=native
 PYTEST_ARGS ?=
 # What uses the lab is one group (tests/conftest.py), the rest goes on beside it.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup
+SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
