@@ -42,6 +42,8 @@ SEEN = Entry("m", "staging", status="failed", endpoint="http://h:1", status_reas
         "http://10.0.0.7:1",
         "http://[fd00::1]:65535",
         "http://host:8000/",
+        f"http://{'a' * 63}.example.:8000",
+        f"http://{'.'.join([*['a' * 63] * 3, 'a' * 61])}",
     ],
 )
 def test_endpoints_that_can_be_reached(endpoint: str) -> None:
@@ -71,6 +73,9 @@ def test_endpoints_that_can_be_reached(endpoint: str) -> None:
         "HTTP://host",
         "http://[::1",
         "http://hôte",
+        "http://host..example:8000",
+        f"http://{'a' * 64}.example",
+        f"http://{'.'.join(['a' * 63] * 4)}",
         "http://h/" + "a" * 2048,
     ],
 )

@@ -28,7 +28,9 @@ _MAX_ENDPOINT = 2048
 _MAX_TEXT = 1024
 _MAX_REASON = 4096
 _MAX_REVISION = 2**31 - 1
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+# Names that DNS takes, or an IPv6 address.
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_HOST = re.compile(rf"(?!.{{254}}){_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]")
 _PATH = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?")
 _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
