@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.litellm_proxy import MASTER_KEY, Installation, LiteLLMProxy
-from tests.support.model_server import MODEL, ModelServer, free_port
+from tests.support.model_server import MODEL, ModelServer
 from tests.support.playbooks import ROOT
+from tests.support.ports import free_port
 from tests.support.router_process import RouterProcess
 
 DIRECT, OURS, PASSTHROUGH = "direct", "our router", "bare pass-through"

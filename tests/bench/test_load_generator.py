@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.bench.load import Sample, build, percentile, put_load
-from tests.support.model_server import MODEL, ModelServer, build_model_server, free_port
+from tests.support.model_server import MODEL, ModelServer, build_model_server
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module")

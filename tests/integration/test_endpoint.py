@@ -24,7 +24,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 from ansible_collections.llmops.platform.plugins.modules import vllm_endpoint_info
 from tests.integration.conftest import RunModule
-from tests.support.model_server import MODEL, ModelServer, free_port
+from tests.support.model_server import MODEL, ModelServer
+from tests.support.ports import free_port
 
 CANARY = "sk-canary-7f3a9c"
 FAULT = "MODEL_SERVER_FAULT"

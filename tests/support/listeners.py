@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 
 @contextmanager
 def silent_port() -> Iterator[int]:
@@ -49,5 +51,4 @@ def tls_port(pem: Path) -> Iterator[int]:
 
 def closed_port() -> int:
     """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port()

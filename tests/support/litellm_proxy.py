@@ -31,7 +31,7 @@ import yaml
 
 from tests.support.cached_venv import cached_venv
 from tests.support.lab import Lab, fresh_database
-from tests.support.model_server import free_port
+from tests.support.ports import free_port
 
 FILES = Path(__file__).resolve().parent / "litellm"
 MASTER_KEY = "sk-only-for-tests"

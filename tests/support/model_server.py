@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.playbooks import ROOT
+from tests.support.ports import free_port
 
 SOURCE = ROOT / "roles/lab/files/model_server"
 MODEL = "lab/tiny-chat"
@@ -37,14 +38,6 @@ def build_model_server(target: Path) -> Path:
         check=True,
     )
     return binary
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.integration.registry.postgres import PASSWORD, Server
-from tests.support.model_server import free_port, wait_until
+from tests.support.model_server import wait_until
+from tests.support.ports import free_port
 
 _SETTINGS = """
 [databases]

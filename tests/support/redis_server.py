@@ -14,7 +14,7 @@ from types import TracebackType
 
 import redis
 
-from tests.support.model_server import free_port
+from tests.support.ports import free_port
 
 
 class RedisServer:

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from tests.support.model_server import Reply, free_port
+from tests.support.model_server import Reply
 from tests.support.playbooks import ROOT
+from tests.support.ports import free_port
 
 SOURCE = ROOT / "roles" / "router" / "files" / "router"
 _PREFIX = "LLMOPS_ROUTER_"

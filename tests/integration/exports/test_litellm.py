@@ -22,7 +22,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import Con
 from ansible_collections.llmops.platform.plugins.modules import litellm_models
 from tests.integration.exports.conftest import Registry
 from tests.support.litellm_proxy import MASTER_KEY, LiteLLMProxy
-from tests.support.model_server import MODEL, ModelServer, free_port
+from tests.support.model_server import MODEL, ModelServer
+from tests.support.ports import free_port
 from tests.support.tls import Pair
 
 SECOND = "meta-llama/Llama-3.1-8B-Instruct"

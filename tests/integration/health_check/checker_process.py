@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.model_server import Sample, free_port, parse_metrics, wait_until
+from tests.support.model_server import Sample, parse_metrics, wait_until
 from tests.support.playbooks import ROOT
+from tests.support.ports import free_port
 
 SOURCE = ROOT / "roles/health_check/files/health_check"
 

