@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import audit
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
 from tests.integration.registry.conftest import Run, open_database
-from tests.integration.registry.postgres import Server
+from tests.integration.registry.postgres import Server, private_server
 from tests.integration.registry.test_schema import OLDER_TABLE
 
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -75,6 +75,13 @@ class Logins:
                 cursor.execute(f"DROP OWNED BY {user}")
                 cursor.execute(f"DROP ROLE {user}")
         self._administrator.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Return a server of these tests' own: roles that a database of other tests uses cannot be dropped."""
+    with private_server() as running:
+        yield running
 
 
 @pytest.fixture

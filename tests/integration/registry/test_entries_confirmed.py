@@ -230,7 +230,7 @@ def test_check_mode_waits_for_nobody_and_writes_nothing(entry: Run, query: Query
 
 def test_drain_waits_for_requests_in_flight(entry: Run, query: Query, router: Started) -> None:
     entry(**READY)
-    router(FollowingRouter, "router-a", in_flight={MODEL: 6, "another": 1000})
+    router(FollowingRouter, "router-a", in_flight={MODEL: 20, "another": 1000})
     router(FollowingRouter, "router-b", in_flight={MODEL: 1})
     statuses = []
 
@@ -245,7 +245,7 @@ def test_drain_waits_for_requests_in_flight(entry: Run, query: Query, router: St
     watcher.join(10)
     assert removed.changed
     assert removed.result["drain"]["in_flight"] == 0
-    # Six requests end, one every 0.05 s.
+    # Twenty requests end, one every 0.05 s; some before both routers have confirmed.
     assert 0.15 < removed.result["drain"]["seconds"] < 10
     assert removed.result["routers"]["confirmed"] == ["router-a", "router-b"]
     assert removed.warnings == []

@@ -162,12 +162,12 @@ def test_paused_holder_keeps_its_lock_until_it_ends(dsn: str, sleeper: subproces
 
 @pytest.mark.usefixtures("ready")
 def test_lost_lock_stops_the_next_write(dsn: str, entry: Run, query: Query) -> None:
-    started = start(dsn, ttl_s=1.0)
+    started = start(dsn, ttl_s=4.0)
     with Lease(settings({"dsn": dsn}), started.ref, lambda line: None) as lease:
         query("UPDATE operation_locks SET expires_at = now() - interval '1 s'")
         other = start(dsn, "bob@bastion")
         with pytest.raises(PlatformError, match=r"bob@bastion.* took over with fence 2") as caught:
-            _watch(lease, 5)
+            _watch(lease, 10)
         assert caught.value.error_class is ErrorClass.FENCED
         assert caught.value.details["locked_by"]["operation_id"] == other.ref.id
         with pytest.raises(PlatformError, match="bob@bastion"):
