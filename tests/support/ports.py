@@ -13,7 +13,7 @@ from functools import cache
 from itertools import cycle, islice
 
 # Between the lab's own ports and those of its Services; the kernel's for clients begin at 32768.
-_FIRST, _END, _SIZE = 21000, 30000, 300
+_FIRST, _END, _SIZE = 21000, 30000, 1000
 
 
 @cache
@@ -35,6 +35,6 @@ def _is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses; the last 300 are not among them."""
+    """Return a port of the loopback interface that nobody uses; the last 1000 are not among them."""
     ports, _claim = _block()
     return next(port for port in islice(ports, _SIZE) if _is_free(port))
