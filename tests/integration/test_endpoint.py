@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -75,6 +76,13 @@ def failure(url: str, **options: Any) -> PlatformError:
     return error
 
 
+def seconds_told(words: str, text: str) -> float:
+    """Return the number of seconds that a text says after these words."""
+    found = re.search(rf"{words} ([0-9.]+) s", text)
+    assert found, text
+    return float(found[1])
+
+
 def test_a_good_server(start: StartServer) -> None:
     server = start()
     result = verify(server.url)
@@ -90,7 +98,7 @@ def test_a_good_server(start: StartServer) -> None:
     completion = result["completion"]
     assert completion["completion_tokens"] == 16
     assert completion["prompt_tokens"] > 0
-    assert 0 <= completion["first_token_s"] <= completion["latency_s"] < 0.5
+    assert 0 <= completion["first_token_s"] <= completion["latency_s"] < 2
     assert completion["finish_reason"] in ("stop", "length")
     assert completion["text"]
     # One completion is enough when it was fast: nothing more is asked of a production server.
@@ -144,7 +152,7 @@ def test_wrong_answers_fail_within_seconds(
     assert error.error_class is ErrorClass.VERIFICATION
     assert words in error.message
     assert error.details["failed_check"] == check
-    assert error.details["waited_s"] < 5.1
+    assert error.details["waited_s"] < 7
     if fault == "crash-under-load":
         assert "afterwards: connection refused" in error.message
 
@@ -169,21 +177,21 @@ def test_hang_behind_a_healthy_api_is_found(start: StartServer) -> None:
 
 def test_hang_ends_at_the_deadline_even_during_warm_up(start: StartServer) -> None:
     server = start(**{FAULT: "hang"})
-    error = failure(server.url, timeout=1.5, max_latency_s=1.0)
+    error = failure(server.url, timeout=3, max_latency_s=1.0)
     assert error.error_class is ErrorClass.VERIFICATION
-    assert error.details["waited_s"] < 2.5
+    assert error.details["waited_s"] < 5
 
 
 def test_slow_first_request_is_warm_up(start: StartServer) -> None:
     # Five requests of a new server are slow, as with graph capture; here only the first.
     server = start(
-        **{FAULT: "slow-first-token", "MODEL_SERVER_FAULT_SECONDS": "1", "MODEL_SERVER_FAULT_EVERY": "99"}
+        **{FAULT: "slow-first-token", "MODEL_SERVER_FAULT_SECONDS": "4", "MODEL_SERVER_FAULT_EVERY": "99"}
     )
     lines: list[str] = []
-    result = verify(server.url, lines, max_latency_s=0.5)
-    assert result["warmup_s"] >= 1
-    assert result["completion"]["latency_s"] < 0.5
-    assert any("first completion took 1." in line for line in lines)
+    result = verify(server.url, lines, max_latency_s=2)
+    assert result["warmup_s"] >= 4
+    assert result["completion"]["latency_s"] < 2
+    assert 4 <= seconds_told("first completion took", "\n".join(lines)) < 10
 
 
 def test_without_warm_up_a_slow_first_request_gets_its_chances(start: StartServer) -> None:
@@ -208,7 +216,7 @@ def test_first_token_has_a_limit_of_its_own(start: StartServer) -> None:
     assert verify(server.url)["completion"]["first_token_s"] >= 0.4
     error = failure(server.url, max_first_token_s=0.2)
     assert error.error_class is ErrorClass.VERIFICATION
-    assert "the first token took 0.4" in error.message
+    assert 0.4 <= seconds_told("the first token took", error.message) < 2
 
 
 def test_loading_is_waited_for_and_shown(start: StartServer) -> None:
