@@ -65,18 +65,17 @@ def begin_stream(server: ModelServer, **members: Any) -> HTTPResponse:
 
 def test_port_is_closed_while_loading(start: Start) -> None:
     began = time.monotonic()
-    server = start(load_seconds="0.7", wait=False)
-    time.sleep(0.3)
+    server = start(load_seconds="3", wait=False)
+    wait_until(lambda: "Starting to load model" in server.log.read_text())
     assert not server.is_open()
-    assert "Starting to load model" in server.log.read_text()
     server.wait_open()
-    assert 0.7 <= time.monotonic() - began < 2
+    assert 3 <= time.monotonic() - began < 8
     assert server.get("/health").status == 200
 
 
 def test_slow_load_ends_on_sigterm(start: Start) -> None:
     server = start(fault="slow-load", wait=False)
-    time.sleep(0.3)
+    wait_until(lambda: "Starting to load model" in server.log.read_text())
     assert not server.is_open()
     server.stop()
     assert server.process.wait(timeout=2) == 0
@@ -117,7 +116,7 @@ def test_latency_settings_shape_the_stream(start: Start) -> None:
 
 
 def test_requests_wait_for_a_slot(start: Start) -> None:
-    server = start("--max-num-seqs", "2", "--enable-server-load-tracking", itl_ms="20", output_tokens="20")
+    server = start("--max-num-seqs", "2", "--enable-server-load-tracking", itl_ms="20", output_tokens="75")
     with ThreadPoolExecutor(5) as pool:
         answers = [pool.submit(server.chat) for _ in range(5)]
         wait_until(lambda: server.metric("vllm:num_requests_waiting") == 3, 5)
@@ -128,7 +127,7 @@ def test_requests_wait_for_a_slot(start: Start) -> None:
         assert [answer.result().status for answer in answers] == [200] * 5
     assert server.metric("vllm:num_requests_running") == server.metric("vllm:num_requests_waiting") == 0
     assert server.metric("vllm:kv_cache_usage_perc") == 0
-    assert server.metric("vllm:request_queue_time_seconds_sum") >= 3 * 0.3
+    assert server.metric("vllm:request_queue_time_seconds_sum") >= 3 * 1.2
 
 
 def test_hang_stays_healthy(start: Start) -> None:
