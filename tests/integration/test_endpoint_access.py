@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    Authentication,
+    ClusterClient,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
@@ -25,6 +28,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 from ansible_collections.llmops.platform.plugins.modules import vllm_endpoint_info
 from tests.integration.conftest import RunModule
+from tests.support.lab import wait_allowed
 from tests.support.model_server import MODEL, wait_until
 
 CANARY = "sk-canary-2b8e4d"
@@ -204,6 +208,7 @@ def test_missing_rights(
         "ca_cert": str(authority),
         "api_key": token,
     }
+    wait_allowed(ClusterClient(Authentication.from_params(options)), served, "get", "services")
     for access, words in (("proxy", "services/proxy"), ("port_forward", "pods/portforward")):
         with pytest.raises(PlatformError) as caught:
             verify("opened", access=access, **options, timeout=10)

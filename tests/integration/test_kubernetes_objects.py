@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    Authentication,
+    ClusterClient,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
@@ -22,7 +25,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import Con
 from ansible_collections.llmops.platform.plugins.modules.kubernetes_objects import ARGUMENT_SPEC, run
 from tests.integration.conftest import RunModule
 from tests.support.api_proxy import ApiProxy
-from tests.support.lab import Lab
+from tests.support.lab import Lab, wait_allowed
 
 IMAGE = "llmops.local/model-server:0.1.0"
 CANARY = "canary-7f3a91"
@@ -398,6 +401,7 @@ def test_kinds_that_may_not_be_listed_are_told(
         "api_key": token["status"]["token"],
         "ca_cert": str(authority),
     }
+    wait_allowed(ClusterClient(Authentication.from_params(rights)), namespace, "list", "configmaps")
     done = objects([config()], **rights)
     assert done.changed
     assert "Secret" in done.result["unread_kinds"]

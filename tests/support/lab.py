@@ -25,6 +25,7 @@ import yaml
 from psycopg2 import sql
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from tests.support.model_server import wait_until
 from tests.support.playbooks import ROOT
 
 
@@ -99,6 +100,14 @@ def fresh_namespace(api: ClusterClient, prefix: str = "test") -> Iterator[str]:
         yield name
     finally:
         api.delete(f"/api/v1/namespaces/{name}")
+
+
+def wait_allowed(client: ClusterClient, namespace: str, verb: str, resource: str) -> None:
+    """Wait until the API server knows of a right that was just given."""
+    wanted = {"namespace": namespace, "verb": verb, "resource": resource}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    review = {"spec": {"resourceAttributes": wanted}}
+    wait_until(lambda: client.create(path, review)["status"]["allowed"])
 
 
 @contextmanager
