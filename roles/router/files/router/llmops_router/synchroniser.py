@@ -106,6 +106,7 @@ class Synchroniser:
         while True:
             self._wake.clear()
             waiting, self._waiting = self._waiting, []
+            before = self.state
             started = time.monotonic()
             try:
                 await self._round()
@@ -118,6 +119,9 @@ class Synchroniser:
                 for future in waiting:
                     if not future.done():
                         future.set_result(self.state)
+            if before is Sync.OK and self.state is Sync.UNAVAILABLE:
+                # Perhaps only the connection was lost: the next round makes another, and tells at once.
+                self._wake.set()
             # Where reading takes long because there is much, half of the time is left to the rest.
             rest = min(max(time.monotonic() - started, _LEAST_PAUSE_S), _LONGEST_REST_S)
             await asyncio.sleep(rest)
