@@ -23,7 +23,7 @@ def test_no_request_is_lost(
     registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
 ) -> None:
     registry.put("org/chat", start_engine(MODEL_SERVER_TTFT_MS="20").url)
-    router = start_router(drain_delay_s="1")
+    router = start_router(drain_delay_s="3")
     assert router.process is not None
     answers: list[int] = []
     failures: list[BaseException] = []
@@ -47,7 +47,7 @@ def test_no_request_is_lost(
         client.start()
     wait_until(lambda: len(answers) > 50)
     router.send(signal.SIGTERM)
-    wait_until(lambda: router.get("/readyz").status == 503, 1)
+    wait_until(lambda: router.get("/readyz").status == 503, 3)
     assert router.get("/readyz").json["status"] == "draining"
     # Whoever has not heard of it yet is served.
     assert post(router).status == 200

@@ -12,13 +12,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.integration.router.conftest import RegistryRows, StartEngine, StartRouter
+from tests.integration.router.test_pages import metric
 from tests.integration.router.test_routing import chat, error
 from tests.support.listeners import closed_port, silent_port
 from tests.support.model_server import wait_until
@@ -58,7 +60,7 @@ def post(
 def test_a_stream_is_not_held_back(
     registry: RegistryRows, start_router: StartRouter, start_engine: StartEngine
 ) -> None:
-    engine = start_engine(MODEL_SERVER_ITL_MS="100", MODEL_SERVER_OUTPUT_TOKENS="8")
+    engine = start_engine(MODEL_SERVER_ITL_MS="300", MODEL_SERVER_OUTPUT_TOKENS="8")
     registry.put("org/chat", engine.url)
     body = json.loads(BODY) | {"stream": True}
     response = post(start_router(), json.dumps(body).encode())
@@ -68,9 +70,9 @@ def test_a_stream_is_not_held_back(
     while line := response.readline():
         if line.startswith(b"data:"):
             arrivals.append(time.monotonic())
-    # Eight tokens with a tenth of a second between them: had they been held back, they would come at once.
-    assert arrivals[-1] - arrivals[0] > 0.5
-    assert max(later - sooner for sooner, later in pairwise(arrivals)) < 0.4
+    # Eight tokens with 0.3 s between them: had they been held back, they would come at once.
+    assert arrivals[-1] - arrivals[0] > 1.5
+    assert max(later - sooner for sooner, later in pairwise(arrivals)) < 1.2
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -345,24 +347,26 @@ def test_silence_is_a_timeout(registry: RegistryRows, start_router: StartRouter)
 def test_a_server_that_comes_back_at_once_is_tried_again(start_router: StartRouter, raw: StartRaw) -> None:
     server = raw(reply())
     router = start_router()
-    port = server.port
     server.stop()
-    taken = threading.Event()
 
     def come_back() -> None:
         time.sleep(0.03)
-        with socket.create_server(("127.0.0.1", port)) as listener:
+        with socket.create_server(("127.0.0.1", server.port)) as listener, suppress(TimeoutError):
+            listener.settimeout(1)
             wire, _ = listener.accept()
             with wire:
                 wire.recv(65536)
                 wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-                taken.set()
 
-    thread = threading.Thread(target=come_back, daemon=True)
-    thread.start()
-    assert chat(router).status == 200
-    assert taken.wait(5)
-    thread.join()
+    def is_tried_again() -> bool:
+        before = metric(router, "upstream_retries_total")
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(come_back)
+            status = chat(router).status
+        return status == 200 and metric(router, "upstream_retries_total") > before
+
+    # The attempts span a tenth of a second: on a busy machine it may come back before or after them all.
+    assert any(is_tried_again() for _time in range(5))
 
 
 def test_connections_are_kept_and_a_stale_one_costs_no_request(
@@ -429,12 +433,12 @@ def _late_stalled_stream(request: Request, wire: socket.socket) -> bool:
 def test_a_stall_is_noticed_although_the_answer_began_late(start_router: StartRouter, raw: StartRaw) -> None:
     """The long patience until the first byte is over with it."""
     raw(_late_stalled_stream)
-    response = post(start_router(idle_timeout_s="0.5", first_byte_timeout_s="60"))
+    response = post(start_router(idle_timeout_s="1", first_byte_timeout_s="60"))
     assert response.status == 200
     started = time.monotonic()
     with pytest.raises(http.client.IncompleteRead) as broken:
         response.read()
-    assert 0.3 < time.monotonic() - started < 2
+    assert 0.5 < time.monotonic() - started < 4
     assert b"upstream_timeout" in broken.value.partial
 
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from tests.integration.router.conftest import RegistryRows, StartEngine, StartRouter
@@ -94,12 +93,11 @@ def test_a_disabled_model_is_gone_within_the_moment(
 ) -> None:
     engine = start_engine()
     registry.put("org/chat", engine.url)
-    router = start_router()
+    router = start_router(poll_interval_s="30")
     wait_until(lambda: router.get("/readyz").json["listening"]["ok"])
     assert chat(router).status == 200
     registry.put("org/chat", engine.url, "disabled", "disabled")
-    epoch, started = registry.epoch(), time.monotonic()
+    epoch = registry.epoch()
     # The router says what it has applied; a program that disables waits for just this.
     wait_until(lambda: registry.query("SELECT epoch FROM router_instances") == [(epoch,)], 2)
-    assert time.monotonic() - started < 0.5
     assert error(chat(router))["code"] == "model_disabled"
