@@ -85,14 +85,14 @@ class Round:
         confirmed = self._disable(model, _PATIENCE_S if self.fault.cut_off else RECOVERY_S)
         if not self.fault.cut_off:
             assert len(confirmed) == len(ROUTERS), f"{model}: only {confirmed} confirmed"
-            time.sleep(_WATCH_S)
-            self._enable(model)
+            self._watch(model)
+            self._enable(model, RECOVERY_S if self.fault.is_shaky else PROPAGATION_S)
 
     def _change_again(self, model: str) -> None:
         """Disable, watch and enable; everything is acknowledged now."""
         confirmed = self._disable(model, RECOVERY_S)
         assert len(confirmed) == len(ROUTERS), f"{model}: only {confirmed} confirmed after the recovery"
-        time.sleep(_WATCH_S)
+        self._watch(model)
         self._enable(model)
 
     def _bear(self) -> None:
@@ -104,7 +104,7 @@ class Round:
             # The list comes from memory: it does not ask the registry for a model that nobody mentioned.
             self._list_from(BORN, able, time.monotonic() + PROPAGATION_S)
             self._ask_for_born()
-            time.sleep(_WATCH_S)
+            self._watch(BORN)
 
     def _bear_again(self) -> None:
         """Register it if that was not possible before, and remove it."""
@@ -114,12 +114,12 @@ class Round:
         for name in ROUTERS:
             if (name, BORN) not in self._served:
                 self._wait_served(name, BORN, begun, RECOVERY_S)
-        time.sleep(_WATCH_S)
+        self._watch(BORN)
         self._end_served(BORN)
         outcome = self.world.entry(BORN, state="absent", routers_timeout=RECOVERY_S, drain_timeout=5.0)
         self._begin_withdrawn(BORN, outcome.result["routers"]["confirmed"])
         self._wait_gone(BORN)
-        time.sleep(_WATCH_S)
+        self._watch(BORN)
         self._end_withdrawn(BORN)
         self.load.drop(BORN)
 
@@ -145,12 +145,29 @@ class Round:
         self._begin_withdrawn(model, confirmed)
         return confirmed
 
-    def _enable(self, model: str) -> None:
+    def _enable(self, model: str, within_s: float = PROPAGATION_S) -> None:
         self._end_withdrawn(model)
         self.world.entry(model, desired_state="enabled", status="ready", timeout=RECOVERY_S)
         begun = time.monotonic()
         for name in ROUTERS:
-            self._wait_served(name, model, begun, PROPAGATION_S)
+            self._wait_served(name, model, begun, within_s)
+
+    def _watch(self, model: str) -> None:
+        """Give a promise time to be broken, and wait for witnesses: on a busy machine they may be late."""
+        time.sleep(_WATCH_S)
+        for router in ROUTERS:
+            begun = self._served.get((router, model)) or self._withdrawn.get((router, model))
+            if begun is not None:
+                self._wait_witness(router, model, begun)
+
+    def _wait_witness(self, router: str, model: str, since: float) -> None:
+        """Wait for an answer, whatever it says: that is for the judge."""
+        wait_for_answer(
+            self.load,
+            lambda answer: (answer.router, answer.model) == (router, model),
+            RECOVERY_S,
+            since,
+        )
 
     def _wait_served(self, router: str, model: str, since: float, timeout_s: float) -> None:
         """Wait for the first good answer; from then on all have to be good."""

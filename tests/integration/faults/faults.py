@@ -22,6 +22,7 @@ import psycopg2.extensions
 from tests.integration.faults.history import History, Outage
 from tests.integration.faults.world import ENVIRONMENT, LOST, ROUTERS, STEADY, World
 from tests.integration.registry.postgres import Server
+from tests.support.model_server import wait_until
 from tests.support.redis_server import RedisServer
 
 #: How long something stays broken where nothing else sets the pace. Longer than a router's poll and timeout.
@@ -200,6 +201,7 @@ def _commits_lost(scene: Scene) -> Iterator[None]:
 @contextmanager
 def _listen_swallowed(scene: Scene) -> Iterator[None]:
     """Lose LISTEN without a word, the first time a change is due; questions go through."""
+    _wait_until_routers_listen(scene.world)
     for link in scene.world.links.values():
         assert link.swallow(b"LISTEN") == 1, "the router has no connection that listens"
     yield
@@ -208,6 +210,7 @@ def _listen_swallowed(scene: Scene) -> Iterator[None]:
 @contextmanager
 def _link_swallowed(scene: Scene) -> Iterator[None]:
     """Cut one router off from PostgreSQL without a word; Redis stays."""
+    _wait_until_routers_listen(scene.world)
     link = scene.world.links[ROUTERS[1]]
     assert link.swallow() >= 2, "a router has one connection to ask and one to listen"
     time.sleep(HOLD_S)
@@ -323,6 +326,12 @@ def frozen(server: Server) -> Iterator[None]:
 def _epoch(world: World) -> int:
     ((epoch,),) = world.query("SELECT epoch FROM registry_epoch")
     return int(epoch)
+
+
+def _wait_until_routers_listen(world: World) -> None:
+    """After the fault before, they may be at rest between two attempts."""
+    for router in world.routers.values():
+        wait_until(lambda router=router: router.get("/readyz").json["listening"]["ok"], START_S)
 
 
 def _wait_until_routers_are_at(world: World, epoch: int) -> None:

@@ -22,7 +22,7 @@ from ansible_collections.llmops.platform.plugins.modules import audit_info
 from tests.integration.faults.campaign import Round
 from tests.integration.faults.faults import FAULTS, Fault
 from tests.integration.faults.history import judge
-from tests.integration.faults.world import MODELS, ROUTERS, World, running_world
+from tests.integration.faults.world import MODELS, ROUTERS, STEADY, World, running_world
 from tests.support.load import Load
 
 
@@ -93,6 +93,9 @@ def test_more_rounds(worlds: Worlds, fault: Fault, number: int) -> None:
 
 def test_the_audit_log_is_whole_after_all_of_that(worlds: Worlds) -> None:
     world = worlds.get()
+    # Something besides the registrations, where this is the only test.
+    world.entry(STEADY[0], desired_state="disabled", timeout=5.0)
+    world.entry(STEADY[0], desired_state="enabled", status="ready", timeout=5.0)
     assert audit(world)["rows"] > len(MODELS)
     # Every change of an entry is in the history and in the log, whatever happened around it.
     changes = "SELECT model_name, count(*) FROM {} WHERE model_name IS NOT NULL GROUP BY 1 ORDER BY 1"

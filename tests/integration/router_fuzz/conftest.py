@@ -55,14 +55,14 @@ class Answer:
         return error
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Return a registry, a model server and what else a router needs."""
     with running_world(tmp_path_factory.mktemp("fuzz")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def router(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RouterProcess]:
     """Return the router; at the end it has to be well still."""
     settings = {"max_body_bytes": str(MAX_BODY_BYTES), "body_timeout_s": str(BODY_TIMEOUT_S)}
