@@ -13,6 +13,8 @@ import pytest
 from tests.support.playbooks import ROOT, PlayRunner
 
 
+# Before xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run quick tests first and disruptive ones last; keep together what shares servers.
 
