@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,19 @@ def site(lab: Lab, api: ClusterClient, namespace: str, registry_dsn: str, tmp_pa
 
 
 @pytest.fixture
-def mutations(lab: Lab) -> Callable[[str], list[str]]:
+def mutations(lab: Lab) -> Iterator[Callable[[str], list[str]]]:
     """Return a function that lists what was written to a namespace since the fixture was made."""
     log = lab.folder / "logs" / "audit.log"
-    start = log.stat().st_size
 
     def read(namespace: str) -> list[str]:
         # The API server writes its audit log in batches.
         time.sleep(2)
-        with log.open(encoding="utf-8") as lines:
-            lines.seek(start)
-            events = [json.loads(line) for line in lines]
+        current.seek(start)
+        lines = current.readlines()
+        # A full log is renamed, and another one begun.
+        if not os.path.samestat(log.stat(), os.fstat(current.fileno())):
+            lines += log.read_text(encoding="utf-8").splitlines()
+        events = [json.loads(line) for line in lines]
         return [
             f"{event['verb']} {event['requestURI']}"
             for event in events
@@ -55,7 +58,9 @@ def mutations(lab: Lab) -> Callable[[str], list[str]]:
             and "dryRun=All" not in event["requestURI"]
         ]
 
-    return read
+    with log.open(encoding="utf-8") as current:
+        start = current.seek(0, os.SEEK_END)
+        yield read
 
 
 def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callable[[str], list[str]]) -> None:
@@ -203,7 +208,12 @@ def test_update_surges_with_a_free_slot_and_never_deadlocks_without(site: Site) 
         pytest.param({"image": {"tag": "9.9.9"}}, "workload", "ErrImageNeverPull", id="missing-image"),
         pytest.param(fault("crash-at-start"), "workload", "CrashLoopBackOff", id="crash-at-start"),
         pytest.param(
-            fault("oom", MODEL_SERVER_OOM_MB_PER_S="4096"), "workload", "OOMKilled", id="out-of-memory"
+            # Its port is open for a moment, in which it must not count as ready.
+            fault("oom", MODEL_SERVER_OOM_MB_PER_S="4096")
+            | {"probes": {"readiness": {"initialDelaySeconds": 3}}},
+            "workload",
+            "OOMKilled",
+            id="out-of-memory",
         ),
         pytest.param(
             {"secrets": {"hfToken": {"existingSecret": "nowhere"}}},
@@ -330,7 +340,11 @@ def test_killed_run_then_the_same_command_resumes_at_once(
     assert resumed.wall_s < 60
     assert site.rows()["model"]["deployment_status"] == "ready"
     assert site.revisions("model")[-1] == "deployed"
-    if site.query("SELECT count(*) FROM operations") != [(len(outcomes),)]:
+    [(count,)] = site.query("SELECT count(*) FROM operations")
+    if phase == "needs an install" and count == 2:
+        # The run had begun its operation in the moment before it died.
+        outcomes = ["interrupted", "succeeded"]
+    if count != len(outcomes):
         site.models["model"] = {"vllm_values": {"model": {"maxModelLen": 2048}}}
         site.deploy().check()
     found = site.query("SELECT outcome, id, resumes FROM operations ORDER BY fence")
