@@ -318,6 +318,8 @@ def test_helm_of_a_holder_that_lost_its_lock_is_stopped(site: Site, tmp_path: Pa
 
 
 def test_eight_install_at_once_without_a_registry(site: Site) -> None:
+    # So many are slow, but none of them is dead.
+    site.variables["vllm_takeover_after"] = 60
     results = [run.wait(240) for run in [site.start(vllm_register=False) for _ in range(8)]]
     for result in results:
         if result.rc != 0:
@@ -362,6 +364,8 @@ def test_kill_leaves_no_helm_no_worker_and_no_key(site: Site, tmp_path: Path) ->
             time.sleep(0.1)
     for path in [*temporary.rglob("*"), *(set(Path("/dev/shm").iterdir()) - shared_before)]:
         if path.is_file():
-            content = path.read_bytes()
-            assert b"PRIVATE KEY" not in content, path
-            assert b"client-key-data" not in content, path
+            # One in /dev/shm may be somebody else's and vanish.
+            with suppress(FileNotFoundError):
+                content = path.read_bytes()
+                assert b"PRIVATE KEY" not in content, path
+                assert b"client-key-data" not in content, path
