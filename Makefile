@@ -16,8 +16,6 @@ MODEL_SERVER := roles/lab/files/model_server
 # The tests look into the parts of the native lab, and the demo asks addresses of its cluster.
 LAB_ARGS ?= -e lab_provider=native
 PYTEST_ARGS ?=
-# What uses the lab is one group (tests/conftest.py), the rest goes on beside it.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
@@ -36,10 +34,10 @@ demo: lab ## Deploy local models and the router on the embedded lab, ask them by
 
 # The lab comes first because linting the chart uses its Helm instead of building another.
 test: lab lint test-go ## All tests: lint, unit, chart, integration on the lab, molecule, installed artefact
-	pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
+	pytest $(PYTEST_ARGS)
 
 test-full: lab lint test-go ## The same with the long cases too
-	pytest $(SIDE_BY_SIDE) -m 'not bench' $(PYTEST_ARGS)
+	pytest -m 'not bench' $(PYTEST_ARGS)
 
 test-go: setup ## The model server's own tests
 	cd $(MODEL_SERVER) && go vet ./... && go test ./...

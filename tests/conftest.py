@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fixtures of all tests; the order: what breaks the lab on purpose comes last; and what runs side by side."""
+"""Fixtures of all tests, and the order: what breaks the lab on purpose comes last."""
 
 from __future__ import annotations
 
@@ -13,16 +13,8 @@ import pytest
 from tests.support.playbooks import ROOT, PlayRunner
 
 
-# Before xdist reads the groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run quick tests first and disruptive ones last; keep together what shares servers.
-
-    All that use the lab share its GPUs, so they form one group. The others bring their own servers.
-    """
-    for item in items:
-        shared = "lab" if "lab" in getattr(item, "fixturenames", ()) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))
+    """Run quick tests first and disruptive ones last."""
 
     def rank(item: pytest.Item) -> tuple[bool, bool]:
         in_unit = item.path.is_relative_to(ROOT / "tests" / "unit")
