@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -20,7 +21,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.migration_files import load
 from tests.support.lab import Lab, fresh_database
 from tests.support.litellm_proxy import LiteLLMProxy
-from tests.support.model_server import ModelServer, build_model_server
+from tests.support.model_server import ModelServer
 from tests.support.playbooks import ROOT
 
 MIGRATIONS = ROOT / "roles" / "registry" / "files" / "migrations"
@@ -76,8 +77,8 @@ def proxy(litellm_proxy: LiteLLMProxy) -> LiteLLMProxy:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+def engine(model_server_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     """Return a running model server."""
-    folder = tmp_path_factory.mktemp("engine")
-    with ModelServer(build_model_server(folder), folder / "engine.log") as running:
+    log = tmp_path_factory.mktemp("engine") / "engine.log"
+    with ModelServer(model_server_binary, log) as running:
         yield running.wait_open()

@@ -192,17 +192,13 @@ def lock(path: Path, progress: Progress, deadline: Deadline) -> Iterator[None]:
 
 def check_folder(folder: Path) -> None:
     """Refuse somebody else's folder: a lab ends processes that use its folder, and may remove all of it."""
-    if folder.is_dir() and not _is_of_lab(folder) and any(folder.iterdir()):
+    if folder.is_dir() and not (folder / LOCK).exists() and any(folder.iterdir()):
         raise invalid(
             "lab_dir",
             str(folder),
             "has files in it and is not the folder of a lab",
             "Give an empty folder, or one that does not exist yet.",
         )
-
-
-def _is_of_lab(folder: Path) -> bool:
-    return (folder / LOCK).exists()
 
 
 def purge(folder: Path) -> None:
