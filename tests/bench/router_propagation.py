@@ -24,8 +24,8 @@ import psycopg2
 
 from tests.bench.load import percentile
 from tests.bench.measure import Row, RunFailedError
-from tests.support.lab import Lab
-from tests.support.litellm_proxy import MASTER_KEY, Installation, LiteLLMProxy, database_of_proxy
+from tests.support.lab import Lab, fresh_database
+from tests.support.litellm_proxy import MASTER_KEY, Installation, LiteLLMProxy, prepared_database
 from tests.support.model_server import ModelServer
 from tests.support.router_process import RouterProcess
 
@@ -200,7 +200,7 @@ def litellm(lab: Lab, installation: Installation, redis_url: str, engine: ModelS
     coordination = {"host": redis.hostname, "port": redis.port, "password": redis.password}
     settings = {"coordination_redis": {name: value for name, value in coordination.items() if value}}
     with ExitStack() as running:
-        database = running.enter_context(database_of_proxy(lab, installation))
+        database = prepared_database(installation, running.enter_context(fresh_database(lab)))
         proxies = [LiteLLMProxy(installation, folder, database=database, settings=settings) for _ in range(2)]
         for proxy in proxies:
             proxy.start()

@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.chart import HelmChart
-from tests.support.lab import lab_folder
-
-
-def _chart(binary: str) -> HelmChart:
-    path = lab_folder() / "bin" / binary
-    assert path.exists(), f"{path} is missing: make lab builds it"
-    return HelmChart(path)
+from tests.support.chart import HelmChart, helm_path
 
 
 @pytest.fixture(scope="session", params=["helm", "helm3"])
 def each_helm(request: pytest.FixtureRequest) -> HelmChart:
     """Return the chart as rendered by Helm 4, then by Helm 3."""
-    return _chart(request.param)
+    return HelmChart(helm_path(request.param))
 
 
 @pytest.fixture(scope="session")
 def chart() -> HelmChart:
     """Return the chart as rendered by Helm 4."""
-    return _chart("helm")
+    return HelmChart(helm_path("helm"))

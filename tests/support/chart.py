@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.lab import lab_folder
 from tests.support.playbooks import ROOT
 
 CHART = ROOT / "roles/vllm/files/chart/vllm-deployment"
@@ -26,6 +27,13 @@ NAMESPACE = "llm-test"
 
 Values = Mapping[str, Any]
 Object = dict[str, Any]
+
+
+def helm_path(name: str) -> Path:
+    """Return the path of the lab's ``helm`` (4) or ``helm3``."""
+    path = lab_folder() / "bin" / name
+    assert path.exists(), f"{path} is missing: make lab LAB_ARGS='-e lab_helm3=true' provides it"
+    return path
 
 
 class RenderError(Exception):

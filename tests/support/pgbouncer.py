@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.integration.registry.postgres import PASSWORD, Server
 from tests.support.model_server import wait_until
 from tests.support.ports import free_port
+from tests.support.postgres import PASSWORD, Server
 
 _SETTINGS = """
 [databases]

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The API server is the judge of what the chart renders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.chart import ENVIRONMENTS, HelmChart
+from tests.support.kubectl import Kubectl
+
+EVERYTHING: dict[str, Any] = {
+    "replicas": 2,
+    "model": {"sizeBillions": 70, "revision": "0123456789abcdef", "extraArgs": ["--enable-lora"]},
+    "gpu": {"count": 4},
+    "persistence": {"enabled": True},
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "alerts": {"enabled": True, "alertLabels": {"team": "search"}},
+    "podDisruptionBudget": {"enabled": True},
+    "ingress": {"enabled": True, "host": "model.example.org", "className": "nginx", "tlsSecret": "tls"},
+    "secrets": {"hfToken": {"existingSecret": "hub"}, "apiKey": {"existingSecret": "keys"}},
+    "image": {"pullSecrets": ["registry"]},
+    "serviceAccount": {"automountToken": True},
+    "rbac": {"create": True, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "networkPolicy": {
+        "ingress": {"cidrs": ["10.1.0.0/16"]},
+        "egress": {"dns": {"cidrs": ["169.254.20.10/32"]}},
+    },
+}
+
+
+def assert_accepted(kubectl: Kubectl, manifest: str, expected: int) -> None:
+    """POST each object with ``dryRun=All`` and strict field validation: no error and no warning."""
+    answer = kubectl.run(
+        "create", "--dry-run=server", "--validate=strict", "--output=name", "--filename=-", stdin=manifest
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr == ""
+    assert len(answer.stdout.splitlines()) == expected
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_api_server_accepts_every_object(
+    helm_binary: str, kubectl: Kubectl, restricted: str, environment: str, values: dict[str, Any]
+) -> None:
+    rendered = HelmChart(Path(helm_binary)).render(values, environment=environment, namespace=restricted)
+    assert_accepted(kubectl, rendered.text, len(rendered.objects))
+
+
+@pytest.mark.parametrize("strategy", ["surge", "unavailable-first", "recreate"])
+def test_api_server_accepts_every_strategy(
+    helm_binary: str, kubectl: Kubectl, restricted: str, strategy: str
+) -> None:
+    rendered = HelmChart(Path(helm_binary)).render({"strategy": strategy}, namespace=restricted)
+    assert_accepted(kubectl, rendered.text, len(rendered.objects))
+
+
+def test_the_namespace_really_judges(helm_binary: str, kubectl: Kubectl, restricted: str) -> None:
+    rendered = HelmChart(Path(helm_binary)).render(namespace=restricted).text
+    spoiled = rendered.replace("runAsNonRoot: true", "runAsNonRoot: false")
+    answer = kubectl.run("create", "--dry-run=server", "--output=name", "--filename=-", stdin=spoiled)
+    assert "restricted" in answer.stderr
+    misspelt = rendered.replace("enableServiceLinks:", "enableServiceLink:")
+    answer = kubectl.run("create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=misspelt)
+    assert "enableServiceLink" in answer.stderr

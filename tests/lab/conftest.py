@@ -1,0 +1,26 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The shared lab: a real cluster whose node runs containers, a real database, real binaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.lab import Lab, fresh_database, running_lab
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """Return the running lab; it is started if need be and left running."""
+    return running_lab()
+
+
+@pytest.fixture
+def registry_dsn(lab: Lab) -> Iterator[str]:
+    """Return the DSN of a fresh, empty database on the lab's PostgreSQL; it is dropped after the test."""
+    with fresh_database(lab) as dsn:
+        yield dsn
