@@ -18,7 +18,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,11 +32,21 @@ FAULTS = ("429", "500", "502", "503", "reset", "stall")
 class ApiProxy:
     """Breaks requests with a probability while it still has faults to give.
 
-    ``faults`` is the number of requests to break in all, ``stall_s`` how long a stalled one waits before it
-    goes through.
+    ``faults`` is the number of requests to break in all, ``kinds`` the ways, ``stall_s`` how long a stalled
+    one waits before it goes through. Only requests whose first line matches ``only`` are broken.
     """
 
-    def __init__(self, lab: Lab, *, faults: int, probability: float, seed: int, stall_s: float = 3.0) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        faults: int,
+        probability: float = 1.0,
+        seed: int = 0,
+        stall_s: float = 3.0,
+        kinds: Sequence[str] = FAULTS,
+        only: bytes = b"",
+    ) -> None:
         server = urlsplit(str(lab.facts["server"]))
         self._upstream = (str(server.hostname), server.port or 443)
         pki = lab.folder / "pki"
@@ -45,6 +55,7 @@ class ApiProxy:
         # Not a security matter: the same seed gives the same bad day.
         self._random = random.Random(seed)  # noqa: S311
         self._probability, self._stall_s, self._left = probability, stall_s, faults
+        self._kinds, self._only = kinds, re.compile(only)
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.given: Counter[str] = Counter()
@@ -75,12 +86,14 @@ class ApiProxy:
                 client, _ = self._listener.accept()
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _draw(self) -> str:
+    def _draw(self, head: bytes) -> str:
         with self._lock:
-            if self._left <= 0 or self._random.random() >= self._probability:
+            if self._left <= 0 or not self._only.match(head):
+                return ""
+            if self._random.random() >= self._probability:
                 return ""
             self._left -= 1
-            fault = self._random.choice(FAULTS)
+            fault = self._random.choice(self._kinds)
             self.given[fault] += 1
             return fault
 
@@ -89,7 +102,7 @@ class ApiProxy:
             head = _read_request(client)
             if not head:
                 return
-            fault = self._draw()
+            fault = self._draw(head)
             if fault == "reset":
                 # No time to linger: the client gets RST instead of FIN.
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -209,6 +209,7 @@ def _upgrade(tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits) ->
             labels = operation_labels(operation_id, fence, record.revision + 1 if record else 1)
         try:
             tools.helm.upgrade(plan.spec, deadline, description, labels)
+            _require_recorded(tools, request, deadline)
         except PlatformError as error:
             if error.error_class is not ErrorClass.INFRASTRUCTURE or attempt == HELM_ATTEMPTS:
                 raise
@@ -222,6 +223,22 @@ def _upgrade(tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits) ->
             record = patiently(settle, deadline, tools.progress)
         else:
             return
+
+
+def _require_recorded(tools: Tools, request: ReleaseRequest, deadline: Deadline) -> None:
+    """Raise ``infrastructure`` where helm ended well and its record does not say so.
+
+    Helm only logs that it could not write that down. A later run would take the release for one that a kill
+    cut off, and so would everybody who asks Helm.
+    """
+    read = partial(read_release, tools.client, request.name, request.namespace)
+    record = patiently(read, deadline, tools.progress)
+    if record is not None and record.pending:
+        raise PlatformError(
+            ErrorClass.INFRASTRUCTURE,
+            f"helm could not record its end: revision {record.revision} is still {record.status}",
+            "Look at the API server, then run again.",
+        )
 
 
 def _describe(plan: Plan) -> str:
