@@ -70,6 +70,12 @@ options:
     type: list
     elements: str
     choices: [postgresql, redis]
+  helm3:
+    description:
+      - Whether to provide Helm 3 too, as C(helm3), which tests and benchmarks want.
+      - One that is there already stays.
+    type: bool
+    default: false
   python_services:
     description:
       - Services in Python whose images are built and imported, from this machine's Python and wheels of PyPI.
@@ -147,6 +153,11 @@ changes:
   sample:
     - step: kube-scheduler
       reason: died; starting it again
+took:
+  description: Where the time went; parts of a second or more, the longest first. Empty without any.
+  returned: success
+  type: str
+  sample: binaries 512 s, image of llmops.local/router:0.1.0 21 s, kubelet 12 s
 facts:
   description:
     - What the lab is; the file C(facts.json) in O(lab_dir) says the same. No secrets.
@@ -156,7 +167,7 @@ facts:
   sample:
     provider: native
     kubeconfig: /var/lib/llmops-lab/kubeconfig
-    kubernetes_version: v1.35.4
+    kubernetes_version: v1.37.2
     node_address: 192.0.2.2
 error_class:
   description: Kind of failure, for conditions.
@@ -186,7 +197,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.lab.settings
     PythonService,
     Settings,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.lab.steps import Change
+from ansible_collections.llmops.platform.plugins.module_utils._core.lab.steps import Change, took
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     Operation,
@@ -205,6 +216,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "real_gpus": {"type": "int", "default": 32},
     "fake_nodes": {"type": "int", "default": 12},
     "services": {"type": "list", "elements": "str", "choices": ["postgresql", "redis"]},
+    "helm3": {"type": "bool", "default": False},
     "python_services": {
         "type": "list",
         "elements": "dict",
@@ -249,7 +261,13 @@ def _absent(
 def _outcome(lab: Provider, report: Report) -> Outcome:
     changes = [{"step": change.step, "reason": change.reason} for change in report.changes]
     return Outcome(
-        changed=bool(changes), result={"provider": lab.name, "changes": changes, "facts": report.facts}
+        changed=bool(changes),
+        result={
+            "provider": lab.name,
+            "changes": changes,
+            "took": took(report.changes),
+            "facts": report.facts,
+        },
     )
 
 
@@ -268,6 +286,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         files=Path(params["files_dir"]),
         real_gpus=params["real_gpus"],
         fake_nodes=params["fake_nodes"],
+        helm3=params["helm3"],
         python_services=tuple(
             PythonService(service["image"], Path(service["path"])) for service in params["python_services"]
         ),

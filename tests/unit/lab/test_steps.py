@@ -21,6 +21,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.lab.steps im
     Step,
     carry_out,
     plan,
+    took,
     wait_for,
 )
 
@@ -84,3 +85,9 @@ def test_waiting_ends_with_the_last_reason() -> None:
     wait_for("it", lambda: next(reasons), Deadline(5), lambda line: None, interval=0)
     with pytest.raises(PlatformError, match="Last seen: never"):
         wait_for("it", lambda: "never", Deadline(0.05), lambda line: None, interval=0.01)
+
+
+def test_a_start_says_where_the_time_went() -> None:
+    changes = [Change("etcd", "is not running", 0.4), Change("kubelet", "died", 12.3), Change("b", "c", 512)]
+    assert took(changes) == "b 512 s, kubelet 12 s"
+    assert took(changes[:1]) == ""

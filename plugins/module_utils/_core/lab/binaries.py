@@ -11,21 +11,27 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError
 from .components import Component, go_architecture
 from .downloads import Downloader, DownloadError
-from .go import build, go_version, module_folder
+from .filesystem import write_to_disk
+from .go import BUILD_FLAGS, build, go_version, module_folder, require_go
 from .steps import Progress, Step
+
+_UNFINISHED = ".unfinished-"
 
 
 class BinaryCache:
-    """Folders named ``<component>-<key>``; the key covers the module files and the Go version.
+    """Folders named ``<component>-<key>``; the key covers the module's files and the Go version.
 
-    A folder appears complete or not at all, so that a build that was interrupted leaves nothing to trust.
+    A folder appears complete and on the disk or not at all, so that a build that was interrupted, or a
+    machine that lost its power, leaves nothing to trust.
     """
 
     def __init__(self, root: Path, modules: Path) -> None:
@@ -50,20 +56,75 @@ class BinaryCache:
 
     def provide(self, components: Sequence[Component], progress: Progress, deadline: Deadline) -> None:
         """Download or build what is missing. Two runs at once wait for each other."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        with (self._root / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            downloader = Downloader()
-            missing = self.missing(components)
-            for number, component in enumerate(missing, 1):
-                began = time.monotonic()
-                progress(f"{component.name} ({number} of {len(missing)}): not in the cache, getting it")
-                how = self._make(component, downloader, progress, deadline)
-                progress(f"{component.name}: {how} in {time.monotonic() - began:.0f} s")
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with (self._root / ".lock").open("w") as lock:
+                _wait_for(lock, progress, deadline)
+                if missing := self.missing(components):
+                    self._make_all(missing, lock.fileno(), progress, deadline)
+        except OSError as error:
+            raise PlatformError(
+                ErrorClass.INFRASTRUCTURE,
+                f"The lab's programs cannot be kept in {self._root}: {error}.",
+                "See that the folder is yours and the disk has room (XDG_CACHE_HOME names another place).",
+            ) from error
 
-    def _make(
-        self, component: Component, downloader: Downloader, progress: Progress, deadline: Deadline
-    ) -> str:
+    def _make_all(
+        self, missing: Sequence[Component], lock: int, progress: Progress, deadline: Deadline
+    ) -> None:
+        # What runs that were killed left; we hold the lock, and their builds kept it as long as they lived.
+        for remains in self._root.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(remains, ignore_errors=True)
+        for component in missing:
+            self._require_module(component)
+        if any(component.data_module or not component.releases for component in missing):
+            # Said before anything is downloaded.
+            require_go()
+        began = time.monotonic()
+        progress(f"getting {', '.join(component.name for component in missing)}")
+        with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=self._root) as folder:
+            work = _Work(
+                Path(folder),
+                {component.name: self.folder(component) for component in missing},
+                progress,
+                deadline,
+            )
+            self._make(missing, work, lock)
+        progress(f"the lab's programs were made in {time.monotonic() - began:.0f} s")
+
+    def _make(self, missing: Sequence[Component], work: _Work, lock: int) -> None:
+        downloader = Downloader()
+        to_build: dict[str, list[Component]] = {}
+        for component in missing:
+            folder = work.folder / component.name
+            folder.mkdir()
+            if component.packages and not _downloaded(component, folder, downloader, work):
+                to_build.setdefault(component.module, []).append(component)
+            else:
+                self._finish(component, work)
+        for module, together in to_build.items():
+            self._build(module, together, work, lock)
+            for component in together:
+                self._finish(component, work)
+
+    def _finish(self, component: Component, work: _Work) -> None:
+        """Add the data, and let the folder appear in the cache, if it still is what it is called."""
+        folder = work.folder / component.name
+        if component.data_module:
+            module = self._modules / component.module
+            sources = module_folder(module, component.data_module, work.deadline)
+            for path in component.data:
+                shutil.copyfile(sources / path, folder / Path(path).name)
+        write_to_disk(folder)
+        if self.folder(component) != work.targets[component.name]:
+            raise PlatformError(
+                ErrorClass.INFRASTRUCTURE,
+                f"The files in {self._modules / component.module} changed while {component.name} was made.",
+                "Run again.",
+            )
+        folder.replace(work.targets[component.name])
+
+    def _require_module(self, component: Component) -> None:
         module = self._modules / component.module
         if not (module / "go.mod").exists():
             raise PlatformError(
@@ -71,56 +132,67 @@ class BinaryCache:
                 f"files_dir: {module} has no go.mod.",
                 "Give the files folder of role llmops.platform.lab.",
             )
-        temporary = Path(tempfile.mkdtemp(prefix=f".{component.name}-", dir=self._root))
-        try:
-            temporary.chmod(0o755)
-            how = "copied"
-            if component.packages:
-                how = _programs(component, module, temporary, downloader, progress, deadline)
-            if component.data_module:
-                sources = module_folder(module, component.data_module)
-                for path in component.data:
-                    shutil.copyfile(sources / path, temporary / Path(path).name)
-            temporary.replace(self.folder(component))
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        return how
+
+    def _build(self, module: str, components: Sequence[Component], work: _Work, lock: int) -> None:
+        programs = {name: package for component in components for name, package in component.packages.items()}
+        variables = {name: value for component in components for name, value in component.variables.items()}
+        built = work.folder / f".{module}"
+        built.mkdir()
+        what = f"building {', '.join(component.name for component in components)}"
+        build(what, self._modules / module, programs, built, variables, work.progress, work.deadline, lock)
+        for component in components:
+            for name in component.packages:
+                (built / name).rename(work.folder / component.name / name)
 
     def _key(self, component: Component) -> str:
         module = self._modules / component.module
-        digest = hashlib.sha256(f"{go_version()} {go_architecture()} {component!r}".encode())
-        for name in ("go.mod", "go.sum"):
-            path = module / name
-            digest.update(path.read_bytes() if path.exists() else b"missing")
+        decisive = f"{go_version()} {go_architecture()} {BUILD_FLAGS} {component!r}"
+        digest = hashlib.sha256(decisive.encode())
+        for path in sorted([module / "go.mod", module / "go.sum", *module.rglob("*.go")]):
+            content = path.read_bytes() if path.exists() else b"missing"
+            digest.update(f"\0{path.relative_to(module)}\0{len(content)}\0".encode() + content)
         return digest.hexdigest()[:16]
 
 
-def _programs(
-    component: Component,
-    module: Path,
-    target: Path,
-    downloader: Downloader,
-    progress: Progress,
-    deadline: Deadline,
-) -> str:
-    if component.releases:
+@dataclass(frozen=True)
+class _Work:
+    """Where components are made, and where each is to go: by the keys of the files as they were at first."""
+
+    folder: Path
+    targets: Mapping[str, Path]
+    progress: Progress
+    deadline: Deadline
+
+
+def _downloaded(component: Component, folder: Path, downloader: Downloader, work: _Work) -> bool:
+    if not component.releases:
+        return False
+    try:
+        for name, release in component.releases.items():
+            downloader.fetch(release, folder / name, work.deadline)
+    except DownloadError as error:
+        work.progress(f"{component.name}: no release to be had ({error}), so it is built")
+        return False
+    return True
+
+
+def _wait_for(lock: IO[str], progress: Progress, deadline: Deadline) -> None:
+    told = False
+    while True:
         try:
-            for name, release in component.releases.items():
-                downloader.fetch(release, target / name, deadline)
-            return "downloaded and verified"
-        except DownloadError as error:
-            progress(f"{component.name}: no release to be had ({error}); building it")
-    output = target if len(component.packages) > 1 else target / next(iter(component.packages))
-    build(
-        component.name,
-        module,
-        list(component.packages.values()),
-        output,
-        component.variables,
-        progress,
-        deadline,
-    )
-    return "built"
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not told:
+                progress("another run is making the lab's programs; waiting for it")
+                told = True
+            if deadline.expired():
+                raise PlatformError(
+                    ErrorClass.LOCKED,
+                    f"Another run has been making the lab's programs for {deadline.seconds:g} s.",
+                    f"See who: fuser -v {lock.name}.",
+                ) from None
+            deadline.pause(0.5)
 
 
 class BinariesStep(Step):

@@ -10,7 +10,9 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-KUBERNETES = "1.35.4"
+KUBERNETES = "1.37.2"
+#: One module for all programs: one set of versions, so that nothing is compiled for two of them.
+_MODULE = "cluster"
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Release:
 
 @dataclass(frozen=True)
 class Component:
-    """Programs that one Go module makes: ``module`` is its folder under ``roles/lab/files/go``.
+    """Programs that a Go module makes: ``module`` is its folder under ``roles/lab/files/go``.
 
     ``packages`` maps a program's file name to its Go package, ``variables`` are set at link time.
+    Components of one module are built together, so that what they share is compiled once.
     ``data`` are files to take from the Go module ``data_module``, as paths inside it.
     """
 
@@ -54,7 +57,7 @@ def _kubernetes(names: Sequence[str], component: str) -> Component:
     major, minor, _patch = KUBERNETES.split(".")
     return Component(
         component,
-        "kubernetes",
+        _MODULE,
         packages={name: f"k8s.io/kubernetes/cmd/{name}" for name in names},
         variables={
             "k8s.io/component-base/version.gitVersion": f"v{KUBERNETES}",
@@ -79,21 +82,21 @@ def _helm(program: str, major: int, version: str) -> Component:
             variables[f"{prefix}/{package}.k8sVersionMinor"] = minor
     return Component(
         program,
-        program,
+        _MODULE,
         packages={program: f"{prefix}/cmd/helm"},
         variables=variables,
         releases={program: Release(file, f"{file}.sha256sum", "linux-{arch}/helm")},
     )
 
 
-_ETCD = "3.6.8"
+_ETCD = "3.7.3"
 _ETCD_BASE = f"https://github.com/etcd-io/etcd/releases/download/v{_ETCD}"
 _COREDNS = "1.15.0"
 _COREDNS_FILE = (
     f"https://github.com/coredns/coredns/releases/download/v{_COREDNS}/coredns_{_COREDNS}_linux_{{arch}}.tgz"
 )
 
-HELM = _helm("helm", 4, "4.3.1")
+HELM = _helm("helm", 4, "4.3.2")
 HELM3 = _helm("helm3", 3, "3.22.0")
 KUBECTL = _kubernetes(["kubectl"], "kubectl")
 CONTROL_PLANE = _kubernetes(
@@ -101,7 +104,7 @@ CONTROL_PLANE = _kubernetes(
 )
 ETCD = Component(
     "etcd",
-    "etcd",
+    _MODULE,
     packages={"etcd": "go.etcd.io/etcd/server/v3"},
     releases={
         "etcd": Release(
@@ -113,14 +116,15 @@ ETCD = Component(
 )
 COREDNS = Component(
     "coredns",
-    "coredns",
-    packages={"coredns": "github.com/coredns/coredns"},
+    _MODULE,
+    # A main of our own: the official one compiles fifty plugins that the lab does not use.
+    packages={"coredns": "llmops.platform/lab/cluster/coredns"},
     releases={"coredns": Release(_COREDNS_FILE, f"{_COREDNS_FILE}.sha256", "coredns")},
 )
 # Its releases publish no checksum file, and its stages are needed from the module anyway: always built.
 KWOK = Component(
     "kwok",
-    "kwok",
+    _MODULE,
     packages={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
     variables={"sigs.k8s.io/kwok/pkg/consts.Version": "v0.8.0"},
     data_module="sigs.k8s.io/kwok",
@@ -144,6 +148,7 @@ CRDS = Component(
     ],
 )
 
-#: What every provider offers to people and modules.
-TOOLS = (HELM, KUBECTL, HELM3, CRDS)
-NATIVE = (*TOOLS, CONTROL_PLANE, ETCD, KWOK, COREDNS)
+#: What every provider offers to people and modules. Helm 3 comes only where it is asked for.
+TOOLS = (HELM, KUBECTL, CRDS)
+#: What a native lab runs.
+DAEMONS = (CONTROL_PLANE, ETCD, KWOK, COREDNS)

@@ -14,7 +14,6 @@ from ..common.deadline import Deadline
 from ..common.errors import invalid
 from .binaries import BinariesStep
 from .cluster_objects import LabClient
-from .components import HELM, HELM3, KUBECTL
 from .packages import PackagesStep
 from .provider import SERVICES, Provider, Report, require_root
 from .steps import Progress, Step
@@ -49,7 +48,7 @@ class ExistingProvider(Provider):
 
     def steps(self) -> Sequence[Step]:
         """Return tools, link, check, services."""
-        tools = (HELM, KUBECTL, HELM3)
+        tools = [tool for tool in self.tools if tool.packages]
         return [
             PackagesStep(node=False, services=bool(self.settings.services)),
             BinariesStep(self.cache, tools, tools, self.settings.bin),

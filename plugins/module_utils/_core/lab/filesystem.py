@@ -28,6 +28,16 @@ def write_if_changed(path: Path, content: str | bytes, mode: int = 0o644) -> boo
     return False
 
 
+def write_to_disk(folder: Path) -> None:
+    """Flush a folder of files to the disk, so that a rename of it never outlives its content."""
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def differs(path: Path, content: str | bytes, mode: int = 0o644) -> bool:
     """Tell whether the file is missing, a link, or has another content or mode."""
     data = content.encode() if isinstance(content, str) else content

@@ -25,6 +25,8 @@ from .steps import Progress, Step
 _ACCOUNTS = "root:x:0:0:root:/root:/model-server\nvllm:x:2000:0:vllm:/tmp:/model-server\n"
 _GROUP = "root:x:0:\n"
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/", "HOME": "/tmp"}  # noqa: S108 - inside the image
+#: Its Go module.
+_MODEL_SERVER = "llmops.local/model-server"
 _COMMANDS = {MODEL_SERVER_IMAGE: ["/model-server"], PAUSE_IMAGE: ["/model-server", "pause"]}
 
 
@@ -89,9 +91,9 @@ class ModelServerStep(Step):
             )
         key = source_key(sources)
         with tempfile.TemporaryDirectory() as folder:
-            program = Path(folder) / "model-server"
-            build("model-server", sources, ["."], program, {}, progress, deadline)
-            write_images(program, _COMMANDS, self.archive)
+            programs = {"model-server": _MODEL_SERVER}
+            build("building the model server", sources, programs, Path(folder), {}, progress, deadline)
+            write_images(Path(folder) / "model-server", _COMMANDS, self.archive)
         write_if_changed(self._record(), json.dumps({"key": key}))
 
     def _sources(self) -> Path:

@@ -18,7 +18,7 @@ from .addons import kwok
 from .binaries import BinariesStep
 from .cluster_objects import ObjectsStep, definitions
 from .commands import run
-from .components import CRDS, KWOK, TOOLS
+from .components import CRDS, KWOK
 from .daemons import DaemonStep
 from .filesystem import write_if_changed
 from .gpus import FakeNodesStep, RealNodeStep
@@ -91,7 +91,7 @@ class KindProvider(Provider):
         record = settings.path("kind", "imported.json")
         return [
             PackagesStep(node=False, services=bool(settings.services)),
-            BinariesStep(self.cache, (*TOOLS, KWOK), TOOLS, settings.bin),
+            BinariesStep(self.cache, (*self.tools, KWOK), self.tools, settings.bin),
             ModelServerStep(settings),
             *(PythonImageStep(settings, service) for service in settings.python_services),
             *self.service_steps(),

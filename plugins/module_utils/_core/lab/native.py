@@ -17,7 +17,7 @@ from .addons import FilesStep, coredns, corefile, corefile_content, kwok
 from .binaries import BinariesStep
 from .certificates import CertificatesStep
 from .cluster_objects import ObjectsStep, definitions, dns_objects
-from .components import CRDS, NATIVE, TOOLS
+from .components import CRDS, DAEMONS
 from .control_plane import ControlPlane
 from .daemons import DaemonStep, DaemonTable, processes
 from .gpus import FakeNodesStep, RealNodeStep
@@ -76,7 +76,7 @@ class NativeProvider(Provider):
         return [
             self._strays,
             PackagesStep(node=True, services=bool(settings.services)),
-            BinariesStep(self.cache, NATIVE, TOOLS, settings.bin),
+            BinariesStep(self.cache, (*self.tools, *DAEMONS), self.tools, settings.bin),
             ModelServerStep(settings),
             *(PythonImageStep(settings, service) for service in settings.python_services),
             CertificatesStep(settings, self.address),

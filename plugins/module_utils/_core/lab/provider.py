@@ -21,6 +21,7 @@ from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
 from .binaries import BinaryCache
 from .cluster_objects import LabClient
+from .components import HELM3, TOOLS, Component
 from .daemons import DaemonTable
 from .filesystem import differs, read_json, write_if_changed
 from .logins import LOGINS, LoginsStep
@@ -56,6 +57,11 @@ class Provider(ABC):
     def cluster_kubeconfig(self) -> Path:
         """The kubeconfig through which the cluster is reached."""
         return self.settings.kubeconfig_path
+
+    @property
+    def tools(self) -> Sequence[Component]:
+        """What people and modules use of the lab's programs."""
+        return (*TOOLS, *((HELM3,) if self.settings.helm3 else ()))
 
     @abstractmethod
     def preflight(self) -> None:

@@ -67,6 +67,7 @@ class Settings:
     real_gpus: int = 32
     fake_nodes: int = 12
     services: tuple[str, ...] = ("postgresql", "redis")
+    helm3: bool = False
     python_services: tuple[PythonService, ...] = ()
     kubeconfig: Path | None = None
     context: str | None = None

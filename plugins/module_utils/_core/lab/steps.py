@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..common.deadline import Deadline
 from ..common.errors import PlatformError
@@ -46,6 +46,8 @@ class Change:
 
     step: str
     reason: str
+    #: How long it took; 0 where nothing was done yet.
+    seconds: float = field(default=0.0, compare=False)
 
 
 def plan(steps: Sequence[Step]) -> list[Change]:
@@ -72,9 +74,16 @@ def carry_out(steps: Sequence[Step], progress: Progress, deadline: Deadline) -> 
         progress(f"{step.name}: {reason}")
         began = time.monotonic()
         step.apply(progress, deadline)
-        progress(f"{step.name}: done in {time.monotonic() - began:.1f} s")
-        changes.append(Change(step.name, reason))
+        seconds = time.monotonic() - began
+        progress(f"{step.name}: done in {seconds:.1f} s")
+        changes.append(Change(step.name, reason, seconds))
     return changes
+
+
+def took(changes: Sequence[Change]) -> str:
+    """Say where the time of a start went: the steps of a second or more, the longest first."""
+    slow = sorted((change for change in changes if change.seconds >= 1), key=lambda change: -change.seconds)
+    return ", ".join(f"{change.step} {change.seconds:.0f} s" for change in slow)
 
 
 def restart_reason(followed: str) -> str:
