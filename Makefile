@@ -7,43 +7,52 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PYTHONUNBUFFERED := 1
+# What scripts/timed notes, one file for each run of make.
+ifndef TIMINGS
+export TIMINGS := $(CURDIR)/build/timings.$(shell date +%s)-$(shell echo $$PPID)
+endif
 # Ansible insists on UTF-8, which a bare container does not set.
 export LC_ALL := C.UTF-8
 
 COLLECTION := build/collections/ansible_collections/llmops/platform
 CHART := roles/vllm/files/chart/vllm-deployment
-MODEL_SERVER := roles/lab/files/model_server
 # The tests look into the parts of the native lab, and the demo asks addresses of its cluster.
 LAB_ARGS ?= -e lab_provider=native
+PARTS ?=
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help setup demo test test-full test-go lint sanity lab lab-stop bench molecule build format clean
+.PHONY: help setup demo test test-full lint sanity lab lab-for-tests lab-stop bench molecule build format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## System packages, Python environment, collection link
-	@scripts/setup
+	@scripts/timed setup scripts/setup
 
 demo: lab ## Deploy local models and the router on the embedded lab, ask them by name, disable one
-	ansible-playbook playbooks/deploy.yml -i inventories/local $(DEMO_ARGS)
-	ansible-playbook playbooks/router.yml -i inventories/local
-	scripts/demo.py
+	scripts/timed deploy ansible-playbook playbooks/deploy.yml -i inventories/local $(DEMO_ARGS)
+	scripts/timed router ansible-playbook playbooks/router.yml -i inventories/local
+	scripts/timed ask scripts/demo.py
+	@scripts/timed --report
 
-# The lab comes first because linting the chart uses its Helm instead of building another.
-test: lab lint test-go ## All tests: lint, unit, chart, integration on the lab, molecule, installed artefact
-	pytest $(PYTEST_ARGS)
+# The tests and the benchmark compare with Helm 3 too.
+lab-for-tests: setup
+	scripts/timed lab ansible-playbook playbooks/lab.yml $(LAB_ARGS) -e lab_helm3=true
 
-test-full: lab lint test-go ## The same with the long cases too
-	pytest -m 'not bench' $(PYTEST_ARGS)
+# What ends badly says where the time went as well.
+TIMED_TESTS = scripts/timed test python -m tests.lanes $(1) $(PARTS) -- $(PYTEST_ARGS) && status=0 || status=$$?; \
+	scripts/timed --report; exit $$status
 
-test-go: setup ## The model server's own tests
-	cd $(MODEL_SERVER) && go vet ./... && go test ./...
+test: lab-for-tests ## All checks and tests; PARTS="unit chart" for some (python -m tests.lanes --help)
+	@$(call TIMED_TESTS,)
+
+test-full: lab-for-tests ## The same with the long cases too
+	@$(call TIMED_TESTS,--full)
 
 lab: setup ## Start the lab: a real cluster, PostgreSQL and Redis on this machine
-	ansible-playbook playbooks/lab.yml $(LAB_ARGS)
+	scripts/timed lab ansible-playbook playbooks/lab.yml $(LAB_ARGS)
 
 lab-stop: setup ## Stop the lab; nothing is left running
 	ansible-playbook playbooks/lab.yml -e lab_state=absent
@@ -60,7 +69,7 @@ sanity: setup ## ansible-test sanity on a copy of the checkout
 molecule: lab ## Play the molecule scenario on the lab
 	molecule test
 
-bench: lab ## Measure against kubernetes.core, write build/bench.json
+bench: lab-for-tests ## Measure against kubernetes.core, write build/bench.json
 	python -m tests.bench $(BENCH_ARGS)
 
 build: setup ## Make the Galaxy artefact in build/

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,10 +21,14 @@ from tests.support.kubectl import Kubectl
 from tests.support.lab import Lab, fresh_namespace
 from tests.support.model_server import build_model_server
 from tests.support.playbooks import ROOT, PlayRunner
+from tests.support.recorder import Recorder
 from tests.support.run_module import RunModule, module_runner
 
 #: The folders, by what they occupy: quick ones first, and last what breaks the lab on purpose.
-FOLDERS = ("unit", "chart", "services", "api", "bench", "lab", "lab/disruptive")
+FOLDERS = ("unit", "chart", "services", "api", "lab", "lab/disruptive")
+
+
+_LONG_CASE_S = 3600.0
 
 
 def folder_of(path: Path) -> str:
@@ -32,9 +37,18 @@ def folder_of(path: Path) -> str:
     return next(parent for parent in parents if parent in FOLDERS)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep a record of what each folder costs; asked to end, put everything away as for Ctrl-C."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    config.pluginmanager.register(Recorder(folder_of, config.rootpath))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the folders in their order."""
+    """Run the folders in their order; long cases get the time that they need."""
     items.sort(key=lambda item: FOLDERS.index(folder_of(item.path)))
+    for item in items:
+        if item.get_closest_marker("full") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_LONG_CASE_S))
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,3 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The benchmark: this collection beside a playbook that does the same job with general modules."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-# Where scripts/setup links the checkout as an installed collection.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "build/collections"))

@@ -6,17 +6,24 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.lab import Lab, fresh_database, running_lab
+from tests.support.lab import Lab, fresh_database, lab_folder, running_lab
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    """Return the running lab; it is started if need be and left running."""
-    return running_lab()
+def lab() -> Iterator[Lab]:
+    """Return the running lab; it is started if need be and left running. It is one run's alone."""
+    with Path(f"{lab_folder()}.tests.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.exit("another run of tests uses the lab; they would break it for each other", 1)
+        yield running_lab()
 
 
 @pytest.fixture

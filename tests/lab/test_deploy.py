@@ -9,19 +9,24 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    Authentication,
+    ClusterClient,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.workload import (
     CONFIGURATION_GRACE_S,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
-from tests.support.lab import Lab
+from tests.support.lab import Lab, fresh_database, fresh_namespace
 from tests.support.models import fault
 from tests.support.playbooks import PlayResult, PlayRunner
 from tests.support.site import Site
@@ -202,47 +207,72 @@ def test_update_surges_with_a_free_slot_and_never_deadlocks_without(site: Site) 
     assert site.deploy().check().changed == []
 
 
-@pytest.mark.parametrize(
-    ("values", "error_class", "said"),
-    [
-        pytest.param({"image": {"tag": "9.9.9"}}, "workload", "ErrImageNeverPull", id="missing-image"),
-        pytest.param(fault("crash-at-start"), "workload", "CrashLoopBackOff", id="crash-at-start"),
-        pytest.param(
-            # Its port is open for a moment, in which it must not count as ready.
-            fault("oom", MODEL_SERVER_OOM_MB_PER_S="4096")
-            | {"probes": {"readiness": {"initialDelaySeconds": 3}}},
-            "workload",
-            "OOMKilled",
-            id="out-of-memory",
-        ),
-        pytest.param(
-            {"secrets": {"hfToken": {"existingSecret": "nowhere"}}},
-            "workload",
-            "CreateContainerConfigError",
-            id="missing-secret",
-        ),
-        pytest.param(fault("hang"), "verification", "completion", id="hang"),
-        pytest.param(fault("http-500"), "verification", "500", id="http-500"),
-        pytest.param(fault("error-200"), "verification", "", id="error-200"),
-        pytest.param(fault("empty-200"), "verification", "", id="empty-200"),
-        pytest.param(fault("wrong-name"), "verification", "", id="wrong-name"),
-    ],
-)
+@dataclass(frozen=True)
+class Failure:
+    """A model that starts wrong: its values, and what the run has to say of it."""
+
+    name: str
+    values: dict[str, Any]
+    error_class: str
+    said: str = ""
+
+
+FAILURES = [
+    Failure("missing-image", {"image": {"tag": "9.9.9"}}, "workload", "ErrImageNeverPull"),
+    Failure("crash-at-start", fault("crash-at-start"), "workload", "CrashLoopBackOff"),
+    Failure(
+        "out-of-memory",
+        # Its port is open for a moment, in which it must not count as ready.
+        fault("oom", MODEL_SERVER_OOM_MB_PER_S="4096")
+        | {"probes": {"readiness": {"initialDelaySeconds": 3}}},
+        "workload",
+        "OOMKilled",
+    ),
+    Failure(
+        "missing-secret",
+        {"secrets": {"hfToken": {"existingSecret": "nowhere"}}},
+        "workload",
+        "CreateContainerConfigError",
+    ),
+    Failure("hang", fault("hang"), "verification", "completion"),
+    Failure("http-500", fault("http-500"), "verification", "500"),
+    Failure("error-200", fault("error-200"), "verification"),
+    Failure("empty-200", fault("empty-200"), "verification"),
+    Failure("wrong-name", fault("wrong-name"), "verification"),
+]
+
+
+@pytest.fixture(scope="module")
+def broken(lab: Lab, api: ClusterClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Return a site whose models all start wrong."""
+    with fresh_namespace(api, "broken") as namespace, fresh_database(lab) as dsn:
+        site = Site(lab, api, namespace, dsn, PlayRunner(tmp_path_factory.mktemp("broken")))
+        site.models = {case.name: {"vllm_values": case.values} for case in FAILURES}
+        yield site
+
+
+@pytest.fixture(scope="module")
+def failed(broken: Site) -> PlayResult:
+    """Return the run that deploys them, side by side."""
+    return broken.deploy("--forks", str(len(FAILURES)), vllm_verify_timeout=8)
+
+
+@pytest.mark.parametrize("case", FAILURES, ids=lambda case: case.name)
 def test_failure_mode_is_explained_and_not_registered_as_ready(
-    site: Site, values: dict[str, Any], error_class: str, said: str
+    broken: Site, failed: PlayResult, case: Failure
 ) -> None:
-    site.models = {"broken": {"vllm_values": values}}
-    result = site.deploy(vllm_verify_timeout=8)
-    assert result.rc != 0
-    failed = next(task for task in result.tasks if task.status == "failed").result
-    assert failed["error_class"] == error_class, failed["msg"]
-    assert said in failed["msg"]
-    assert failed["resolution"]
-    assert "FAILED at" in result.output
-    assert site.rows()["broken"]["deployment_status"] == "failed"
-    assert site.query("SELECT outcome, error_class FROM operations") == [("failed", error_class)]
-    assert site.query("SELECT operation_id FROM operation_locks") == [(None,)]
-    assert result.wall_s < 90
+    assert failed.rc != 0
+    failure = next(task for task in failed.find(host=case.name) if task.status == "failed").result
+    assert failure["error_class"] == case.error_class, failure["msg"]
+    assert case.said in failure["msg"]
+    assert failure["resolution"]
+    assert f"{case.name}: FAILED at" in failed.output
+    assert broken.rows()[case.name]["deployment_status"] == "failed"
+    operations = "SELECT outcome, error_class FROM operations WHERE model_name = %s"
+    assert broken.query(operations, (case.name,)) == [("failed", case.error_class)]
+    locks = "SELECT operation_id FROM operation_locks WHERE model_name = %s"
+    assert broken.query(locks, (case.name,)) == [(None,)]
+    assert failed.wall_s < 90
 
 
 def test_mended_cause_then_the_same_command_again_converges(site: Site) -> None:
@@ -310,30 +340,62 @@ def test_ten_models_at_once_two_of_them_broken(site: Site) -> None:
     assert "ErrImageNeverPull" in result.output
 
 
-@pytest.mark.parametrize(
-    ("phase", "variables", "outcomes"),
-    [
-        ("needs an install", {}, ["succeeded"]),
-        ("Record that the model is being deployed", {}, ["interrupted", "succeeded"]),
-        ("helm install", {}, ["interrupted", "succeeded"]),
-        (
-            "waiting for",
-            {"vllm_values": {"model": {"extraEnv": [{"name": "MODEL_SERVER_LOAD_SECONDS", "value": "4"}]}}},
-            ["interrupted", "succeeded"],
-        ),
-        # What is left to do then needs no operation of its own: the next one says how this one ended.
-        ("Verify that the model answers", {}, ["interrupted", "succeeded"]),
-        ("Register the endpoint", {}, ["interrupted", "succeeded"]),
-    ],
-)
+@dataclass(frozen=True)
+class Kill:
+    """When a run is killed: what it has printed by then, the model's variables, how operations then end."""
+
+    phase: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    outcomes: Sequence[str] = ("interrupted", "succeeded")
+
+
+KILLS = [
+    Kill("needs an install", outcomes=["succeeded"]),
+    Kill("Record that the model is being deployed"),
+    Kill("helm install"),
+    Kill(
+        "waiting for",
+        {"vllm_values": {"model": {"extraEnv": [{"name": "MODEL_SERVER_LOAD_SECONDS", "value": "4"}]}}},
+    ),
+    # What is left to do then needs no operation of its own: the next one says how this one ended.
+    Kill("Verify that the model answers"),
+    Kill("Register the endpoint"),
+]
+
+
+@pytest.fixture(scope="module")
+def killed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+    """Return the cases while they are played, some at a time: each waits more than it computes."""
+
+    def play(case: Kill) -> None:
+        client = clients[case.phase]
+        with fresh_namespace(client, "killed") as namespace, fresh_database(lab) as dsn:
+            _kill_and_resume(Site(lab, client, namespace, dsn, PlayRunner(folders[case.phase])), case)
+
+    folders = {case.phase: tmp_path_factory.mktemp("killed") for case in KILLS}
+    # One for each thread, made one after the other: making one removes the temporary files of all.
+    clients = {case.phase: ClusterClient(Authentication(kubeconfig=str(lab.kubeconfig))) for case in KILLS}
+    pool = ThreadPoolExecutor(3)
+    try:
+        yield {case.phase: pool.submit(play, case) for case in KILLS}
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("case", KILLS, ids=lambda case: case.phase)
 def test_killed_run_then_the_same_command_resumes_at_once(
-    site: Site, phase: str, variables: dict[str, Any], outcomes: list[str]
+    killed: dict[str, Future[None]], case: Kill
 ) -> None:
-    site.models = {"model": variables}
+    killed[case.phase].result()
+
+
+def _kill_and_resume(site: Site, case: Kill) -> None:
+    outcomes = list(case.outcomes)
+    site.models = {"model": dict(case.variables)}
     # Nothing of this has to be waited for: it is seen that the run is dead.
     site.variables = {"vllm_takeover_after": 600, "vllm_lock_ttl": 600}
     running = site.start()
-    running.wait_for(phase)
+    running.wait_for(case.phase)
     running.kill()
     resumed = site.deploy().check()
     assert "taken over if it stays so" not in resumed.output
@@ -341,7 +403,7 @@ def test_killed_run_then_the_same_command_resumes_at_once(
     assert site.rows()["model"]["deployment_status"] == "ready"
     assert site.revisions("model")[-1] == "deployed"
     [(count,)] = site.query("SELECT count(*) FROM operations")
-    if phase == "needs an install" and count == 2:
+    if case.phase == "needs an install" and count == 2:
         # The run had begun its operation in the moment before it died.
         outcomes = ["interrupted", "succeeded"]
     if count != len(outcomes):
@@ -379,19 +441,19 @@ def test_removal_deregisters_first_and_is_idempotent(site: Site) -> None:
     assert site.deploy(vllm_state="absent").check().changed == []
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        "org/Name.With-DOTS_and-Capitals",
-        "日本語/モデル-7b",
-        "o" * 300,
-        "$(touch /tmp/owned); `id` 'quoted' \"twice\" --help",
-    ],
-)
-def test_hostile_name_is_served_under_exactly_that_name(site: Site, model: str) -> None:
-    site.models = {"host": {"vllm_model": model}}
+HOSTILE_NAMES = [
+    "org/Name.With-DOTS_and-Capitals",
+    "日本語/モデル-7b",
+    "o" * 300,
+    "$(touch /tmp/owned); `id` 'quoted' \"twice\" --help",
+]
+
+
+def test_hostile_names_are_served_under_exactly_those_names(site: Site) -> None:
+    site.models = {f"host-{number}": {"vllm_model": name} for number, name in enumerate(HOSTILE_NAMES)}
     site.deploy().check()
-    assert site.rows()[model]["deployment_status"] == "ready"
+    statuses = {name: row["deployment_status"] for name, row in site.rows().items()}
+    assert statuses == dict.fromkeys(HOSTILE_NAMES, "ready")
     assert site.deploy().check().changed == []
 
 

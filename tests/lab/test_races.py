@@ -11,14 +11,19 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import psycopg2.errors
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    Authentication,
+    ClusterClient,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import ReleaseSpec
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import (
     operation_labels,
@@ -49,15 +54,18 @@ def site(lab: Lab, api: ClusterClient, namespace: str, registry_dsn: str, tmp_pa
 class HandMade:
     """Somebody who uses helm by hand, with our chart."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, model: str = "model", together: Callable[[], object] = int) -> None:
         self.site = site
+        self.together = together
+        self.model = model
+        self.release = release_name(model, "development")
         self.environment = {**os.environ, "KUBECONFIG": str(site.lab.kubeconfig)}
         self.binary = str(site.lab.binary("helm"))
 
     def spec(self, **model: Any) -> ReleaseSpec:
         """Return the specification of the release."""
         request = ReleaseRequest.build(
-            model="model",
+            model=self.model,
             environment="development",
             namespace=self.site.namespace,
             chart=str(CHART),
@@ -90,54 +98,83 @@ class HandMade:
     def kill_when(self, process: subprocess.Popen[bytes], status: str) -> None:
         """Kill helm with SIGKILL as soon as the release has a status."""
         deadline = time.monotonic() + 30
-        while self.site.revisions("model")[-1:] != [status]:
+        while self.site.revisions(self.model)[-1:] != [status]:
             assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
-            assert time.monotonic() < deadline, self.site.revisions("model")
+            assert time.monotonic() < deadline, self.site.revisions(self.model)
             time.sleep(0.05)
         process.kill()
         process.wait()
-        assert self.site.revisions("model")[-1] == status
+        assert self.site.revisions(self.model)[-1] == status
 
 
 SLOW = {"extraEnv": [{"name": "MODEL_SERVER_LOAD_SECONDS", "value": "60"}]}
 
 
 def _install(hand: HandMade) -> None:
+    hand.together()
     hand.kill_when(hand.upgrade("--wait", "--timeout=120s", **SLOW), "pending-install")
 
 
 def _upgrade(hand: HandMade) -> None:
     assert hand.upgrade().wait() == 0
+    hand.together()
     hand.kill_when(hand.upgrade("--wait", "--timeout=120s", **SLOW), "pending-upgrade")
 
 
 def _rollback(hand: HandMade) -> None:
     assert hand.upgrade(**SLOW).wait() == 0
     assert hand.upgrade().wait() == 0
-    hand.kill_when(hand.run("rollback", "--wait", "--timeout=120s", RELEASE, "1"), "pending-rollback")
+    hand.together()
+    hand.kill_when(hand.run("rollback", "--wait", "--timeout=120s", hand.release, "1"), "pending-rollback")
 
 
 def _uninstall(hand: HandMade) -> None:
     assert hand.upgrade().wait() == 0
-    service = f"/api/v1/namespaces/{hand.site.namespace}/services/{RELEASE}"
+    service = f"/api/v1/namespaces/{hand.site.namespace}/services/{hand.release}"
     hand.site.api.patch(service, {"metadata": {"finalizers": ["tests.llmops.platform/hold"]}})
-    hand.kill_when(hand.run("uninstall", "--wait", "--timeout=120s", RELEASE), "uninstalling")
+    hand.together()
+    hand.kill_when(hand.run("uninstall", "--wait", "--timeout=120s", hand.release), "uninstalling")
     hand.site.api.patch(service, {"metadata": {"finalizers": None}})
 
 
-@pytest.mark.parametrize("leave", [_install, _upgrade, _rollback, _uninstall], ids=lambda way: way.__name__)
-def test_what_a_killed_helm_left_is_recovered_in_time_and_not_before(
-    site: Site, leave: Callable[[HandMade], None]
-) -> None:
-    leave(HandMade(site))
-    died = time.monotonic()
-    running = site.start()
-    running.wait_for("finishing an uninstall" if leave is _uninstall else "recovering revision")
+LEAVE = {"install": _install, "upgrade": _upgrade, "rollback": _rollback, "uninstall": _uninstall}
+
+
+def test_what_a_killed_helm_left_is_recovered_in_time_and_not_before(site: Site) -> None:
+    site.models = {model: {} for model in LEAVE}
+    # A client is for one thread only.
+    clients = {model: ClusterClient(Authentication(kubeconfig=str(site.lab.kubeconfig))) for model in LEAVE}
+    # The last helm of each begins, and dies, at the same time: none is dead for long when the run begins.
+    together = Barrier(len(LEAVE), timeout=60)
+    hands = {
+        model: HandMade(Site(site.lab, client, site.namespace, site.dsn, site.runner), model, together.wait)
+        for model, client in clients.items()
+    }
+    died: dict[str, float] = {}
+
+    def leave(model: str) -> None:
+        LEAVE[model](hands[model])
+        died[model] = time.monotonic()
+
+    with ThreadPoolExecutor(len(LEAVE)) as pool:
+        list(pool.map(leave, LEAVE))
+    assert max(died.values()) - min(died.values()) < 3
+    running = site.start("--forks", str(len(LEAVE)))
+    recovered: dict[str, float] = {}
+    while len(recovered) < len(LEAVE):
+        assert running.process.poll() is None, running.output()
+        for model in LEAVE.keys() - recovered.keys():
+            what = "finishing an uninstall" if model == "uninstall" else "recovering revision"
+            if f"{hands[model].release}: {what}" in running.output():
+                recovered[model] = time.monotonic()
+        time.sleep(0.05)
     # Helm's clock counts whole seconds, and its mark is a little older than its death.
-    assert time.monotonic() - died > TAKEOVER_S - 2
+    waited = {model: recovered[model] - died[model] for model in LEAVE}
+    assert min(waited.values()) > TAKEOVER_S - 2, waited
     running.wait(120).check()
-    assert site.revisions("model")[-1] == "deployed"
-    assert site.rows()["model"]["deployment_status"] == "ready"
+    assert {model: site.revisions(model)[-1] for model in LEAVE} == dict.fromkeys(LEAVE, "deployed")
+    rows = site.rows()
+    assert {model: rows[model]["deployment_status"] for model in LEAVE} == dict.fromkeys(LEAVE, "ready")
     assert site.deploy().check().changed == []
 
 

@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,11 @@ class Rendered:
 
     text: str
 
-    @property
+    @cached_property
     def objects(self) -> list[Object]:
-        """Every object, hooks among them."""
-        return [document for document in yaml.safe_load_all(self.text) if document]
+        """Every object, hooks among them. Many tests read them many times, so it is libyaml that parses."""
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return [document for document in yaml.load_all(self.text, loader) if document]
 
     @property
     def kinds(self) -> set[str]:

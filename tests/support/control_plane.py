@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.addons import FilesStep, kwok
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.binaries import (
@@ -38,7 +39,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.lab.componen
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.control_plane import ControlPlane
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.daemons import DaemonStep, DaemonTable
-from ansible_collections.llmops.platform.plugins.module_utils._core.lab.gpus import FakeNodesStep
+from ansible_collections.llmops.platform.plugins.module_utils._core.lab.gpus import FakeNodesStep, fake_node
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.settings import (
     Ports,
     Settings,
@@ -52,6 +53,20 @@ from tests.support.ports import free_port
 
 _TOOLS = (HELM, KUBECTL, CRDS)
 _START_LIMIT_S = 120
+
+
+#: The one node that pods need to tolerate nothing for.
+OPEN_NODE = "open-gpu"
+
+
+def _make_open_node(api: ClusterClient) -> None:
+    node = fake_node(0)
+    metadata = {**node["metadata"], "name": OPEN_NODE}
+    metadata["labels"] = {**metadata["labels"], "kubernetes.io/hostname": OPEN_NODE}
+    # Else the step that looks after the fake nodes would take it for one too many.
+    del metadata["labels"]["llmops.platform/lab"]
+    api.create("/api/v1/nodes", {"metadata": metadata})
+    api.patch(f"/api/v1/nodes/{OPEN_NODE}/status", {"status": node["status"]})
 
 
 @contextmanager
@@ -81,6 +96,7 @@ def running_control_plane(folder: Path) -> Iterator[Lab]:
     ]
     try:
         carry_out(steps, lambda line: None, Deadline(_START_LIMIT_S))
+        _make_open_node(client())
         facts = {"server": client().server, "node_address": address}
         (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
         yield Lab(folder, facts)

@@ -68,6 +68,8 @@ def running_lab() -> Lab:
                 "playbooks/lab.yml",
                 "-e",
                 "lab_provider=native",
+                "-e",
+                "lab_helm3=true",
             ],
             cwd=ROOT,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},

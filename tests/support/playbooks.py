@@ -105,6 +105,10 @@ class RunningPlay:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"no end after {timeout:g} s:\n{self.output()}") from None
+        except BaseException:
+            # The test's own limit, or Ctrl-C: the run would go on in its session.
+            self.kill()
+            raise
         return PlayResult(rc, self.output(), _read_events(self.events), time.monotonic() - self.started)
 
 
@@ -221,7 +225,7 @@ def write_yaml(path: Path, data: Any) -> Path:
     return path
 
 
-class _LiteralDumper(yaml.SafeDumper):
+class _LiteralDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """Marks strings with template delimiters as unsafe, so that hostile input reaches its target."""
 
 
