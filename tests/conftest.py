@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
     Authentication,
@@ -39,6 +40,10 @@ def folder_of(path: Path) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep a record of what each folder costs; asked to end, put everything away as for Ctrl-C."""
+    # A lane that yields may be kept waiting in the middle of an example.
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("patient", patient)
+    settings.load_profile("patient")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     config.pluginmanager.register(Recorder(folder_of, config.rootpath))
 
