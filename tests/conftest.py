@@ -40,7 +40,7 @@ def folder_of(path: Path) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep a record of what each folder costs; asked to end, put everything away as for Ctrl-C."""
-    # A lane that yields may be kept waiting in the middle of an example.
+    # Beside other lanes, a test may be kept waiting in the middle of an example.
     patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("patient", patient)
     settings.load_profile("patient")

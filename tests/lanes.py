@@ -5,8 +5,8 @@
 """``python -m tests.lanes``: all checks and tests in lanes side by side, and what each part cost.
 
 What uses the shared lab is one lane, tests with servers of their own are another. Both wait a lot; what only
-computes fills the pauses, and yields to them. Each part has a budget in seconds in pyproject.toml, and a run
-in which one is over it fails.
+computes fills the pauses, and of that the checks yield to everything else. Each part has a budget in seconds
+in pyproject.toml, and a run in which one is over it fails.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ LANES = {
     "static": ("unit", "chart", "lint", "go"),
 }
 PARTS = tuple(part for parts in LANES.values() for part in parts)
-YIELDING = "static"
 _SHOWN = 15
 
 
@@ -53,7 +52,7 @@ def main() -> int:
     width = max(map(len, chosen)) if sum(map(bool, chosen.values())) > 1 else 0
     with _only_run():
         lanes = [
-            Lane(name, parts, options, WORK, partial(_say_for, name, width), yields=name == YIELDING)
+            Lane(name, parts, options, WORK, partial(_say_for, name, width))
             for name, parts in chosen.items()
             if parts
         ]

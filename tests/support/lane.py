@@ -55,8 +55,6 @@ class Lane:
     options: Sequence[str]
     work: Path
     say: Callable[[str], None]
-    #: Nothing in it depends on time, so others go first.
-    yields: bool = False
     found: dict[str, Part] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     _process: subprocess.Popen[bytes] | None = None
@@ -89,7 +87,7 @@ class Lane:
             late = time.monotonic() - began > check.limit_s
             return f"{name} hung for {check.limit_s:g} s and was ended" if late else ""
 
-        ended, cpu_s = self.follow(check.command, check.folder, {}, overdue)
+        ended, cpu_s = self.follow(check.command, check.folder, {}, overdue, yields=True)
         self.found[name] = Part(time.monotonic() - began, cpu_s, int(ended == 0), int(ended != 0))
         if ended != 0:
             self.problems.append(f"{name} ended with {ended}")
@@ -122,9 +120,18 @@ class Lane:
             self.problems += [f"{name}: no test was run" for name in folders if name not in self.found]
 
     def follow(
-        self, command: Sequence[str], where: Path, environment: Mapping[str, str], overdue: Overdue
+        self,
+        command: Sequence[str],
+        where: Path,
+        environment: Mapping[str, str],
+        overdue: Overdue,
+        *,
+        yields: bool = False,
     ) -> tuple[int, float]:
-        """Run a command, pass on what it prints, end it when it hangs; return status and CPU seconds."""
+        """Run a command, pass on what it prints, end it when it hangs; return status and CPU seconds.
+
+        One that ``yields`` gets what others leave, which may be next to nothing: it must not depend on time.
+        """
         with self._starting:
             if self._cancelled:
                 return -signal.SIGTERM, 0.0
@@ -136,9 +143,9 @@ class Lane:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=partial(_prepare, os.getpid(), self.yields),  # noqa: PLW1509 - only system calls
+                preexec_fn=partial(_prepare, os.getpid(), yields),  # noqa: PLW1509 - only system calls
             )
-        if self.yields:
+        if yields:
             # A session is scheduled as a group, in which nice counts inside only: the group yields by this.
             with suppress(OSError):
                 Path(f"/proc/{process.pid}/autogroup").write_text("19", encoding="ascii")

@@ -17,7 +17,6 @@ import time
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -62,8 +61,8 @@ def test_a_test_that_hangs_is_ended_by_its_limit_and_named(root: Path, tmp_path:
     assert re.search(r"^FAILED .*test_it\.py::test_hangs", ended.stdout, re.MULTILINE)
 
 
-def a_lane(folder: Path, *parts: str, said: list[str] | None = None, **options: Any) -> Lane:
-    return Lane("lane", parts, [], folder, ([] if said is None else said).append, **options)
+def a_lane(folder: Path, *parts: str, said: list[str] | None = None) -> Lane:
+    return Lane("lane", parts, [], folder, ([] if said is None else said).append)
 
 
 def test_what_does_not_heed_its_limit_is_ended_with_its_children_and_named(tmp_path: Path) -> None:
@@ -98,10 +97,11 @@ def test_what_left_its_session_keeps_no_lane_waiting(tmp_path: Path) -> None:
     assert time.monotonic() - began < 15
 
 
-def test_a_lane_that_yields_does_so_as_a_group(tmp_path: Path) -> None:
+def test_a_check_yields_with_its_whole_group(tmp_path: Path) -> None:
     said: list[str] = []
-    lane = a_lane(tmp_path, said=said, yields=True)
-    lane.follow(["bash", "-c", "sleep 1; nice; cat /proc/self/autogroup"], tmp_path, {}, lambda: "")
+    lane = a_lane(tmp_path, said=said)
+    command = ["bash", "-c", "sleep 1; nice; cat /proc/self/autogroup"]
+    lane.follow(command, tmp_path, {}, lambda: "", yields=True)
     assert said[0] == "19"
     assert not said[1:] or said[1].endswith("nice 19")
 
@@ -109,14 +109,14 @@ def test_a_lane_that_yields_does_so_as_a_group(tmp_path: Path) -> None:
 def test_a_mistake_of_ours_is_no_success(tmp_path: Path) -> None:
     lane = a_lane(tmp_path, "unit")
     (tmp_path / "lane.json").write_text("half of a no")
-    lane.follow = lambda *_: (0, 0.0)  # type: ignore[method-assign]
+    lane.follow = lambda *_, **__: (0, 0.0)  # type: ignore[method-assign]
     lane.run()
     assert [problem.startswith("lane lane: JSONDecodeError") for problem in lane.problems] == [True]
 
 
 def test_a_pytest_that_dies_is_told_with_the_test_it_died_in(tmp_path: Path) -> None:
     lane = a_lane(tmp_path, "unit")
-    lane.follow = lambda *_: (-11, 0.0)  # type: ignore[method-assign]
+    lane.follow = lambda *_, **__: (-11, 0.0)  # type: ignore[method-assign]
     part = Part(1.0, 1.0, 3, 1, failures=["tests/unit/test_a.py::test_before"])
     (tmp_path / "lane.json").write_text(json.dumps({"unit": asdict(part)}))
     (tmp_path / "lane.current").write_text(
