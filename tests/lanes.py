@@ -78,6 +78,9 @@ def _play(lanes: Sequence[Lane]) -> None:
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
+        # That is under way: each lane ends within its grace.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         for lane in lanes:
             lane.cancel()
             lane.problems.append(f"lane {lane.name} was interrupted")
