@@ -23,7 +23,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
-from types import FrameType
 
 from tests.support.lane import Lane
 from tests.support.playbooks import ROOT
@@ -39,6 +38,7 @@ LANES = {
 }
 PARTS = tuple(part for parts in LANES.values() for part in parts)
 _SHOWN = 15
+_POLL_S = 0.2
 
 
 def main() -> int:
@@ -68,28 +68,25 @@ def main() -> int:
 
 
 def _play(lanes: Sequence[Lane]) -> None:
+    """Run the lanes; asked to end, let each put its things away.
+
+    A signal leaves a note and raises nothing: an exception in ``Thread.join`` makes Python 3.11 take a thread
+    that runs for one that has ended.
+    """
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda signal_number, _frame: asked.append(signal_number))
     threads = [threading.Thread(target=lane.run) for lane in lanes]
-    # Asked to end, we let each lane put its things away.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    except KeyboardInterrupt:
-        # That is under way: each lane ends within its grace.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+    for thread in threads:
+        thread.start()
+    while not asked and any(thread.is_alive() for thread in threads):
+        time.sleep(_POLL_S)
+    if asked:
         for lane in lanes:
             lane.cancel()
             lane.problems.append(f"lane {lane.name} was interrupted")
-        for thread in threads:
-            thread.join()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    for thread in threads:
+        thread.join()
 
 
 @contextmanager

@@ -57,7 +57,6 @@ class Lane:
     say: Callable[[str], None]
     found: dict[str, Part] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    _process: subprocess.Popen[bytes] | None = None
     _cancelled: bool = False
     _starting: threading.Lock = field(default_factory=threading.Lock)
 
@@ -76,9 +75,6 @@ class Lane:
         """Begin nothing more, and let what runs put its things away and end."""
         with self._starting:
             self._cancelled = True
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
 
     def _check(self, name: str, check: Check) -> None:
         began = time.monotonic()
@@ -135,7 +131,7 @@ class Lane:
         with self._starting:
             if self._cancelled:
                 return -signal.SIGTERM, 0.0
-            process = self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 cwd=where,
                 env={**os.environ, **environment},
@@ -157,7 +153,6 @@ class Lane:
         finally:
             # What left its session may hold the pipe for ever.
             reader.join(5)
-            self._process = None
 
     def _wait(self, process: subprocess.Popen[bytes], overdue: Overdue) -> tuple[int, float]:
         asked_to_end = 0.0

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.daemons import start_time
 from tests.conftest import FOLDERS, folder_of
-from tests.lanes import PARTS, _arguments, over_budget, report
+from tests.lanes import PARTS, _arguments, _play, over_budget, report
 from tests.support.lane import CHECKS, Lane
 from tests.support.model_server import wait_until
 from tests.support.recorder import Part, Recorder, Running, limit_of, read_parts
@@ -88,6 +89,26 @@ def test_who_is_asked_to_end_puts_its_things_away_first(tmp_path: Path) -> None:
     status, _ = lane.follow(["bash", "-c", script], tmp_path, {}, lambda: "")
     assert (status, said) == (7, ["began", "put away"])
     assert lane.follow(["true"], tmp_path, {}, lambda: "")[0] < 0, "nothing more begins"
+
+
+def test_an_interrupted_run_waits_until_every_lane_has_put_its_things_away(tmp_path: Path) -> None:
+    said: list[str] = []
+    lane = a_lane(tmp_path, said=said)
+    script = (
+        "trap 'echo asked; sleep 2; echo put away; exit 7' TERM; echo began; while true; do sleep 0.1; done"
+    )
+    lane.run = lambda: lane.follow(["bash", "-c", script], tmp_path, {}, lambda: "")  # type: ignore[method-assign]
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    asking = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
+    asking.start()
+    try:
+        _play([lane])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    # Asked once: a second signal would break off what puts things away.
+    assert said == ["began", "asked", "put away"]
+    assert lane.problems == ["lane lane was interrupted"]
 
 
 def test_what_left_its_session_keeps_no_lane_waiting(tmp_path: Path) -> None:
