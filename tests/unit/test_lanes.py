@@ -94,10 +94,13 @@ def test_who_is_asked_to_end_puts_its_things_away_first(tmp_path: Path) -> None:
 def test_an_interrupted_run_waits_until_every_lane_has_put_its_things_away(tmp_path: Path) -> None:
     said: list[str] = []
     lane = a_lane(tmp_path, said=said)
-    script = (
-        "trap 'echo asked; sleep 2; echo put away; exit 7' TERM; echo began; while true; do sleep 0.1; done"
-    )
-    lane.run = lambda: lane.follow(["bash", "-c", script], tmp_path, {}, lambda: "")  # type: ignore[method-assign]
+    trap = "trap 'echo asked; sleep 2; echo put away; exit 7' TERM"
+    command = ["bash", "-c", f"{trap}; echo began; while true; do sleep 0.1; done"]
+
+    def run() -> None:
+        lane.follow(command, tmp_path, {}, lambda: "")
+
+    lane.run = run  # type: ignore[method-assign]
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     asking = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
     asking.start()
