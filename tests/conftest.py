@@ -21,6 +21,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 from tests.support.kubectl import Kubectl
 from tests.support.lab import Lab, fresh_namespace
 from tests.support.model_server import build_model_server
+from tests.support.object_set import ObjectSet
 from tests.support.playbooks import ROOT, PlayRunner
 from tests.support.recorder import Recorder
 from tests.support.run_module import RunModule, module_runner
@@ -130,3 +131,9 @@ def restricted(namespace: str, kubectl: Kubectl) -> str:
     labelled = kubectl.run("label", "namespace", namespace, *labels)
     assert labelled.returncode == 0, labelled.stderr
     return namespace
+
+
+@pytest.fixture
+def objects(kubeconfig: str, namespace: str) -> ObjectSet:
+    """Return a set in a fresh namespace."""
+    return ObjectSet(kubeconfig, namespace)

@@ -26,12 +26,6 @@ from tests.support.object_set import CANARY, Objects, ObjectSet, config, read, s
 from tests.support.run_module import RunModule
 
 
-@pytest.fixture
-def objects(kubeconfig: str, namespace: str) -> ObjectSet:
-    """Return a set in a fresh namespace."""
-    return ObjectSet(kubeconfig, namespace)
-
-
 def test_applies_once_and_then_sends_no_write(objects: ObjectSet, api: ClusterClient) -> None:
     wanted = [config(level="info"), secret(dsn=CANARY)]
     assert set(objects.actions(wanted).values()) == {"create"}

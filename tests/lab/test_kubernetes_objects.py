@@ -20,12 +20,6 @@ from tests.support.lab import Lab
 from tests.support.object_set import CANARY, ObjectSet, config, read, secret, server
 
 
-@pytest.fixture
-def objects(kubeconfig: str, namespace: str) -> ObjectSet:
-    """Return a set in a fresh namespace."""
-    return ObjectSet(kubeconfig, namespace)
-
-
 def test_waits_for_pods_and_for_their_end(objects: ObjectSet, api: ClusterClient) -> None:
     done = objects(server(replicas=2))
     deployment = read(api, objects.namespace, "deployments", "server")

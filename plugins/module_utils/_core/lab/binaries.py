@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -14,7 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError
@@ -22,6 +20,7 @@ from .components import Component, go_architecture
 from .downloads import Downloader, DownloadError
 from .filesystem import write_to_disk
 from .go import BUILD_FLAGS, build, go_version, module_folder, require_go
+from .locking import locked
 from .steps import Progress, Step
 
 _UNFINISHED = ".unfinished-"
@@ -58,8 +57,8 @@ class BinaryCache:
         """Download or build what is missing. Two runs at once wait for each other."""
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            with (self._root / ".lock").open("w") as lock:
-                _wait_for(lock, progress, deadline)
+            what = "making the lab's programs"
+            with locked(self._root / ".lock", f"is {what}", f"has been {what}", progress, deadline) as lock:
                 if missing := self.missing(components):
                     self._make_all(missing, lock.fileno(), progress, deadline)
         except OSError as error:
@@ -174,25 +173,6 @@ def _downloaded(component: Component, folder: Path, downloader: Downloader, work
         work.progress(f"{component.name}: no release to be had ({error}), so it is built")
         return False
     return True
-
-
-def _wait_for(lock: IO[str], progress: Progress, deadline: Deadline) -> None:
-    told = False
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if not told:
-                progress("another run is making the lab's programs; waiting for it")
-                told = True
-            if deadline.expired():
-                raise PlatformError(
-                    ErrorClass.LOCKED,
-                    f"Another run has been making the lab's programs for {deadline.seconds:g} s.",
-                    f"See who: fuser -v {lock.name}.",
-                ) from None
-            deadline.pause(0.5)
 
 
 class BinariesStep(Step):

@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
@@ -24,6 +23,7 @@ from .cluster_objects import LabClient
 from .components import HELM3, TOOLS, Component
 from .daemons import DaemonTable
 from .filesystem import differs, read_json, write_if_changed
+from .locking import locked
 from .logins import LOGINS, LoginsStep
 from .postgresql import DATABASE, ROLE, PostgreSQL, PostgreSQLStep
 from .redis import Redis, RedisStep
@@ -173,27 +173,9 @@ SERVICES = ("redis", "postgresql")
 LOCK = "lab.lock"
 
 
-@contextmanager
-def lock(path: Path, progress: Progress, deadline: Deadline) -> Iterator[None]:
-    """Hold the lab's lock; who comes second waits, and is told so. The kernel frees it when we die."""
-    with path.open("a") as file:
-        told = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not told:
-                    progress("another run is changing this lab; waiting for it")
-                    told = True
-                if deadline.expired():
-                    raise PlatformError(
-                        ErrorClass.LOCKED,
-                        f"Another run has held the lab's lock for {deadline.seconds:g} s.",
-                        f"See who: fuser -v {path}.",
-                    ) from None
-                deadline.pause(0.5)
-        yield
+def lock(path: Path, progress: Progress, deadline: Deadline) -> AbstractContextManager[IO[str]]:
+    """Hold the lab's lock."""
+    return locked(path, "is changing this lab", "has held the lab's lock", progress, deadline)
 
 
 def check_folder(folder: Path) -> None:
