@@ -10,8 +10,30 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.cluster_fixtures import (
+    api,
+    helm_binary,
+    kubeconfig,
+    kubectl,
+    make_namespace,
+    namespace,
+    objects,
+    restricted,
+)
 from tests.support.control_plane import running_control_plane
 from tests.support.lab import Lab
+
+__all__ = [
+    "api",
+    "helm_binary",
+    "kubeconfig",
+    "kubectl",
+    "lab",
+    "make_namespace",
+    "namespace",
+    "objects",
+    "restricted",
+]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,29 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cluster_fixtures import (
+    api,
+    helm_binary,
+    kubeconfig,
+    kubectl,
+    make_namespace,
+    namespace,
+    objects,
+    restricted,
+)
 from tests.support.lab import Lab, fresh_database, lab_folder, running_lab
+
+__all__ = [
+    "api",
+    "helm_binary",
+    "kubeconfig",
+    "kubectl",
+    "lab",
+    "make_namespace",
+    "namespace",
+    "objects",
+    "restricted",
+]
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
@@ -36,6 +37,14 @@ def test_every_test_is_in_a_folder_that_a_lane_plays(root: Path) -> None:
     assert len(tests) > 100
     assert {folder_of(path) for path in tests} == set(FOLDERS)
     assert sorted([*FOLDERS, *CHECKS]) == sorted(PARTS)
+
+
+def test_no_fixture_of_all_folders_stands_on_the_lab_of_one(root: Path) -> None:
+    """In a run of both, tests of one folder would do to the other's cluster what is meant for their own."""
+    shared = ast.parse((root / "tests/conftest.py").read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(shared) if isinstance(node, ast.FunctionDef)]
+    assert functions
+    assert not [node.name for node in functions for item in node.args.args if item.arg in ("lab", "api")]
 
 
 def test_every_part_has_a_budget_and_every_test_a_limit() -> None:
