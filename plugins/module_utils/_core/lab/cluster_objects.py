@@ -99,7 +99,7 @@ class ObjectsStep(Step):
             if manifest["kind"] == "CustomResourceDefinition":
                 wait_for(
                     manifest["metadata"]["name"],
-                    lambda manifest=manifest: _established(client.get(path_of(manifest))),  # type: ignore[misc]
+                    lambda manifest=manifest: established(client.get(path_of(manifest))),  # type: ignore[misc]
                     deadline.share(60),
                     progress,
                 )
@@ -164,7 +164,9 @@ def hash_of(found: JSONObject | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _established(definition: JSONObject) -> str:
-    conditions = definition.get("status", {}).get("conditions", [])
+def established(definition: JSONObject) -> str:
+    """Say why a custom resource's definition cannot be used yet, or return an empty string."""
+    # Of a definition that is a moment old they are null.
+    conditions = definition.get("status", {}).get("conditions") or []
     done = any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
     return "" if done else "it is not established yet"
