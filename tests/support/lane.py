@@ -106,8 +106,8 @@ class Lane:
 
         ended, _ = self.follow(command, ROOT, {DURATIONS: str(durations), CURRENT: str(current)}, overdue)
         self.found |= read_parts(durations)
-        failed = [test for part in self.found.values() for test in part.failures]
-        self.problems += failed
+        failed = {test: cause for part in self.found.values() for test, cause in part.failures.items()}
+        self.problems += _by_cause(failed)
         deselected = bool(self.options) and ended == _NOTHING_COLLECTED
         if ended != 0 and not deselected and not (ended == 1 and failed):
             running = Running.read(current)
@@ -184,3 +184,14 @@ def _prepare(parent: int, yields: bool) -> None:
     die_with_parent(parent)
     if yields:
         os.nice(19)
+
+
+def _by_cause(failed: Mapping[str, str]) -> list[str]:
+    """Return a line for each cause: a fixture that failed is one cause, however many tests wanted it."""
+    tests: dict[str, list[str]] = {}
+    for test, cause in failed.items():
+        tests.setdefault(cause or test, []).append(test)
+    return [
+        first + (f" and {len(others)} more" if others else "") + (f" - {cause}" if cause != first else "")
+        for cause, (first, *others) in tests.items()
+    ]

@@ -28,6 +28,7 @@ CURRENT = "LLMOPS_TEST_CURRENT"
 _WORTH_KEEPING_S = 0.5
 #: The longest that a collection may take, or what comes between two tests.
 _BETWEEN_S = 300.0
+_CAUSE_LIMIT = 400
 
 
 @dataclass
@@ -42,7 +43,8 @@ class Part:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
-    failures: list[str] = field(default_factory=list)
+    #: What failed, and why in one line.
+    failures: dict[str, str] = field(default_factory=dict)
     slowest: list[tuple[float, float, str]] = field(default_factory=list)
 
     def add(self, test: str, seconds: float, cpu_s: float) -> None:
@@ -94,7 +96,7 @@ class Recorder:
         part.add(f"{report.nodeid} ({report.when})", report.duration, self._cpu_s - before)
         if report.failed:
             part.failed += 1
-            part.failures.append(report.nodeid)
+            part.failures.setdefault(report.nodeid, cause_of(report))
         elif report.skipped:
             part.skipped += 1
         elif report.when == "call":
@@ -126,6 +128,13 @@ def read_parts(path: Path) -> dict[str, Part]:
     for part in parts.values():
         part.slowest = [(seconds, cpu_s, test) for seconds, cpu_s, test in part.slowest]
     return parts
+
+
+def cause_of(report: pytest.TestReport) -> str:
+    """Return why a test failed: the first line of the exception."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash is not None else report.longreprtext
+    return next((line.strip()[:_CAUSE_LIMIT] for line in text.splitlines() if line.strip()), "")
 
 
 def limit_of(item: pytest.Item) -> float:

@@ -147,17 +147,20 @@ def test_a_mistake_of_ours_is_no_success(tmp_path: Path) -> None:
     assert [problem.startswith("lane lane: JSONDecodeError") for problem in lane.problems] == [True]
 
 
-def test_a_pytest_that_dies_is_told_with_the_test_it_died_in(tmp_path: Path) -> None:
+def test_a_pytest_that_dies_is_told_with_what_failed_and_the_test_it_died_in(tmp_path: Path) -> None:
     lane = a_lane(tmp_path, "unit")
     lane.follow = lambda *_, **__: (-11, 0.0)  # type: ignore[method-assign]
-    part = Part(1.0, 1.0, 3, 1, failures=["tests/unit/test_a.py::test_before"])
+    failures = {f"tests/unit/test_a.py::test_{name}": "OSError: no" for name in ("one", "two", "three")}
+    failures["tests/unit/test_a.py::test_last"] = ""
+    part = Part(1.0, 1.0, 3, 4, failures=failures)
     (tmp_path / "lane.json").write_text(json.dumps({"unit": asdict(part)}))
     (tmp_path / "lane.current").write_text(
         json.dumps({"test": "tests/unit/test_a.py::test_dies", "since": 0.0, "limit_s": 300.0})
     )
     lane.run()
     assert lane.problems == [
-        "tests/unit/test_a.py::test_before",
+        "tests/unit/test_a.py::test_one and 2 more - OSError: no",
+        "tests/unit/test_a.py::test_last",
         "pytest ended with -11 in tests/unit/test_a.py::test_dies",
     ]
 
@@ -202,16 +205,17 @@ def test_the_cost_of_a_folder_is_kept(
     assert time.monotonic() - running.since < 10
     assert running.limit_s == 300
 
-    def phase(test: str, when: str, outcome: str, seconds: float) -> None:
+    def phase(test: str, when: str, outcome: str, seconds: float, why: str | None = None) -> None:
         recorder.pytest_runtest_logreport(
             pytest.TestReport(
-                test, (test, 0, test), {}, outcome, None, when, duration=seconds  # type: ignore[arg-type]
+                test, (test, 0, test), {}, outcome, why, when, duration=seconds  # type: ignore[arg-type]
             )
         )  # fmt: skip
 
     for when, seconds in (("setup", 2.0), ("call", 1.0), ("teardown", 0.5)):
         phase("api/test_a.py::test_one", when, "passed", seconds)
-    phase("api/test_a.py::test_two", "setup", "failed", 1.0)
+    phase("api/test_a.py::test_two", "setup", "failed", 1.0, "\nOSError: no room\nfor it")
+    phase("api/test_a.py::test_two", "teardown", "failed", 0.0, "OSError: a consequence")
     phase("lab/test_b.py::test_three", "setup", "skipped", 0.0)
     recorder.pytest_runtest_logfinish()
     between = Running.read(tmp_path / "current")
@@ -219,8 +223,8 @@ def test_the_cost_of_a_folder_is_kept(
     assert between.test == "what comes between two tests"
     parts = read_parts(tmp_path / "durations.json")
     assert parts["api"].seconds == 4.5
-    assert (parts["api"].passed, parts["api"].failed) == (1, 1)
-    assert parts["api"].failures == ["api/test_a.py::test_two"]
+    assert (parts["api"].passed, parts["api"].failed) == (1, 2)
+    assert parts["api"].failures == {"api/test_a.py::test_two": "OSError: no room"}
     assert parts["api"].slowest[0][::2] == (2.0, "api/test_a.py::test_one (setup)")
     assert parts["lab"].skipped == 1
     assert read_parts(tmp_path / "none.json") == {}
