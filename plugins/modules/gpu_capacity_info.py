@@ -431,20 +431,22 @@ from ansible.module_utils.common.validation import check_type_path
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import KUBERNETES_SPEC
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.scheduling import (
-    PodShape,
-    parse_quantity,
-)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import check_namespace
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.capacity import assess
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.memory_demand import MemoryDemand
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.memory_fit import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.capacity import assess
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.memory_demand import (
+    MemoryDemand,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.memory_fit import (
     GIB,
     ModelGeometry,
     Serving,
     dtype_bytes,
     weights_bytes_of_index,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import (
+    PodShape,
+    parse_quantity,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,

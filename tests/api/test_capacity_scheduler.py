@@ -14,8 +14,8 @@ from random import Random
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.scheduling import PodShape
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.capacity import Verdict, assess
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.capacity import Verdict, assess
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
 from tests.support.lab import fresh_namespace
 from tests.support.scheduler_cases import Case, make_case
 from tests.support.scheduler_stage import SnapshotClient, Stage, seed_of_run, sweep

@@ -14,8 +14,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     ClusterClient,
     JSONObject,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.scheduling import PodShape
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import ErrorClass
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
 
 GPU = "nvidia.com/gpu"
 

@@ -29,8 +29,9 @@ CORE = ROOT / "plugins/module_utils/_core"
 LAYERS: dict[str, set[str]] = {
     "common": set(),
     "cluster": {"common"},
+    "placement": {"common", "cluster"},
     "registry": {"common"},
-    "serving": {"common", "cluster", "registry"},
+    "serving": {"common", "cluster", "placement", "registry"},
     "lab": {"common", "cluster", "registry"},
 }
 
@@ -136,6 +137,10 @@ def test_no_file_mentions_a_private_place() -> None:
     assert not found
 
 
+def test_every_room_of_the_core_has_its_place() -> None:
+    assert _core_packages() == LAYERS.keys()
+
+
 @pytest.mark.parametrize("package", sorted(LAYERS))
 def test_core_package_imports_one_way_and_no_ansible(package: str) -> None:
     wrong = []
@@ -150,7 +155,7 @@ def test_core_package_imports_one_way_and_no_ansible(package: str) -> None:
 
 
 def _core_packages() -> set[str]:
-    return {path.name for path in CORE.iterdir() if path.is_dir()}
+    return {path.parent.name for path in CORE.glob("*/*.py")}
 
 
 def _imports(path: Path) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.quantity import parse_quantity
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.quantity import parse_quantity
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.gpus import fake_node
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..common.errors import ErrorClass, PlatformError, missing_library
+from ..common.quantity import parse_quantity
 from .client import ClusterClient, JSONObject, segment
-from .quantity import parse_quantity
 
 try:
     import yaml

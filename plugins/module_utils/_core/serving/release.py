@@ -24,7 +24,7 @@ from ..cluster.workload import Rollout, Symptoms, judge, observe
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
-from .capacity import Verdict
+from ..placement.capacity import Verdict
 from .release_contents import chart_digest, running_image, shown_values
 from .release_plan import Plan, ReleaseRequest, check_owner, make_plan, selector
 from .release_recovery import HELM_SHARE_S, Tools, Waits, settled_record, this_run

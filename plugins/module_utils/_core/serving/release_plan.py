@@ -21,8 +21,6 @@ from ..cluster.helm import Helm, ReleaseSpec
 from ..cluster.helm_storage import ReleaseRecord
 from ..cluster.manifests import differences, digest, find_drift, find_object, object_path, parse_manifest
 from ..cluster.namespaces import require_namespace
-from ..cluster.scheduling import PodShape
-from ..cluster.volumes import mounted_by_many, read_claim
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.names import (
@@ -34,7 +32,9 @@ from ..common.names import (
     release_name,
     slug,
 )
-from .capacity import Verdict, assess
+from ..placement.capacity import Verdict, assess
+from ..placement.scheduling import PodShape
+from ..placement.volumes import mounted_by_many, read_claim
 
 CHART = "vllm-deployment"
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .client import ClusterClient, segment
-from .quantity import thousandths
-from .reading import list_or_unknown, read_or_unknown
+from ..cluster.client import ClusterClient, segment
+from ..cluster.reading import list_or_unknown, read_or_unknown
+from ..common.quantity import thousandths
 from .scheduling import JSONObject, PodShape
 
 _LOST_NODE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.pod_resources import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.pod_resources import (
     pod_limits,
     pod_requests,
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.capacity import Verdict, assess
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.capacity import Verdict, assess
 from tests.support.kubernetes_objects import Cluster, node, pod, shape
 
 ZONE = "topology.kubernetes.io/zone"

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..common.errors import invalid
+from ..common.quantity import Amounts, amounts, format_amount, parse_quantity
 from .pod_resources import pod_limits, pod_requests
-from .quantity import Amounts, amounts, format_amount, parse_quantity
 from .selectors import (
     BLOCKING_EFFECTS,
     OPERATORS,

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..cluster.client import ClusterClient
 from ..cluster.reading import list_or_unknown, read_or_unknown
-from ..cluster.scheduling import Misfit, Node, PodShape
 from ..common.errors import ErrorClass, PlatformError
+from .scheduling import Misfit, Node, PodShape
 
 _SHARED_PRODUCT = re.compile(r"-SHARED$")
 _DRA = "/apis/resource.k8s.io/v1"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.capacity import Verdict, assess
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.capacity import Verdict, assess
 from tests.support.kubernetes_objects import GPU, Cluster, container, node, pod, shape
 
 QUOTAS = "/api/v1/namespaces/mine/resourcequotas"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..cluster.occupancy import Occupancy
-from ..cluster.quota import QuotaFinding
-from ..cluster.scheduling import Misfit, PodShape
-from ..cluster.volumes import ClaimRules
+from .occupancy import Occupancy
+from .quota import QuotaFinding
+from .scheduling import Misfit, PodShape
+from .volumes import ClaimRules
 
 
 @dataclass

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.quantity import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.quantity import (
     amounts,
     format_amount,
     parse_quantity,
     thousandths,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 
 
 @pytest.mark.parametrize(

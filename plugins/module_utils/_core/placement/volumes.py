@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .client import ClusterClient, segment
-from .quantity import thousandths
-from .reading import list_or_unknown, read_or_unknown
+from ..cluster.client import ClusterClient, segment
+from ..cluster.reading import list_or_unknown, read_or_unknown
+from ..common.quantity import thousandths
 from .scheduling import JSONObject, Misfit, Node, PodShape
 from .selectors import node_selector_matches
 

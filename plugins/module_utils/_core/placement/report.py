@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from ..cluster.quantity import format_amount
-from ..cluster.scheduling import Misfit, Node, is_extended_resource
-from .capacity_verdict import Assessment, Verdict
+from ..common.quantity import format_amount
+from .scheduling import Misfit, Node, is_extended_resource
+from .verdict import Assessment, Verdict
 
 #: Nodes listed in a result; a cluster may have thousands. The counts are always complete.
 LISTED = 50

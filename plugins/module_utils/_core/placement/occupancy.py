@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .client import ClusterClient
+from ..cluster.client import ClusterClient
+from ..cluster.reading import list_or_unknown, read_or_unknown
+from ..common.quantity import Amounts
 from .pod_resources import pod_limits, pod_requests
-from .quantity import Amounts
-from .reading import list_or_unknown, read_or_unknown
 from .scheduling import (
     JSONObject,
     Node,

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 
-from ..common.errors import PlatformError, invalid
+from .errors import PlatformError, invalid
 
 #: Resource name -> whole number: thousandths of a core for ``cpu``, units or bytes for all others.
 Amounts = dict[str, int]

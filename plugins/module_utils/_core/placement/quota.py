@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .quantity import Amounts, format_amount, thousandths
+from ..common.quantity import Amounts, format_amount, thousandths
 from .scheduling import JSONObject, PodShape, is_extended_resource
 
 _MUST_BE_SET = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")

@@ -14,18 +14,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from ..cluster.admission import admitted
 from ..cluster.client import ClusterClient, segment
-from ..cluster.occupancy import Occupancy, emptiness
-from ..cluster.quota import Released, evaluate_quotas
 from ..cluster.reading import list_or_unknown
-from ..cluster.scheduling import Misfit, Node, PodShape, exclusion, shortage, slots
-from ..cluster.topology import Topology
-from ..cluster.volumes import read_claim_rules
 from ..common.errors import invalid
-from .capacity_report import write_verdict
-from .capacity_verdict import Assessment, Verdict
+from .admission import admitted
 from .devices import check_countable, device_source, whole_device_misfit
+from .occupancy import Occupancy, emptiness
+from .quota import Released, evaluate_quotas
+from .report import write_verdict
+from .scheduling import Misfit, Node, PodShape, exclusion, shortage, slots
+from .topology import Topology
+from .verdict import Assessment, Verdict
+from .volumes import read_claim_rules
 
 __all__ = ["NodeDemand", "Verdict", "assess"]
 

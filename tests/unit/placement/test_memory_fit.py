@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.scheduling import Node
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.memory_demand import MemoryDemand
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.memory_fit import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.memory_demand import (
+    MemoryDemand,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.memory_fit import (
     GIB,
     MemoryFit,
     ModelGeometry,
@@ -26,6 +27,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.serving.memo
     memory_fit,
     weights_bytes_of_index,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import Node
 from tests.support.kubernetes_objects import node
 
 H100 = 79.18

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .quantity import Amounts, scheduler_amounts, thousandths
+from ..common.quantity import Amounts, scheduler_amounts, thousandths
 
 _Sums = dict[str, int]
 

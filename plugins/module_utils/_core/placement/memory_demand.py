@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..cluster.scheduling import Misfit, Node
 from ..common.errors import invalid
 from .memory_fit import LABEL_MARGIN_GIB, MemoryFit, ModelGeometry, Serving, memory_fit
+from .scheduling import Misfit, Node
 
 
 @dataclass

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.scheduling import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import (
     Misfit,
     Node,
     PodShape,
@@ -20,12 +21,11 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.sche
     shortage,
     slots,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.selectors import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.selectors import (
     label_selector_matches,
     requirement_matches,
     tolerates,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from tests.support.kubernetes_objects import GPU, container, node, shape, template
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104
