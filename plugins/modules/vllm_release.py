@@ -339,7 +339,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.guarded_client import (
     GuardedClient,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import (
@@ -349,6 +348,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
     release_name,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.permit import Permit
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release import (
     apply_release,

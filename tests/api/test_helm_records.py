@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import read_release
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import read_release
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 from ansible_collections.llmops.platform.plugins.modules import vllm_release
 from tests.support.api_proxy import ApiProxy

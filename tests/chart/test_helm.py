@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import Helm, ReleaseSpec
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm, ReleaseSpec
 from tests.support.chart import CHART, helm_path
 
 

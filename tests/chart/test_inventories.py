@@ -19,12 +19,12 @@ import pytest
 import yaml
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import (
     find_object,
     parse_manifest,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import ReleaseRequest
 from tests.support.chart import CHART
 from tests.support.lab import lab_folder

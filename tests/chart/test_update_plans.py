@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import Helm
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import ReleaseRecord
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import (
     find_object,
     parse_manifest,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import ReleaseRecord
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release import Timings, _result
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import (
     Plan,

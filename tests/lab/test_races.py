@@ -25,12 +25,12 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     Authentication,
     ClusterClient,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import ReleaseSpec
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import ReleaseSpec
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import (
     operation_labels,
     read_release,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import ReleaseRequest
 from tests.support.chart import CHART
 from tests.support.lab import Lab

@@ -20,17 +20,17 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm import (
-    Helm,
-    ReleaseSpec,
-    _failure,
-)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.permit import Permit
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import (
+    Helm,
+    ReleaseSpec,
+    _failure,
+)
 from tests.support.playbooks import ROOT
 
 CANARY = "Canary7Xq9ZpL2vWm4Tn"

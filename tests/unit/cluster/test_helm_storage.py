@@ -18,14 +18,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import (
-    failed_copy,
-    operation_labels,
-    parse_record,
-)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import (
+    failed_copy,
+    operation_labels,
+    parse_record,
 )
 
 DATA = Path(__file__).parent / "data"

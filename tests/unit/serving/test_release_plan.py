@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.helm_storage import ReleaseRecord
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import slug
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import ReleaseRecord
 from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import (
     Plan,
     ReleaseRequest,

@@ -18,12 +18,12 @@ from functools import partial
 from typing import Any
 
 from ..cluster.client import ClusterClient, segment
-from ..cluster.helm_storage import ReleaseRecord, operation_labels, read_release
 from ..cluster.manifests import dump_manifest, parse_manifest
 from ..cluster.workload import Rollout, Symptoms, judge, observe
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
+from ..helm.storage import ReleaseRecord, operation_labels, read_release
 from ..placement.capacity import Verdict
 from .release_contents import chart_digest, running_image, shown_values
 from .release_plan import Plan, ReleaseRequest, check_owner, make_plan, selector

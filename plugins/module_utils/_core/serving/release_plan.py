@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from ..cluster.client import ClusterClient, JSONObject
-from ..cluster.helm import Helm, ReleaseSpec
-from ..cluster.helm_storage import ReleaseRecord
 from ..cluster.manifests import differences, digest, find_drift, find_object, object_path, parse_manifest
 from ..cluster.namespaces import require_namespace
 from ..common.deadline import Deadline
@@ -32,6 +30,8 @@ from ..common.names import (
     release_name,
     slug,
 )
+from ..helm.binary import Helm, ReleaseSpec
+from ..helm.storage import ReleaseRecord
 from ..placement.capacity import Verdict, assess
 from ..placement.scheduling import PodShape
 from ..placement.volumes import mounted_by_many, read_claim

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ..cluster.client import APIError, ClusterClient
-from ..cluster.helm import Helm
-from ..cluster.helm_storage import ReleaseRecord, mark_failed, read_release
 from ..common.actor import actor, awx_job
 from ..common.deadline import Deadline
 from ..common.permit import Permit
+from ..helm.binary import Helm
+from ..helm.storage import ReleaseRecord, mark_failed, read_release
 from .release_plan import Plan, ReleaseRequest, check_owner
 
 #: The longest that one command of helm may take, in seconds.

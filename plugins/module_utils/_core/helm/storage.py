@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ..cluster.client import ClusterClient, JSONObject, segment
 from ..common.errors import ErrorClass, PlatformError
-from .client import ClusterClient, JSONObject, segment
 
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 

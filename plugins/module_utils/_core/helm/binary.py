@@ -23,12 +23,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..cluster.client import Authentication
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.orphans import die_with_parent
 from ..common.permit import Permit
 from ..common.redaction import excerpt
-from .client import Authentication
 
 MINIMUM_VERSIONS = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY_MAX = 10
