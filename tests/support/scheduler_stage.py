@@ -246,8 +246,9 @@ def _let_go(api: ClusterClient, pod: JSONObject) -> None:
 
 
 def _fate(pod: JSONObject) -> tuple[str | None, bool]:
-    """Return the node, and whether the scheduler has said that there is none."""
-    refused = any(
+    """Return the node, and whether the scheduler has said that there is none, and evicts nobody for it."""
+    evicts = pod["status"].get("nominatedNodeName")
+    refused = not evicts and any(
         condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable"
         for condition in pod["status"].get("conditions") or ()
     )
