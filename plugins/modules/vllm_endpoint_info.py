@@ -298,11 +298,11 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
     check_release_name,
     endpoint_url,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.endpoint import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.probe import (
     Expectation,
     verify,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     Operation,

@@ -29,9 +29,11 @@ CORE = ROOT / "plugins/module_utils/_core"
 LAYERS: dict[str, set[str]] = {
     "common": set(),
     "cluster": {"common"},
+    "helm": {"common", "cluster"},
     "placement": {"common", "cluster"},
     "registry": {"common"},
-    "serving": {"common", "cluster", "placement", "registry"},
+    "endpoint": {"common", "cluster"},
+    "serving": {"common", "cluster", "helm", "placement", "registry"},
     "lab": {"common", "cluster", "registry"},
 }
 

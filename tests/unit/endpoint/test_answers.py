@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import ErrorClass
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.answers import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.answers import (
     Again,
     Answer,
     Completion,
