@@ -65,7 +65,7 @@ _value:
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.http_routes import routes
+from ansible_collections.llmops.platform.plugins.module_utils._core.exports.http_routes import routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

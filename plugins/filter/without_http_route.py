@@ -44,7 +44,7 @@ _value:
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.http_routes import left_out
+from ansible_collections.llmops.platform.plugins.module_utils._core.exports.http_routes import left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -148,16 +148,16 @@ from ansible.module_utils.basic import env_fallback
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import POSTGRES_SPEC
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import ENVIRONMENTS
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import settings
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.litellm_api import ModelAPI
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.litellm_export import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.exports.litellm_api import ModelAPI
+from ansible_collections.llmops.platform.plugins.module_utils._core.exports.litellm_export import (
     export,
     routable,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.litellm_models import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.exports.litellm_models import (
     Plan,
     wanted_models,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import settings
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     Operation,

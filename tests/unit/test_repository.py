@@ -33,6 +33,7 @@ LAYERS: dict[str, set[str]] = {
     "placement": {"common", "cluster"},
     "registry": {"common"},
     "endpoint": {"common", "cluster"},
+    "exports": {"common", "registry"},
     "serving": {"common", "cluster", "helm", "placement", "registry"},
     "lab": {"common", "cluster", "registry"},
 }

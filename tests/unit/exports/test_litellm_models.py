@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.litellm_models import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.exports.litellm_models import (
     ModelOfProxy,
     plan,
     wanted_models,

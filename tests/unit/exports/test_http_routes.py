@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.http_routes import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.exports.http_routes import (
     backend,
     left_out,
     routes,
