@@ -212,9 +212,9 @@ from typing import Any
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import KUBERNETES_SPEC
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.object_set import ObjectSet
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.objects import bring
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.objects import bring
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     Operation,

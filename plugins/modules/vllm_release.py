@@ -350,12 +350,12 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.permit import Permit
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.apply import (
     apply_release,
     remove_release,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import ReleaseRequest
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_recovery import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import ReleaseRequest
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.recovery import (
     Tools,
     Waits,
 )

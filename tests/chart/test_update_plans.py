@@ -20,8 +20,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.mani
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import ReleaseRecord
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release import Timings, _result
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.apply import Timings, _result
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import (
     Plan,
     ReleaseRequest,
     make_plan,

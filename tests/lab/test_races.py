@@ -31,7 +31,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage
     operation_labels,
     read_release,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import ReleaseRequest
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import ReleaseRequest
 from tests.support.chart import CHART
 from tests.support.lab import Lab
 from tests.support.models import QUICK_VALUES

@@ -20,14 +20,14 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import slug
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import ReleaseRecord
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_plan import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import (
     Plan,
     ReleaseRequest,
     _changes_pods,
     check_owner,
     rendered_strategy,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_recovery import Waits
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.recovery import Waits
 from tests.support.chart import CHART
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"

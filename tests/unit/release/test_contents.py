@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.release_contents import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.contents import (
     chart_digest,
     running_image,
     shown_values,

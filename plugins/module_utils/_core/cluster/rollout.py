@@ -12,8 +12,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from ..cluster.client import ClusterClient, JSONObject, segment
-from ..cluster.workload import (
+from ..common.deadline import Backoff, Deadline, patiently
+from ..common.errors import ErrorClass, PlatformError
+from .client import ClusterClient, JSONObject, segment
+from .workload import (
     Cause,
     Rollout,
     Snapshot,
@@ -23,8 +25,6 @@ from ..cluster.workload import (
     log_hint,
     observe,
 )
-from ..common.deadline import Backoff, Deadline, patiently
-from ..common.errors import ErrorClass, PlatformError
 
 _REPEAT_LINE_S = 30.0
 _DIGITS = re.compile(r"\d+")

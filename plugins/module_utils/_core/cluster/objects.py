@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..cluster.apply import SetPlan, apply_steps, delete_steps, plan_set
-from ..cluster.client import APIError, ClusterClient, JSONObject
-from ..cluster.namespaces import require_namespace
-from ..cluster.object_set import ObjectSet
 from ..common.deadline import Backoff, Deadline, patiently
+from .apply import SetPlan, apply_steps, delete_steps, plan_set
+from .client import APIError, ClusterClient, JSONObject
+from .namespaces import require_namespace
+from .object_set import ObjectSet
 from .rollout import follow_rollout
 
 

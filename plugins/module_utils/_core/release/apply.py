@@ -5,7 +5,7 @@
 """Bring one model server to the wanted state: capacity, Helm, rollout. Running it again is the resume.
 
 Nothing is remembered between runs. Each run reads Helm's record and the workload, decides the next step
-(:mod:`release_plan`) and takes it; a run that was killed leaves nothing that the next one cannot read.
+(:mod:`plan`) and takes it; a run that was killed leaves nothing that the next one cannot read.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import Any
 
 from ..cluster.client import ClusterClient, segment
 from ..cluster.manifests import dump_manifest, parse_manifest
+from ..cluster.rollout import follow_rollout
 from ..cluster.workload import Rollout, Symptoms, judge, observe
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
 from ..helm.storage import ReleaseRecord, operation_labels, read_release
 from ..placement.capacity import Verdict
-from .release_contents import chart_digest, running_image, shown_values
-from .release_plan import Plan, ReleaseRequest, check_owner, make_plan, selector
-from .release_recovery import HELM_SHARE_S, Tools, Waits, settled_record, this_run
-from .rollout import follow_rollout
+from .contents import chart_digest, running_image, shown_values
+from .plan import Plan, ReleaseRequest, check_owner, make_plan, selector
+from .recovery import HELM_SHARE_S, Tools, Waits, settled_record, this_run
 
 HELM_ATTEMPTS = 10
 

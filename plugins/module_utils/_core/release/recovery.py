@@ -17,7 +17,7 @@ from ..common.deadline import Deadline
 from ..common.permit import Permit
 from ..helm.binary import Helm
 from ..helm.storage import ReleaseRecord, mark_failed, read_release
-from .release_plan import Plan, ReleaseRequest, check_owner
+from .plan import Plan, ReleaseRequest, check_owner
 
 #: The longest that one command of helm may take, in seconds.
 HELM_SHARE_S = 300.0

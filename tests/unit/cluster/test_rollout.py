@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.rollout import follow_rollout
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.serving.rollout import follow_rollout
 from tests.support.kubernetes_objects import Cluster
 
 Object = dict[str, Any]
