@@ -335,9 +335,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
     Authentication,
-)
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.guarded_client import (
-    GuardedClient,
+    ClusterClient,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
@@ -435,7 +433,7 @@ def _tools(params: Mapping[str, Any], context: Context, given: Permit) -> Tools:
     """Return what the release is changed with, as long as leave is given."""
     authentication = Authentication.from_params(params)
     helm = Helm(params["helm_binary"], authentication, given)
-    return Tools(GuardedClient(authentication, given), helm, context.progress, given)
+    return Tools(ClusterClient(authentication, given), helm, context.progress, given)
 
 
 def _absent(params: Mapping[str, Any], context: Context) -> Outcome:

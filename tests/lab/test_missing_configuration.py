@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.missing_configuration import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.workload import (
     exists_by_now,
 )
 

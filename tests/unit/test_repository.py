@@ -34,7 +34,7 @@ LAYERS: dict[str, set[str]] = {
     "registry": {"common"},
     "endpoint": {"common", "cluster"},
     "exports": {"common", "registry"},
-    "release": {"common", "cluster", "helm", "placement", "registry"},
+    "release": {"common", "cluster", "helm", "placement"},
     "lab": {"common", "cluster", "registry"},
 }
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.digests import digest
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.revisions import digest
 from tests.services.registry.conftest import Run
 from tests.services.registry.routers import FollowingRouter
 from tests.support.postgres import Server

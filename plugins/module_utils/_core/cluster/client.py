@@ -25,6 +25,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from ..common.deadline import Backoff
 from ..common.errors import ErrorClass, PlatformError, invalid, missing_library
+from ..common.permit import Permit
 from ..common.redaction import excerpt
 
 try:
@@ -121,12 +122,16 @@ class APIError(PlatformError):
 
 
 class ClusterClient:
-    """Requests to one API server. Not shared between processes or threads."""
+    """Requests to one API server. Not shared between processes or threads.
 
-    def __init__(self, authentication: Authentication) -> None:
+    ``permit`` is asked just before each request that writes, and stops the reading too once it is lost.
+    """
+
+    def __init__(self, authentication: Authentication, permit: Permit | None = None) -> None:
         if LIBRARY_ERROR is not None:
             raise missing_library("kubernetes", LIBRARY_ERROR)
         self.authentication = authentication
+        self._permit = permit or Permit()
         self._connect()
 
     @classmethod
@@ -279,7 +284,12 @@ class ClusterClient:
         """Send a request and return the answer; retry what may heal, raise a typed error for the rest.
 
         A POST is sent again only where the server cannot have acted on it (refused connection, 429).
+        Raises ``fenced`` where the permit is lost.
         """
+        if method == "GET":
+            self._permit.watch()
+        else:
+            self._permit.check()
         url = self.server.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         backoff = Backoff(0.2, 5.0)
         reloaded = False

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.redaction import excerpt
 from .client import ClusterClient, JSONObject, segment
-from .missing_configuration import exists_by_now
 
 TEMPLATE_HASH = "pod-template-hash"
 
@@ -40,6 +39,11 @@ _MAY_BECOME_SCHEDULABLE = re.compile(
     re.IGNORECASE,
 )
 _CACHE_NOT_SYNCED = re.compile(r"failed to sync (configmap|secret) cache", re.IGNORECASE)
+# The kubelet's two ways to say that a ConfigMap or Secret is missing.
+_NO_OBJECT = re.compile(r'^(?P<kind>configmap|secret) "(?P<name>[^"]+)" not found', re.IGNORECASE)
+_NO_KEY = re.compile(
+    r"^couldn't find key (?P<key>\S+) in (?P<kind>ConfigMap|Secret) [^/\s]+/(?P<name>\S+)", re.IGNORECASE
+)
 _RETRIED_POD_FAILURES = frozenset(
     {"Evicted", "Preempting", "Preempted", "NodeShutdown", "Terminated", "NodeLost"}
 )
@@ -402,3 +406,31 @@ def _waiting_for(pods: list[JSONObject], snapshot: Snapshot, wanted: int, ready:
     if len(snapshot.pods) > len(pods):
         return f"{len(snapshot.pods) - len(pods)} pods of the previous revision to end"
     return f"{wanted} pods to be available ({ready} are ready)"
+
+
+def exists_by_now(client: ClusterClient, namespace_path: str, message: str) -> bool:
+    """Tell whether what a container's waiting message says is missing is there: nodes look now and then.
+
+    ``namespace_path`` is the namespace's path in the core API. False for a message of another shape.
+    """
+    text = message.removeprefix("Error: ")
+    found = _NO_OBJECT.match(text) or _NO_KEY.match(text)
+    if found is None:
+        return False
+    item = client.find(f"{namespace_path}/{found['kind'].lower()}s/{segment(found['name'])}")
+    if item is None:
+        return False
+    key = found.groupdict().get("key")
+    return key is None or key in (item.get("data") or {}) or key in (item.get("binaryData") or {})
+
+
+def running_image(pods: Sequence[JSONObject]) -> str | None:
+    """Return the digest of the image that all pods of a release run; None where they do not say or differ."""
+    found = {
+        str(status.get("imageID", "")).rpartition("@")[2]
+        for pod in pods
+        if "deletionTimestamp" not in pod["metadata"]
+        for status in (pod.get("status", {}).get("containerStatuses") or [])[:1]
+    }
+    image = found.pop() if len(found) == 1 else ""
+    return image if image.startswith("sha256:") else None

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..common.digests import digest
 from ..common.errors import invalid
 from ..common.redaction import redact
 from . import entries
@@ -101,9 +101,3 @@ def _row(entry: Entry, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "values_digest": manifest.get("values_digest") or digest(values),
         "values_redacted": bool(manifest.get("values_redacted")) or shown != values,
     }
-
-
-def digest(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of JSON data in a form that does not depend on the order of its keys."""
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

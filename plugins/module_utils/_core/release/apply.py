@@ -11,7 +11,7 @@ Nothing is remembered between runs. Each run reads Helm's record and the workloa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,13 +20,14 @@ from typing import Any
 from ..cluster.client import ClusterClient, segment
 from ..cluster.manifests import dump_manifest, parse_manifest
 from ..cluster.rollout import follow_rollout
-from ..cluster.workload import Rollout, Symptoms, judge, observe
+from ..cluster.workload import Rollout, Symptoms, judge, observe, running_image
 from ..common.deadline import Backoff, Deadline, patiently
+from ..common.digests import digest
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import redact
+from ..helm.chart import chart_digest
 from ..helm.storage import ReleaseRecord, operation_labels, read_release
 from ..placement.capacity import Verdict
-from .contents import chart_digest, running_image, shown_values
 from .plan import Plan, ReleaseRequest, check_owner, make_plan, selector
 from .recovery import HELM_SHARE_S, Tools, Waits, settled_record, this_run
 
@@ -311,3 +312,12 @@ def _result(
 
 def _shown(manifest: str) -> str:
     return dump_manifest([redact(item) for item in parse_manifest(manifest)])
+
+
+def shown_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that Helm was given, as a result may show them, and the SHA-256 of them as they were.
+
+    ``values_redacted`` tells whether secrets were hidden.
+    """
+    shown = redact(values)
+    return {"values": shown, "values_digest": digest(values), "values_redacted": shown != values}

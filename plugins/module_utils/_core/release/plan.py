@@ -31,6 +31,7 @@ from ..common.names import (
     slug,
 )
 from ..helm.binary import Helm, ReleaseSpec
+from ..helm.chart import chart_metadata
 from ..helm.storage import ReleaseRecord
 from ..placement.capacity import Verdict, assess
 from ..placement.scheduling import PodShape
@@ -85,7 +86,7 @@ class ReleaseRequest:
             )
         _check_values(values or {}, model, environment)
         chart_path = Path(chart).expanduser()
-        chart_name, chart_version = _chart_metadata(chart_path)
+        chart_name, chart_version = chart_metadata(chart_path)
         return cls(
             model=model,
             environment=environment,
@@ -219,23 +220,6 @@ def _check_values(values: Mapping[str, Any], request_model: str, environment: st
         json.dumps(values, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise invalid("chart_values", values, f"cannot be handed to Helm: {error}", advice) from error
-
-
-def _chart_metadata(chart: Path) -> tuple[str, str]:
-    try:
-        metadata = parse_manifest((chart / "Chart.yaml").read_text("utf-8"))[0]
-        return str(metadata["name"]), str(metadata["version"])
-    except (OSError, KeyError, IndexError, TypeError, ValueError, PlatformError) as error:
-        if isinstance(error, OSError):
-            why = f"Chart.yaml in it cannot be read ({error.strerror})"
-        else:
-            why = "its Chart.yaml does not give a name and a version"
-        raise invalid(
-            "chart_path",
-            str(chart),
-            f"is not a Helm chart: {why}",
-            "Give the folder of the chart vllm-deployment; role vllm brings it in files/chart.",
-        ) from error
 
 
 def check_owner(record: ReleaseRecord | None, name: str, model: str, chart_name: str = CHART) -> None:

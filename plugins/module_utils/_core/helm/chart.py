@@ -1,0 +1,42 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A chart's folder: what it says of itself, and a digest of its files."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ..cluster.manifests import parse_manifest
+from ..common.errors import PlatformError, invalid
+
+
+def chart_metadata(chart: Path) -> tuple[str, str]:
+    """Return the name and the version that Chart.yaml gives. Raises ``invalid``."""
+    try:
+        metadata = parse_manifest((chart / "Chart.yaml").read_text("utf-8"))[0]
+        return str(metadata["name"]), str(metadata["version"])
+    except (OSError, KeyError, IndexError, TypeError, ValueError, PlatformError) as error:
+        if isinstance(error, OSError):
+            why = f"Chart.yaml in it cannot be read ({error.strerror})"
+        else:
+            why = "its Chart.yaml does not give a name and a version"
+        raise invalid(
+            "chart_path",
+            str(chart),
+            f"is not a Helm chart: {why}",
+            "Give the folder of the chart vllm-deployment; role vllm brings it in files/chart.",
+        ) from error
+
+
+def chart_digest(chart: Path) -> str:
+    """Return the SHA-256 over names and contents of a chart's files; hidden files do not count."""
+    total = hashlib.sha256()
+    for path in sorted(chart.rglob("*")):
+        name = path.relative_to(chart)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{content}  {name.as_posix()}\n".encode())
+    return f"sha256:{total.hexdigest()}"
