@@ -11,4 +11,4 @@ from ansible_collections.llmops.platform.plugins.plugin_utils._action import Cor
 
 
 class ActionModule(CoreActionBase):
-    operation = audit_info.OPERATION
+    contract = audit_info.CONTRACT

@@ -11,4 +11,4 @@ from ansible_collections.llmops.platform.plugins.plugin_utils._action import Cor
 
 
 class ActionModule(CoreActionBase):
-    operation = gpu_capacity_info.OPERATION
+    contract = gpu_capacity_info.CONTRACT

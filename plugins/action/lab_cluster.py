@@ -11,4 +11,4 @@ from ansible_collections.llmops.platform.plugins.plugin_utils._action import Cor
 
 
 class ActionModule(CoreActionBase):
-    operation = lab_cluster.OPERATION
+    contract = lab_cluster.CONTRACT

@@ -11,4 +11,4 @@ from ansible_collections.llmops.platform.plugins.plugin_utils._action import Cor
 
 
 class ActionModule(CoreActionBase):
-    operation = litellm_models.OPERATION
+    contract = litellm_models.CONTRACT

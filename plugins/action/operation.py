@@ -11,4 +11,4 @@ from ansible_collections.llmops.platform.plugins.plugin_utils._action import Cor
 
 
 class ActionModule(CoreActionBase):
-    operation = operation.OPERATION
+    contract = operation.CONTRACT

@@ -4,7 +4,7 @@
 
 """What every module is made of, and the adapter that runs it as an ordinary Ansible module.
 
-The action plugins run the same :class:`Operation` inside the controller process
+The action plugins run the same :class:`ModuleContract` inside the controller process
 (``plugin_utils/_action.py``). Private to this collection.
 """
 
@@ -53,7 +53,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Operation:
+class ModuleContract:
     """The contract of one module: its argument spec and the function that does the work."""
 
     argument_spec: Mapping[str, Any]
@@ -74,10 +74,10 @@ def failure(error: PlatformError) -> dict[str, Any]:
     }
 
 
-def shown_arguments(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def shown_arguments(contract: ModuleContract, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments for Ansible's ``invocation``: no secret, not even in values."""
     return {
-        name: HIDDEN_PARAMETER if operation.argument_spec.get(name, {}).get("no_log") else redact(value)
+        name: HIDDEN_PARAMETER if contract.argument_spec.get(name, {}).get("no_log") else redact(value)
         for name, value in arguments.items()
     }
 
@@ -93,31 +93,31 @@ def success(outcome: Outcome, context: Context) -> dict[str, Any]:
 class _PlatformModule(AnsibleModule):
     """Gives the failures that AnsibleModule raises itself (argument validation) their class."""
 
-    operation: Operation
+    contract: ModuleContract
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
-        shown = {"module_args": shown_arguments(self.operation, self.params)}
+        shown = {"module_args": shown_arguments(self.contract, self.params)}
         defaults = {"error_class": ErrorClass.INVALID.value, "resolution": "", "invocation": shown}
         super().fail_json(msg, **{**defaults, **kwargs})
 
     def exit_json(self, **kwargs: Any) -> NoReturn:
-        super().exit_json(invocation={"module_args": shown_arguments(self.operation, self.params)}, **kwargs)
+        super().exit_json(invocation={"module_args": shown_arguments(self.contract, self.params)}, **kwargs)
 
 
-def run_as_module(operation: Operation) -> None:
-    """Run the operation as an Ansible module and exit."""
-    _PlatformModule.operation = operation
+def run_as_module(contract: ModuleContract) -> None:
+    """Run what a contract says as an Ansible module and exit."""
+    _PlatformModule.contract = contract
     module: AnsibleModule = _PlatformModule(  # type: ignore[no-untyped-call]
-        argument_spec=dict(operation.argument_spec),
-        mutually_exclusive=operation.mutually_exclusive,
-        required_together=operation.required_together,
-        required_one_of=operation.required_one_of,
-        required_if=operation.required_if,
+        argument_spec=dict(contract.argument_spec),
+        mutually_exclusive=contract.mutually_exclusive,
+        required_together=contract.required_together,
+        required_one_of=contract.required_one_of,
+        required_if=contract.required_if,
         supports_check_mode=True,
     )
     context = Context(check_mode=module.check_mode, diff=module._diff, progress=module.log)
     try:
-        outcome = operation.run(module.params, context)
+        outcome = contract.run(module.params, context)
     except PlatformError as error:
         module.fail_json(**failure(error))
     for warning in outcome.warnings:

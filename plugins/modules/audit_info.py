@@ -246,7 +246,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -344,11 +344,11 @@ def _expected_head(params: Mapping[str, Any]) -> audit.Head | None:
     return audit.Head(given["seq"], given["hash"])
 
 
-OPERATION = Operation(argument_spec=ARGUMENT_SPEC, run=run)
+CONTRACT = ModuleContract(argument_spec=ARGUMENT_SPEC, run=run)
 
 
 def main() -> None:
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

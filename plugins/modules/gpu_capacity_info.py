@@ -450,7 +450,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.placement.sc
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -616,7 +616,7 @@ def _document(source: object, field: str) -> Mapping[str, Any]:
     return parsed
 
 
-OPERATION = Operation(
+CONTRACT = ModuleContract(
     argument_spec=ARGUMENT_SPEC,
     run=run,
     mutually_exclusive=[("pod_template", name) for name in _POD_OPTIONS],
@@ -624,7 +624,7 @@ OPERATION = Operation(
 
 
 def main() -> None:
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

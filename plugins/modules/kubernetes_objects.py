@@ -217,7 +217,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadl
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -272,12 +272,12 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     return Outcome(done.changed, result, done.plan.diff(), done.plan.warnings)
 
 
-OPERATION = Operation(ARGUMENT_SPEC, run)
+CONTRACT = ModuleContract(ARGUMENT_SPEC, run)
 
 
 def main() -> None:
     """Run as a module."""
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

@@ -200,7 +200,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.lab.settings
 from ansible_collections.llmops.platform.plugins.module_utils._core.lab.steps import Change, took
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -299,11 +299,11 @@ def _settings(params: Mapping[str, Any]) -> Settings:
     return replace(settings, services=tuple(services))
 
 
-OPERATION = Operation(argument_spec=ARGUMENT_SPEC, run=run)
+CONTRACT = ModuleContract(argument_spec=ARGUMENT_SPEC, run=run)
 
 
 def main() -> None:
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.exports.lite
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import settings
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -224,11 +224,11 @@ def _diff(done: Plan) -> dict[str, Any]:
     return {"before": before, "after": after}
 
 
-OPERATION = Operation(argument_spec=ARGUMENT_SPEC, run=run)
+CONTRACT = ModuleContract(argument_spec=ARGUMENT_SPEC, run=run)
 
 
 def main() -> None:
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

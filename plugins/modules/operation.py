@@ -265,7 +265,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ope
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -442,7 +442,7 @@ def _difference(params: Mapping[str, Any], before: str, after: str) -> dict[str,
     }
 
 
-OPERATION = Operation(
+CONTRACT = ModuleContract(
     argument_spec=ARGUMENT_SPEC,
     run=run,
     required_if=[("state", "finished", ("operation",)), ("state", "unlocked", ("operation_id",))],
@@ -451,7 +451,7 @@ OPERATION = Operation(
 
 def main() -> None:
     """Run as a module."""
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

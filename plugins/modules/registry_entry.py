@@ -425,7 +425,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ope
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.routers import withdrawal_epoch
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -658,11 +658,11 @@ def _overruled(changes: Mapping[str, Any], after: Entry | None) -> str | None:
     )
 
 
-OPERATION = Operation(argument_spec=ARGUMENT_SPEC, run=run)
+CONTRACT = ModuleContract(argument_spec=ARGUMENT_SPEC, run=run)
 
 
 def main() -> None:
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

@@ -375,7 +375,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ent
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -479,7 +479,7 @@ def _filter(params: Mapping[str, Any]) -> entries.Filter:
     )
 
 
-OPERATION = Operation(
+CONTRACT = ModuleContract(
     argument_spec=ARGUMENT_SPEC,
     run=run,
     required_if=[("history", True, ("model", "environment"))],
@@ -487,7 +487,7 @@ OPERATION = Operation(
 
 
 def main() -> None:
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.migration_files import load
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -217,11 +217,11 @@ def _listing(files: list[Migration], version: int) -> str:
     return "".join(f"{migration.label}\n" for migration in files[:version])
 
 
-OPERATION = Operation(argument_spec=ARGUMENT_SPEC, run=run)
+CONTRACT = ModuleContract(argument_spec=ARGUMENT_SPEC, run=run)
 
 
 def main() -> None:
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

@@ -305,7 +305,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.pro
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -474,7 +474,7 @@ def _usable(field: str, key: str) -> str:
     raise invalid(field, "(hidden)", "holds no usable API key", "A key is printable ASCII text in one line.")
 
 
-OPERATION = Operation(
+CONTRACT = ModuleContract(
     argument_spec=ARGUMENT_SPEC,
     run=run,
     mutually_exclusive=[("api_key_secret", "endpoint_api_key")],
@@ -482,7 +482,7 @@ OPERATION = Operation(
 
 
 def main() -> None:
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

@@ -359,7 +359,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.release.reco
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     Outcome,
     run_as_module,
 )
@@ -460,12 +460,12 @@ def _absent(params: Mapping[str, Any], context: Context) -> Outcome:
     return Outcome(changed, result, {"before": state, "after": ""})
 
 
-OPERATION = Operation(ARGUMENT_SPEC, run, required_if=[("state", "present", ("chart_path",))])
+CONTRACT = ModuleContract(ARGUMENT_SPEC, run, required_if=[("state", "present", ("chart_path",))])
 
 
 def main() -> None:
     """Run as a module."""
-    run_as_module(OPERATION)
+    run_as_module(CONTRACT)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Base of the action plugins: run a module's operation inside the controller process.
+"""Base of the action plugins: run a module's contract inside the controller process.
 
 An ordinary module task starts a new Python that imports the ``kubernetes`` package again; in process it is
 imported once a play, and progress is shown while a task waits. Wherever running here would differ from
@@ -33,7 +33,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.orphans import die_with_parent
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
-    Operation,
+    ModuleContract,
     failure,
     shown_arguments,
     success,
@@ -43,9 +43,9 @@ display = Display()
 
 
 class CoreActionBase(ActionBase):
-    """Runs ``operation``; a subclass only names it."""
+    """Runs ``contract``; a subclass only names it."""
 
-    operation: Operation
+    contract: ModuleContract
     _supports_check_mode = True
     _supports_async = True
 
@@ -70,7 +70,7 @@ class CoreActionBase(ActionBase):
         )
 
     def _run_in_process(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        operation = self.operation
+        contract = self.contract
         worker_of = multiprocessing.parent_process()
         if worker_of is not None and worker_of.pid is not None:
             # Ansible's workers live on, in a session of their own, when the run is killed.
@@ -85,11 +85,11 @@ class CoreActionBase(ActionBase):
         )
         with self._task_environment():
             validator = ArgumentSpecValidator(
-                dict(operation.argument_spec),
-                mutually_exclusive=operation.mutually_exclusive,
-                required_together=operation.required_together,
-                required_one_of=operation.required_one_of,
-                required_if=operation.required_if,
+                dict(contract.argument_spec),
+                mutually_exclusive=contract.mutually_exclusive,
+                required_together=contract.required_together,
+                required_one_of=contract.required_one_of,
+                required_if=contract.required_if,
             )
             validated = validator.validate(_plain(self._task.args))
             secrets = validated._no_log_values
@@ -101,7 +101,7 @@ class CoreActionBase(ActionBase):
                 return dict(remove_values({"failed": True, **failure(error)}, secrets))
             parameters = validated.validated_parameters
             try:
-                outcome = operation.run(parameters, context)
+                outcome = contract.run(parameters, context)
             except PlatformError as error:
                 result = {"failed": True, **failure(error)}
             else:
@@ -109,7 +109,7 @@ class CoreActionBase(ActionBase):
                     display.warning(warning)
                 result = success(outcome, context)
         # What AnsibleModule does for a module: its arguments for -vvv, and no secret anywhere.
-        invocation = {"module_args": shown_arguments(operation, parameters)}
+        invocation = {"module_args": shown_arguments(contract, parameters)}
         return dict(remove_values({**result, "invocation": invocation}, secrets))
 
     @contextmanager

@@ -41,10 +41,10 @@ _FENCE = {"key": "llmops.platform/capacity-bench", "effect": "NoSchedule"}
 _OURS = """
 import json, sys
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.llmops.platform.plugins.modules.gpu_capacity_info import OPERATION
+from ansible_collections.llmops.platform.plugins.modules.gpu_capacity_info import CONTRACT
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
-validated = ArgumentSpecValidator(dict(OPERATION.argument_spec)).validate(json.loads(sys.argv[1]))
-print(json.dumps(OPERATION.run(validated.validated_parameters, Context()).result))
+validated = ArgumentSpecValidator(dict(CONTRACT.argument_spec)).validate(json.loads(sys.argv[1]))
+print(json.dumps(CONTRACT.run(validated.validated_parameters, Context()).result))
 """
 
 # A process between us and what is measured: a new program inherits the peak memory of the one that starts

@@ -46,16 +46,16 @@ def facts(option: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("module", modules())
 def test_specification_and_documentation_agree(module: str) -> None:
-    operation = importlib.import_module(f"{PLUGINS}.modules.{module}").OPERATION
-    specified = {name: facts(option) for name, option in operation.argument_spec.items()}
+    contract = importlib.import_module(f"{PLUGINS}.modules.{module}").CONTRACT
+    specified = {name: facts(option) for name, option in contract.argument_spec.items()}
     assert specified == {name: facts(option) for name, option in documented(module).items()}
 
 
 @pytest.mark.parametrize("module", modules())
 def test_environment_variables_are_documented(module: str) -> None:
     options = documented(module)
-    operation = importlib.import_module(f"{PLUGINS}.modules.{module}").OPERATION
-    for name, option in operation.argument_spec.items():
+    contract = importlib.import_module(f"{PLUGINS}.modules.{module}").CONTRACT
+    for name, option in contract.argument_spec.items():
         for variable in option.get("fallback", (None, []))[1]:
             assert f"E({variable})" in str(options[name]["description"]), f"{name}: {variable}"
 
@@ -63,7 +63,7 @@ def test_environment_variables_are_documented(module: str) -> None:
 @pytest.mark.parametrize("module", modules())
 def test_secrets_are_not_logged(module: str) -> None:
     """Ansible hides what is marked no_log; a name that looks secret has to say what it is."""
-    operation = importlib.import_module(f"{PLUGINS}.modules.{module}").OPERATION
-    for name, option in operation.argument_spec.items():
+    contract = importlib.import_module(f"{PLUGINS}.modules.{module}").CONTRACT
+    for name, option in contract.argument_spec.items():
         if any(mark in name for mark in ("password", "token", "api_key", "dsn")) and option["type"] == "str":
             assert "no_log" in option, name

@@ -30,21 +30,21 @@ FIT: dict[str, Any] = {"model_config": CONFIG, "weights_gib": 1.0}
 
 def run(cluster: Cluster | None = None, **arguments: Any) -> Outcome:
     """Validate the arguments as Ansible does and run the module on a cluster in memory."""
-    operation = gpu_capacity_info.OPERATION
+    contract = gpu_capacity_info.CONTRACT
     validated = ArgumentSpecValidator(
-        dict(operation.argument_spec), mutually_exclusive=operation.mutually_exclusive
+        dict(contract.argument_spec), mutually_exclusive=contract.mutually_exclusive
     ).validate(arguments)
     assert not validated.error_messages, validated.error_messages
     with pytest.MonkeyPatch.context() as patch:
         made = cluster or Cluster(node("a"))
         patch.setattr(ClusterClient, "from_params", lambda params: made)
-        return operation.run(validated.validated_parameters, Context())
+        return contract.run(validated.validated_parameters, Context())
 
 
 def errors(**arguments: Any) -> str:
-    operation = gpu_capacity_info.OPERATION
+    contract = gpu_capacity_info.CONTRACT
     validator = ArgumentSpecValidator(
-        dict(operation.argument_spec), mutually_exclusive=operation.mutually_exclusive
+        dict(contract.argument_spec), mutually_exclusive=contract.mutually_exclusive
     )
     return " ".join(validator.validate(arguments).error_messages)
 
