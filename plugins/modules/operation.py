@@ -248,7 +248,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import actor
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry import journal
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry import operations
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
     Database,
     Session,
@@ -257,7 +257,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import check_target
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import DatabaseError
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.holder import Holder
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.operations import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import (
     Lock,
     OperationRef,
     check_id,
@@ -315,14 +315,14 @@ def _check(params: Mapping[str, Any]) -> None:
 
 
 def _started(database: Database, params: Mapping[str, Any], context: Context) -> Outcome:
-    wanted = journal.Wanted(
+    wanted = operations.Wanted(
         params["model"],
         params["environment"],
         params["kind"],
         Holder.here(params["actor"] or actor(), context.run_pid),
         params["lock_ttl"],
     )
-    done = journal.start(database, wanted, params["lock_timeout"], context.progress)
+    done = operations.start(database, wanted, params["lock_timeout"], context.progress)
     result = {"operation": done.ref.as_json(), "resumes": done.resumes, "seconds": done.waited_s}
     return Outcome(True, result, _difference(params, "free", f"held by operation {done.ref.id}"))
 
@@ -330,7 +330,7 @@ def _started(database: Database, params: Mapping[str, Any], context: Context) ->
 def _finished(database: Database, params: Mapping[str, Any], context: Context) -> Outcome:
     ref = _given(params)
     done = database.transaction(
-        lambda session: journal.finish(
+        lambda session: operations.finish(
             session,
             params["model"],
             params["environment"],
@@ -344,7 +344,7 @@ def _finished(database: Database, params: Mapping[str, Any], context: Context) -
     return _over(params, ref, done)
 
 
-def _over(params: Mapping[str, Any], ref: OperationRef, done: journal.Finished) -> Outcome:
+def _over(params: Mapping[str, Any], ref: OperationRef, done: operations.Finished) -> Outcome:
     result = {
         "operation": ref.as_json(),
         "resumes": done.resumes,
@@ -364,7 +364,7 @@ def _over(params: Mapping[str, Any], ref: OperationRef, done: journal.Finished) 
 def _unlocked(database: Database, params: Mapping[str, Any], context: Context) -> Outcome:
     operation_id = check_id(params["operation_id"], "operation_id")
     lock = database.transaction(
-        lambda session: journal.unlock(
+        lambda session: operations.unlock(
             session,
             params["model"],
             params["environment"],
@@ -389,11 +389,11 @@ def _preview(params: Mapping[str, Any], context: Context) -> Outcome:
     """Say who holds the lock and what would be done about it."""
     model, environment = params["model"], params["environment"]
 
-    def look(session: Session) -> tuple[Lock | None, journal.Finished | None]:
+    def look(session: Session) -> tuple[Lock | None, operations.Finished | None]:
         lock = read_lock(session, model, environment)
         done = None
         if params["state"] == "finished":
-            done = journal.read_finished(session, model, environment, _given(params))
+            done = operations.read_finished(session, model, environment, _given(params))
         return (lock if lock is not None and lock.operation_id else None), done
 
     lock, done = None, None

@@ -418,7 +418,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ent
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import DatabaseError
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.operations import (
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import (
     OperationRef,
     read_lock,
 )

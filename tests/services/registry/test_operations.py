@@ -21,7 +21,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import settings
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import Lease
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.operations import OperationRef
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import OperationRef
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules import operation
 from tests.services.registry.conftest import Run

@@ -24,14 +24,14 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     ErrorClass,
     PlatformError,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry import journal
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry import operations
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
     Database,
     settings,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.holder import Holder
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import Lease
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.operations import OperationRef
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import OperationRef
 from tests.services.registry.conftest import Run, open_database
 from tests.services.registry.routers import ReportingRouter
 from tests.services.registry.test_faults import proxy
@@ -52,18 +52,18 @@ def ready(schema: Run) -> None:
 
 def start(
     dsn: str, name: str = "alice@bastion", ttl_s: float = 60.0, pid: int | None = None
-) -> journal.Started:
+) -> operations.Started:
     """Start an operation; raises ``locked``."""
-    wanted = journal.Wanted(MODEL, ENVIRONMENT, "deploy", Holder.here(name, pid), ttl_s)
+    wanted = operations.Wanted(MODEL, ENVIRONMENT, "deploy", Holder.here(name, pid), ttl_s)
     with open_database(dsn) as database:
-        return journal.start(database, wanted, 0.0, lambda line: None)
+        return operations.start(database, wanted, 0.0, lambda line: None)
 
 
 def end(dsn: str, ref: OperationRef) -> None:
     """Finish an operation well."""
     with open_database(dsn) as database:
         database.transaction(
-            lambda session: journal.finish(
+            lambda session: operations.finish(
                 session,
                 MODEL,
                 ENVIRONMENT,
@@ -126,9 +126,9 @@ def test_never_two_holders_and_fences_only_grow(dsn: str, query: Query, rounds: 
 def test_answer_to_the_start_is_lost(dsn: str, server: Server, query: Query, committed: bool) -> None:
     with proxy(server.port, committed) as link:
         where = settings({"dsn": dsn, "pg_port": link.port, "pg_sslmode": "disable"})
-        wanted = journal.Wanted(MODEL, ENVIRONMENT, "deploy", Holder("alice@bastion"), 60.0)
+        wanted = operations.Wanted(MODEL, ENVIRONMENT, "deploy", Holder("alice@bastion"), 60.0)
         with Database(where, Deadline(20)) as database:
-            started = journal.start(database, wanted, 0.0, lambda line: None)
+            started = operations.start(database, wanted, 0.0, lambda line: None)
     assert link.committing.is_set()
     # One operation with one fence, whichever of the two happened, and its lock can be kept and given back.
     assert query("SELECT operation_id::text, fence FROM operation_locks") == [

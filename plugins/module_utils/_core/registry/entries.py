@@ -15,7 +15,7 @@ from ..common.actor import actor
 from ..common.errors import ErrorClass, PlatformError
 from .connection import Session
 from .entry_fields import COLUMNS, Entry, changed_fields, is_operators_wish, is_overruled, merged, rfc3339
-from .operations import OperationRef, claim
+from .lock import OperationRef, claim
 
 TABLE = "model_registry_entries"
 

@@ -71,7 +71,7 @@ def read_operations(session: Session, model: str, environment: str, *, limit: in
 
 
 def _timed(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    """Return a row of the journal as JSON types, and how long it took; ``seconds`` is None while it runs."""
+    """Return a recorded row as JSON types, and how long it took; ``seconds`` is None while it runs."""
     values = dict(zip(names, row, strict=True))
     begun, ended = values["started_at"], values["finished_at"]
     return {

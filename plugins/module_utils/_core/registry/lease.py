@@ -24,8 +24,8 @@ from ..common.deadline import Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.permit import Permit
 from .connection import Database, Session, Settings, settings
-from .journal import begin_step, end_step
-from .operations import TTL_S, OperationRef, claim, renew
+from .lock import TTL_S, OperationRef, claim, renew
+from .operations import begin_step, end_step
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ class Lease(Permit):
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Write a step into the journal before it is taken, and afterwards how it ended."""
+        """Write a step into the record before it is taken, and afterwards how it ended."""
 
         def begin(session: Session) -> int:
             claim(session, *self._target, self._operation)

@@ -17,7 +17,7 @@ from ..common.redaction import redact
 from . import entries
 from .connection import Session
 from .entry_fields import Entry
-from .operations import OperationRef, claim
+from .lock import OperationRef, claim
 
 # What the entry says too, by the same name.
 _FROM_ENTRY = (

@@ -15,7 +15,7 @@ from ..common.errors import ErrorClass, PlatformError
 from . import entries
 from .connection import Database, Session
 from .entry_fields import as_json
-from .operations import OperationRef
+from .lock import OperationRef
 from .routers import LIVE_S, names, wait_for_routers, wait_until_drained, withdrawal_epoch
 
 
