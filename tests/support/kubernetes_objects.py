@@ -130,6 +130,12 @@ class Cluster(ClusterClient):
             if not (unfinished and item["status"]["phase"] in ("Succeeded", "Failed")):
                 yield item
 
+    def list_at(
+        self, path: str, query: Mapping[str, Any] | None = None, limit: int = 500
+    ) -> tuple[list[JSONObject], str]:
+        # Without a version, nothing can be watched.
+        return list(self.list_pages(path, query, limit)), ""
+
     def find(self, path: str, query: Mapping[str, Any] | None = None) -> JSONObject | None:
         self._allow(path)
         if path in self.lists:

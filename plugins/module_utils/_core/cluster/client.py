@@ -206,13 +206,59 @@ class ClusterClient:
         A list that changes for longer than the server keeps its history (410) is an ``infrastructure``
         error: what was yielded so far is not one consistent picture.
         """
+        for page in self._pages(path, query, limit):
+            yield from page.get("items") or []
+
+    def list_at(
+        self, path: str, query: Mapping[str, Any] | None = None, limit: int = 500
+    ) -> tuple[list[JSONObject], str]:
+        """Return the items of a list, and the version from which a watch goes on."""
+        items: list[JSONObject] = []
+        version = ""
+        for page in self._pages(path, query, limit):
+            items += page.get("items") or []
+            version = str(page.get("metadata", {}).get("resourceVersion") or "")
+        return items, version
+
+    def _pages(self, path: str, query: Mapping[str, Any] | None, limit: int) -> Iterator[JSONObject]:
         token = ""
         while True:
             page = self.get(path, {**(query or {}), "limit": limit, **({"continue": token} if token else {})})
-            yield from page.get("items") or []
+            yield page
             token = page.get("metadata", {}).get("continue") or ""
             if not token:
                 return
+
+    def wait_for_change(self, path: str, query: Mapping[str, Any], version: str, seconds: int) -> bool:
+        """Watch a list until it is not that of a version any more; tell whether it changed within the time.
+
+        Nothing is tried again: where watching fails, reading again says why.
+        """
+        self._permit.watch()
+        asked = {**query, "watch": "true", "resourceVersion": version, "timeoutSeconds": seconds}
+        url = f"{self.server.rstrip('/')}{path}?{urlencode(asked)}"
+        try:
+            answer = self._pool.request(
+                "GET",
+                url,
+                headers={"Accept": "application/json", **self.credentials()},
+                # The server ends the watch; only one that hangs does not.
+                timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=seconds + _CONNECT_TIMEOUT_S),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise _transport_error(error, self.server) from error
+        try:
+            if answer.status != 200:
+                raise _status_error(answer, "GET", path)
+            return any(answer.stream(1024))
+        except urllib3.exceptions.HTTPError as error:
+            raise _transport_error(error, self.server) from error
+        finally:
+            # Nobody reads the rest of the events.
+            answer.close()
 
     def create(
         self, path: str, body: Mapping[str, Any], query: Mapping[str, Any] | None = None

@@ -27,6 +27,7 @@ from .workload import (
 )
 
 _REPEAT_LINE_S = 30.0
+_TOGETHER_S = 0.1
 _DIGITS = re.compile(r"\d+")
 
 
@@ -67,6 +68,7 @@ def follow_rollout(
     Raises ``workload`` (``capacity`` for a quota) with the evidence, or ``timeout`` with the last reason.
     """
     backoff = Backoff(0.2, 2.0)
+    pods = _Pods(client, request, deadline)
     symptoms = Symptoms()
     restarted = False
     failed_before: set[str] | None = set() if replace_failed else None
@@ -116,7 +118,46 @@ def follow_rollout(
             if news:
                 backoff.reset()
             last_line, last_shown = line, now
-        deadline.pause(backoff.next())
+        delay = backoff.next()
+        # Once all pods are ready, only controllers have to follow, which no pod tells and takes a moment.
+        if rollout.ready < rollout.wanted:
+            delay = max(1.0, delay)
+        if pods.changed(snapshot.version, delay):
+            backoff.reset()
+
+
+class _Pods:
+    """Waits for news of a workload's pods: by a watch, or where that is not allowed, for a time."""
+
+    def __init__(self, client: ClusterClient, request: Workload, deadline: Deadline) -> None:
+        self._client = client
+        self._path = f"/api/v1/namespaces/{segment(request.namespace)}/pods"
+        self._query = {"labelSelector": request.selector}
+        self._deadline = deadline
+        self._watches = True
+
+    def changed(self, version: str, seconds: float) -> bool:
+        """Return at the first change after a version, or after so many seconds; tell whether there was one.
+
+        No server can be asked to watch for less than a second; such a time is slept through.
+        """
+        whole = int(min(seconds, self._deadline.remaining()))
+        if not (self._watches and version and whole):
+            self._deadline.pause(seconds)
+            return False
+        try:
+            changed = self._client.wait_for_change(self._path, self._query, version, whole)
+        except PlatformError as error:
+            if error.error_class is ErrorClass.FENCED:
+                raise
+            # Reading goes on, and says what is wrong where it fails too.
+            self._watches = error.error_class is ErrorClass.INFRASTRUCTURE
+            self._deadline.pause(seconds)
+            return False
+        if changed:
+            # More than one change comes at a time.
+            self._deadline.pause(_TOGETHER_S)
+        return changed
 
 
 def _has_failed(pod: JSONObject) -> bool:

@@ -60,6 +60,8 @@ class Snapshot:
     failed_mounts: dict[str, str] = field(default_factory=dict)
     #: Messages about a ConfigMap, Secret or key that was missing when the node looked, and is there by now.
     outdated: frozenset[str] = frozenset()
+    #: Version of the list of pods, from which a watch goes on.
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> 
     query = {"labelSelector": selector}
     core = f"/api/v1/namespaces/{segment(namespace)}"
     replica_sets = list(client.list_pages(f"{apps}/replicasets", query))
-    pods = list(client.list_pages(f"{core}/pods", query))
+    pods, version = client.list_at(f"{core}/pods", query)
     failed_mounts = {}
     if any(_mounts_volumes(pod) for pod in pods):
         # Only an event tells that a volume cannot be mounted.
@@ -133,7 +135,7 @@ def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> 
         if container.get("state", {}).get("waiting", {}).get("reason") == "CreateContainerConfigError"
     }
     outdated = frozenset(message for message in missing if exists_by_now(client, core, message))
-    return Snapshot(deployment, replica_sets, pods, failed_mounts, outdated)
+    return Snapshot(deployment, replica_sets, pods, failed_mounts, outdated, version)
 
 
 def judge(snapshot: Snapshot, symptoms: Symptoms, *, nodes_may_come: bool = False) -> Rollout:
