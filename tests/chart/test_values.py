@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.chart import HelmChart, RenderError
+from tests.support.chart import CHART, HelmChart, RenderError
 
 # Values, and the field as the schema's message names it.
 REFUSED_BY_SCHEMA: list[tuple[dict[str, Any], str]] = [
@@ -26,6 +28,8 @@ REFUSED_BY_SCHEMA: list[tuple[dict[str, Any], str]] = [
     ({"model": {"gpuMemoryUtilization": 1.5}}, "/model/gpuMemoryUtilization"),
     ({"model": {"revision": "main; reboot"}}, "/model/revision"),
     ({"model": {"extraArgs": "--enable-lora"}}, "/model/extraArgs"),
+    # What does not fit Go's numbers would be rendered as another number.
+    ({"model": {"maxModelLen": 999999999999999999999999}}, "/model/maxModelLen"),
     ({"model": {"extraEnv": [{"name": "A", "value": 1}]}}, "/model/extraEnv/0/value"),
     ({"model": {"modle": "typo"}}, "modle"),
     ({"environment": "prod"}, "/environment"),
@@ -97,6 +101,27 @@ REFUSED_BY_RULE: list[tuple[dict[str, Any], str]] = [
     ({"model": {"extraArgs": ["--api_key=sk-secret"]}}, "--api-key belongs to the value secrets.apiKey"),
     ({"model": {"extraArgs": ["--port", "9000"]}}, "--port belongs to the value service.port"),
     ({"model": {"extraArgs": ["-tp", "2"]}}, "-tp belongs to the value gpu.count"),
+    # As argparse reads them: any beginning of a long option, and a value right behind a letter.
+    *(
+        ({"model": {"extraArgs": [argument]}}, f"the engine reads {flag} as {option}, which")
+        for argument, flag, option in (
+            ("--served-model=x", "--served-model", "--served-model-name"),
+            ("--serv", "--serv", "--served-model-name"),
+            ("--max_model=1", "--max-model", "--max-model-len"),
+            ("--api=sk-secret", "--api", "--api-key"),
+            ("--conf=/tmp/x.yaml", "--conf", "--config"),
+            ("-t=2", "-t", "-tp"),
+            ("-qawq", "-qawq", "-q"),
+        )
+    ),
+    ({"model": {"extraArgs": ["--config=/x.yaml"]}}, "--config reads further arguments from a file"),
+    ({"model": {"extraArgs": ["--uds", "/tmp/x"]}}, "--uds listens on a socket file"),
+    ({"model": {"extraArgs": ["--headless"]}}, "--headless starts no API server"),
+    (
+        {"model": {"extraArgs": ["--device-memory-utilization=0.5"]}},
+        "--device-memory-utilization belongs to the value model.gpuMemoryUtilization",
+    ),
+    ({"model": {"extraArgs": ["--", "x"]}}, "-- ends the options"),
     (
         {"model": {"extraEnv": [{"name": "HF_TOKEN", "value": "hf_secret"}]}},
         "HF_TOKEN belongs to the value secrets.hfToken",
@@ -164,3 +189,34 @@ def test_sizes_must_rise(chart: HelmChart) -> None:
 def test_release_name_must_be_able_to_name_a_service(chart: HelmChart, release: str) -> None:
     with pytest.raises(RenderError, match="release name"):
         chart.render(release=release)
+
+
+def _numbers(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each part of a schema that allows a number."""
+    if isinstance(schema, list):
+        schema = dict(enumerate(schema))
+    if not isinstance(schema, dict):
+        return
+    kinds = schema.get("type")
+    if {"integer", "number"} & set(kinds if isinstance(kinds, list) else [kinds]):
+        yield path, schema
+    for name, part in schema.items():
+        yield from _numbers(part, f"{path}/{name}")
+
+
+def test_every_number_has_bounds_that_templates_keep() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    found = dict(_numbers(schema))
+    assert len(found) > 15
+    for path, number in found.items():
+        # Values reach templates as float64, which holds whole numbers up to there.
+        assert number["maximum"] < 2**53, path
+        assert "minimum" in number or "exclusiveMinimum" in number, path
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--tokenizer", "x"], ["--tokenizer-mode=auto"], ["--model-impl", "vllm"], ["-O3"], ["-1"]]
+)
+def test_what_only_resembles_an_owned_argument_is_passed_on(chart: HelmChart, arguments: list[str]) -> None:
+    rendered = chart.render({"model": {"extraArgs": arguments}})
+    assert rendered.container["args"][-len(arguments) :] == arguments

@@ -30,12 +30,31 @@
       "--tensor-parallel-size" "gpu.count" "-tp" "gpu.count" "--revision" "model.revision"
       "--tokenizer-revision" "model.revision" "--max-model-len" "model.maxModelLen" "--dtype" "model.dtype"
       "--quantization" "model.quantization" "-q" "model.quantization"
-      "--gpu-memory-utilization" "model.gpuMemoryUtilization" "--shutdown-timeout" "drain.shutdownTimeoutSeconds"
+      "--gpu-memory-utilization" "model.gpuMemoryUtilization"
+      "--device-memory-utilization" "model.gpuMemoryUtilization" "--shutdown-timeout" "drain.shutdownTimeoutSeconds"
       "--api-key" "secrets.apiKey" "--hf-token" "secrets.hfToken" -}}
+{{- $refused := dict
+      "--config" "reads further arguments from a file, past the values: give each argument here"
+      "--uds" "listens on a socket file, where no request comes: use service.port"
+      "--headless" "starts no API server, which probes and clients need" -}}
 {{- range .Values.model.extraArgs -}}
 {{- $flag := regexFind "^-[^=]*" . | replace "_" "-" -}}
+{{- if eq $flag "--" -}}
+{{- fail "model.extraArgs: -- ends the options: give each argument without it" -}}
+{{- end -}}
 {{- if hasKey $owned $flag -}}
 {{- fail (printf "model.extraArgs: %s belongs to the value %s" $flag (get $owned $flag)) -}}
+{{- end -}}
+{{- if hasKey $refused $flag -}}
+{{- fail (printf "model.extraArgs: %s %s" $flag (get $refused $flag)) -}}
+{{- end -}}
+{{- /* The engine takes any beginning of an option for the option, and a value that follows a letter. */ -}}
+{{- if and $flag (ne $flag "--tokenizer") -}}
+{{- range $option := concat (keys $owned) (keys $refused) | sortAlpha -}}
+{{- if or (hasPrefix $flag $option) (and (eq (len $option) 2) (hasPrefix $option $flag) (not (hasPrefix "--" $flag))) -}}
+{{- fail (printf "model.extraArgs: the engine reads %s as %s, which %s" $flag $option (get $refused $option | default (printf "belongs to the value %s" (get $owned $option)))) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $variables := dict
