@@ -103,3 +103,19 @@ def test_a_pod_that_fails_meanwhile_is_fatal() -> None:
     with pytest.raises(PlatformError, match="UnexpectedAdmissionError: no GPU on node node-1") as caught:
         site.follow()
     assert (caught.value.error_class, caught.value.details["pod"]) == (ErrorClass.WORKLOAD, "new")
+
+
+def test_the_first_restart_is_told_at_once_with_the_end_of_the_log() -> None:
+    terminated = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    status = {"name": "vllm", "restartCount": 1, "state": {"running": {}}, "lastState": terminated}
+    before = [pod("old"), pod("new", ready=False, containerStatuses=[status])]
+    site = Site(before, later=[pod("old"), pod("new")])
+    site.cluster.tails["new"] = "INFO loading\ntorch.OutOfMemoryError: CUDA out of memory.\n"
+    assert site.follow() is False
+    told = [line for line in site.said if "exit code 1" in line]
+    (line,) = told
+    assert line == (
+        "x: container vllm of new ended with exit code 1 and starts again (restart 1); its log ended: "
+        "INFO loading\ntorch.OutOfMemoryError: CUDA out of memory. "
+        "(The GPU's memory is too small: use more GPUs, a shorter context or a quantised model.)"
+    )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.work
     OUTDATED_GRACE_S,
     REPLICA_FAILURE_GRACE_S,
     Cause,
+    Restart,
     Rollout,
     Snapshot,
     Symptoms,
     judge,
     log_hint,
+    restarts,
 )
 
 Object = dict[str, Any]
@@ -205,6 +208,44 @@ def test_a_crash_tells_exit_code_and_last_words() -> None:
     found = Watcher().cause(snapshot(pod(status)))
     assert found is not None
     assert found.message == 'container vllm crashed 3 times, last with exit code 128: exec: "vlm": not found'
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code", "restarts", "fails"),
+    [
+        (90, 1, 2, True),
+        (90, 1, 5, True),
+        # The first one may heal, and is only told.
+        (90, 1, 1, False),
+        # It had started, and served before it ended.
+        (5000, 1, 2, False),
+        (90, 0, 2, False),
+    ],
+)
+def test_the_second_failure_of_a_start_ends_the_wait_though_it_starts_again(
+    seconds: int, code: int, restarts: int, fails: bool
+) -> None:
+    """With a start of minutes the node backs off for a moment only: in between it looks as if it loaded."""
+    wanted = deployment()
+    probe = {"periodSeconds": 30, "failureThreshold": 20}
+    wanted["spec"]["template"] = {"spec": {"containers": [{"name": "vllm", "startupProbe": probe}]}}
+    last = ended("Error", code)
+    began = datetime(2026, 11, 30, tzinfo=UTC)
+    last["terminated"]["startedAt"] = began.isoformat()
+    last["terminated"]["finishedAt"] = (began + timedelta(seconds=seconds)).isoformat()
+    broken = pod(container({"running": {}}, last=last, restarts=restarts))
+    found = Watcher().cause(snapshot(broken, deployment=wanted))
+    assert (found is not None) == fails
+    if found is not None:
+        assert (found.reason, found.crashed) == ("CrashLoopBackOff", True)
+        assert found.message == f"container vllm crashed {restarts} times, last with exit code 1"
+
+
+def test_restarts_are_those_of_new_pods_that_are_not_ready() -> None:
+    again = container({"running": {}}, last=ended("Error", 1), restarts=1)
+    old, going = pod(again, name="old", revision=1), pod(again, name="going", terminating=True)
+    pods = (pod(again), ready_pod("served", 2, again), old, going, pod(container(), name="new"))
+    assert restarts(snapshot(*pods)) == [Restart("a", "vllm", 1, 1)]
 
 
 QUOTA = condition("ReplicaFailure", "True", "FailedCreate", 'pods "x" is forbidden: exceeded quota: gpus')

@@ -14,9 +14,11 @@ from typing import Protocol
 
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
+from ..common.redaction import excerpt
 from .client import ClusterClient, JSONObject, segment
 from .workload import (
     Cause,
+    Restart,
     Rollout,
     Snapshot,
     Symptoms,
@@ -24,10 +26,12 @@ from .workload import (
     judge,
     log_hint,
     observe,
+    restarts,
 )
 
 _REPEAT_LINE_S = 30.0
 _TOGETHER_S = 0.1
+_LOG_LINES, _LOG_LENGTH = 5, 600
 _DIGITS = re.compile(r"\d+")
 
 
@@ -72,7 +76,7 @@ def follow_rollout(
     symptoms = Symptoms()
     restarted = False
     failed_before: set[str] | None = set() if replace_failed else None
-    last_line, last_shown = "", 0.0
+    news = _News(client, request, progress)
 
     while True:
         snapshot = patiently(
@@ -95,6 +99,7 @@ def follow_rollout(
             continue
         if rollout.cause is not None and not rollout.cause.outdated:
             raise _workload_error(client, request, rollout, rollout.cause, snapshot)
+        news.restarts(snapshot)
         if rollout.done and patiently(
             partial(_endpoints_are_new, client, request, snapshot), deadline, progress
         ):
@@ -109,21 +114,53 @@ def follow_rollout(
                 "Run again to go on waiting, or see the pods: "
                 f"kubectl -n {request.namespace} describe pods -l {request.selector}",
             )
-        now = deadline.elapsed()
-        # Counts within a reason go up and down; only another reason is news.
-        news = _DIGITS.sub("", line) != _DIGITS.sub("", last_line)
-        if news or now - last_shown >= _REPEAT_LINE_S:
-            ready = f"{rollout.ready}/{rollout.wanted} ready after {now:.0f} s"
-            progress(f"{request.name}: {ready}, waiting for {line}")
-            if news:
-                backoff.reset()
-            last_line, last_shown = line, now
+        if news.waits(rollout, line, deadline.elapsed()):
+            backoff.reset()
         delay = backoff.next()
         # Once all pods are ready, only controllers have to follow, which no pod tells and takes a moment.
         if rollout.ready < rollout.wanted:
             delay = max(1.0, delay)
         if pods.changed(snapshot.version, delay):
             backoff.reset()
+
+
+class _News:
+    """Tells what a rollout waits for: each reason once, and again now and then."""
+
+    def __init__(self, client: ClusterClient, request: Workload, progress: Callable[[str], None]) -> None:
+        self._client = client
+        self._request = request
+        self._progress = progress
+        self._line, self._shown_at = "", 0.0
+        self._restarts: set[Restart] = set()
+
+    def waits(self, rollout: Rollout, line: str, elapsed: float) -> bool:
+        """Tell what is waited for; return whether it is news."""
+        # Counts within a reason go up and down; only another reason is news.
+        news = _DIGITS.sub("", line) != _DIGITS.sub("", self._line)
+        if news or elapsed - self._shown_at >= _REPEAT_LINE_S:
+            ready = f"{rollout.ready}/{rollout.wanted} ready after {elapsed:.0f} s"
+            self._progress(f"{self._request.name}: {ready}, waiting for {line}")
+            self._line, self._shown_at = line, elapsed
+        return news
+
+    def restarts(self, snapshot: Snapshot) -> None:
+        """Tell at once what a server ended with: its next try may take minutes."""
+        for restart in restarts(snapshot):
+            if restart not in self._restarts:
+                self._restarts.add(restart)
+                self._progress(f"{self._request.name}: {self._describe(restart)}")
+
+    def _describe(self, restart: Restart) -> str:
+        log = self._client.logs(
+            self._request.namespace, restart.pod, restart.container, previous=True, lines=_LOG_LINES
+        )
+        ended = f"; its log ended: {excerpt(log.strip(), _LOG_LENGTH)}" if log.strip() else ""
+        hint = log_hint(log)
+        return (
+            f"container {restart.container} of {restart.pod} ended with exit code {restart.exit_code} and "
+            f"starts again (restart {restart.count}){ended}{f' ({hint})' if hint else ''}"
+        )
 
 
 class _Pods:

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ..common.redaction import excerpt
@@ -167,6 +168,30 @@ def judge(snapshot: Snapshot, symptoms: Symptoms, *, nodes_may_come: bool = Fals
     if cause is not None:
         return Rollout(False, cause=cause, ready=ready, wanted=wanted)
     return Rollout(False, _waiting_for(pods, snapshot, wanted, ready), ready=ready, wanted=wanted)
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A container of a new pod that ended and was started again: the first sign of a start that fails."""
+
+    pod: str
+    container: str
+    count: int
+    exit_code: int
+
+
+def restarts(snapshot: Snapshot) -> list[Restart]:
+    """Return the containers of new pods that were started again and are not ready yet."""
+    if snapshot.deployment is None:
+        return []
+    current = _current_replica_set(snapshot.deployment, snapshot.replica_sets)
+    return [
+        Restart(pod["metadata"]["name"], status["name"], status["restartCount"], last["exitCode"])
+        for pod in _pods_of(current, snapshot.pods)
+        if _condition(pod, "Ready") != "True" and not _terminating(pod)
+        for status in _container_statuses(pod.get("status", {}))
+        if status.get("restartCount") and (last := (status.get("lastState") or {}).get("terminated"))
+    ]
 
 
 def failure_details(
@@ -358,14 +383,35 @@ def _container_failure(pod: str, status: JSONObject, snapshot: Snapshot, symptom
                 reason, shown, pod, name, advice="The container cannot be started: check command and image."
             )
         return None
-    if reason == "CrashLoopBackOff" and status.get("restartCount", 0) >= 2:
-        last = terminated[-1] if terminated else {}
-        message = f"container {name} crashed {status['restartCount'] + 1} times, "
+    last = terminated[-1] if terminated else {}
+    backs_off = reason == "CrashLoopBackOff"
+    # With a start that takes minutes, the node waits for so short that nobody sees it back off.
+    if status.get("restartCount", 0) >= 2 and (backs_off or _ended_in_its_start(last, name, snapshot)):
+        reason = "CrashLoopBackOff"
+        times = status["restartCount"] + ("running" not in status.get("state", {}))
+        message = f"container {name} crashed {times} times, "
         message += f"last with exit code {last.get('exitCode', 'unknown')}"
         if last.get("message"):
             message += f": {excerpt(last['message'], 500)}"
         return Cause(reason, message, pod, name, crashed=True, advice="See the tail of its log.")
     return None
+
+
+def _ended_in_its_start(last: JSONObject, container: str, snapshot: Snapshot) -> bool:
+    """Tell whether a container's last life ended with a failure before it can have served."""
+    if not last.get("exitCode") or snapshot.deployment is None:
+        return False
+    template = snapshot.deployment["spec"].get("template") or {}
+    probe: JSONObject = {}
+    for item in template.get("spec", {}).get("containers") or ():
+        if item["name"] == container:
+            probe = item.get("startupProbe") or {}
+    start_s = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
+    try:
+        began, ended = (datetime.fromisoformat(last[name]) for name in ("startedAt", "finishedAt"))
+    except (KeyError, ValueError, TypeError):
+        return False
+    return bool((ended - began).total_seconds() <= start_s)
 
 
 def _scheduling_failure(pod: JSONObject, symptoms: Symptoms) -> Cause | None:
