@@ -149,8 +149,43 @@ def test_a_failed_preflight_fails_the_run(site: Site) -> None:
     site.models = {"huge": {"vllm_values": {"gpu": {"count": 64}}}, "good": {}}
     result = site.deploy("--tags", "preflight")
     assert result.rc != 0
-    assert "FAILED at 'Check the model, the chart's values and GPU capacity'" in result.output
+    assert "huge is not as wanted (capacity): see 'Check the model, the chart's values" in result.output
     assert {task.host for task in result.tasks if task.status == "failed"} == {"huge"}
+
+
+def test_the_report_names_every_model_though_all_failed_and_some_before_they_began(site: Site) -> None:
+    site.models = {
+        "huge": {"vllm_values": {"gpu": {"count": 64}}},
+        "misspelt": {"vllm_strategy": "nonsense"},
+        "unset": {"vllm_values": {"replicas": "{{ nowhere }}"}},
+    }
+    result = site.deploy()
+    assert result.rc == 2
+    report = result.output.rpartition("TASK [One line a model]")[2]
+    assert "0 of 3 models are as wanted" in report
+    for line in (
+        "huge: FAILED at 'Check the model, the chart's values and GPU capacity': ",
+        "misspelt: FAILED at 'Validating arguments",
+        "unset: FAILED at 'Validating arguments",
+        "'nowhere' is undefined",
+    ):
+        assert line in report, report
+    last = {task.host: task.result["msg"] for task in result.tasks if task.status == "failed"}
+    assert {host: message.partition(":")[0] for host, message in last.items()} == {
+        "huge": "huge is not as wanted (capacity)",
+        "misspelt": "misspelt is not as wanted (invalid)",
+        "unset": "unset is not as wanted (invalid)",
+    }
+
+
+def test_two_hosts_of_one_model_are_refused_by_name_before_anything(site: Site) -> None:
+    site.models = {"one": {"vllm_model": "org/model"}, "two": {"vllm_model": "org/model"}, "good": {}}
+    for arguments in ((), ("--tags", "preflight"), ("--check",)):
+        result = site.deploy(*arguments)
+        assert result.rc != 0
+        assert "hosts one and two are the same model 'org/model' in development" in result.output
+        assert result.find(action="vllm_release") == []
+    assert site.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
 def test_pod_that_no_node_can_take_fails_at_once(site: Site) -> None:

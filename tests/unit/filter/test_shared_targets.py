@@ -1,0 +1,30 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts that mean the same target."""
+
+from __future__ import annotations
+
+from ansible_collections.llmops.platform.plugins.filter.shared_targets import shared_targets
+
+
+def host(name: str, **variables: str) -> dict[str, str]:
+    return {"inventory_hostname": name, **variables}
+
+
+def test_hosts_of_one_target_are_named_and_no_others() -> None:
+    hosts = [
+        host("a", vllm_model="org/model", vllm_environment="staging"),
+        host("b", vllm_model="org/model", vllm_environment="production"),
+        host("c", vllm_model="org/model", vllm_environment="staging"),
+        host("d"),
+        # What the role takes where nothing is said.
+        host("e", vllm_model="d", vllm_environment="development"),
+        host("f", vllm_model="org/model", vllm_environment="staging"),
+    ]
+    assert shared_targets(hosts) == [
+        "hosts a, c and f are the same model 'org/model' in staging",
+        "hosts d and e are the same model 'd' in development",
+    ]
+    assert shared_targets(hosts[:2]) == []
