@@ -120,6 +120,36 @@ options:
       - One that an operation with an earlier lock has left is recovered at once if O(operation) is given.
     type: float
     default: 30
+  verification:
+    description:
+      - How the model server will be verified after the change, by M(llmops.platform.vllm_endpoint_info).
+      - These arguments and the Secret are checked before anything is changed, in check mode too. The
+        verification itself is not made here.
+    type: dict
+    suboptions:
+      access:
+        description: How the endpoint is reached.
+        type: str
+        choices: [auto, dns, proxy, port_forward]
+        default: auto
+      api_key_secret:
+        description: The Secret in O(namespace) that holds the server's API key. Empty for none.
+        type: dict
+        suboptions:
+          name:
+            description: Name of the Secret.
+            type: str
+          key:
+            description: Key in it. By default C(api-key).
+            type: str
+      max_latency_s:
+        description: Seconds that a completion may take.
+        type: float
+        default: 3
+      timeout:
+        description: Seconds for the whole verification.
+        type: float
+        default: 120
   operation:
     description:
       - The operation that this change is part of, as the module M(llmops.platform.operation) returned it. It
@@ -346,6 +376,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
     release_name,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.permit import Permit
+from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arguments import check_planned
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.apply import (
@@ -385,6 +416,20 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "capacity_timeout": {"type": "float", "default": 600},
     "rollout_timeout": {"type": "float"},
     "takeover_after": {"type": "float", "default": 30},
+    "verification": {
+        "type": "dict",
+        "options": {
+            "access": {"type": "str", "choices": ["auto", "dns", "proxy", "port_forward"], "default": "auto"},
+            # A reference, not a secret.
+            "api_key_secret": {
+                "type": "dict",
+                "no_log": False,
+                "options": {"name": {"type": "str"}, "key": {"type": "str", "no_log": False}},
+            },
+            "max_latency_s": {"type": "float", "default": 3},
+            "timeout": {"type": "float", "default": 120},
+        },
+    },
     "helm_binary": {"type": "str", "default": "helm"},
 }
 
@@ -412,8 +457,17 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     )
     waits = Waits(params["capacity_timeout"], params["rollout_timeout"], params["takeover_after"])
     with _permit(params, context) as given:
+        tools = _tools(params, context, given)
+        if params["verification"] is not None:
+            check_planned(
+                tools.client,
+                params["verification"],
+                model=request.model,
+                service=request.name,
+                namespace=request.namespace,
+            )
         done = apply_release(
-            _tools(params, context, given),
+            tools,
             request,
             waits,
             check_mode=context.check_mode,

@@ -310,6 +310,40 @@ def test_failure_mode_is_explained_and_not_registered_as_ready(
     assert failed.wall_s < 90
 
 
+WRONG_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "latency": ({"vllm_max_latency_s": 0}, "verification.max_latency_s: 0.0 is not between"),
+    "no-number": ({"vllm_max_latency_s": float("nan")}, "verification.max_latency_s: nan is not between"),
+    "timeout": ({"vllm_verify_timeout": 0}, "verification.timeout: 0.0 is not between"),
+    "secret": (
+        {"vllm_api_key_secret": {"name": "nowhere"}},
+        "verification.api_key_secret: 'nowhere' is",
+    ),
+    "secret-key": ({"vllm_api_key_secret": {"key": "token"}}, "verification.api_key_secret.name"),
+    "takeover": ({"vllm_takeover_after": -1}, "takeover_after: -1.0 is not a time"),
+}
+
+
+def test_a_mistake_of_the_run_is_found_before_the_lock_and_not_held_against_the_model(site: Site) -> None:
+    site.models = {name: {} for name in WRONG_ARGUMENTS}
+    site.deploy().check()
+    rows = site.rows()
+    assert {row["deployment_status"] for row in rows.values()} == {"ready"}
+    changed = {"model": {"extraEnv": [{"name": "CHANGED", "value": "yes"}]}}
+    site.models = {name: {"vllm_values": changed, **wrong} for name, (wrong, _) in WRONG_ARGUMENTS.items()}
+    site.models["new"] = {"vllm_values": changed, "vllm_max_latency_s": 0}
+    count = "SELECT count(*) FROM operations"
+    operations = site.query(count)
+    for arguments in (("--check",), ()):
+        result = site.deploy(*arguments)
+        assert result.rc != 0
+        for name, (_, said) in WRONG_ARGUMENTS.items():
+            failure = next(task for task in result.find(host=name) if task.status == "failed").result
+            assert (failure["error_class"], said in failure["msg"]) == ("invalid", True), failure["msg"]
+        assert site.rows() == rows
+        assert site.query(count) == operations
+        assert {name: site.revisions(name) for name in rows} == {name: ["deployed"] for name in rows}
+
+
 def test_mended_cause_then_the_same_command_again_converges(site: Site) -> None:
     site.models = {"gated": {"vllm_values": {"secrets": {"hfToken": {"existingSecret": "hugging-face"}}}}}
     assert site.deploy().rc != 0

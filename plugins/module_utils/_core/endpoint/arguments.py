@@ -20,8 +20,57 @@ from ..cluster.access import (
     route_by_proxy,
 )
 from ..cluster.client import ClusterClient, segment
-from ..common.errors import invalid
+from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.names import check_model, check_namespace, check_release_name
+
+#: What is taken for arguments that a deployment does not give.
+DEFAULTS: dict[str, Any] = {
+    "url": None,
+    "port": 8000,
+    "endpoint_api_key": None,
+    "health_path": "/health",
+    "stream": True,
+    "max_tokens": 16,
+    "max_first_token_s": None,
+    "warmup_s": 30.0,
+    "successes": 1,
+}
+
+
+def check_planned(
+    client: ClusterClient, given: Mapping[str, Any], *, model: str, service: str, namespace: str
+) -> None:
+    """Check a verification that comes after a change, and its Secret, before anything is changed.
+
+    ``given`` has ``access``, ``api_key_secret`` (none without a name), ``max_latency_s`` and ``timeout``.
+    Raises what the verification itself would: ``invalid``, or ``auth`` where the Secret may not be read.
+    """
+    secret = given["api_key_secret"] or {}
+    if secret.get("key") and not secret.get("name"):
+        raise invalid(
+            "verification.api_key_secret.name",
+            None,
+            "is missing",
+            "Name the Secret, or leave its key out too.",
+        )
+    arguments = {
+        **DEFAULTS,
+        **given,
+        "model": model,
+        "service": service,
+        "namespace": namespace,
+        "api_key_secret": {**secret, "key": secret.get("key") or "api-key"} if secret.get("name") else None,
+    }
+    try:
+        check_arguments(arguments)
+        read_api_key(client, arguments)
+    except PlatformError as error:
+        if error.error_class is not ErrorClass.INVALID:
+            raise
+        # The field as whoever asked for the change knows it.
+        raise PlatformError(
+            ErrorClass.INVALID, f"verification.{error.message}", error.resolution, error.details
+        ) from error
 
 
 def find_route(client: ClusterClient | None, params: Mapping[str, Any]) -> Route:
