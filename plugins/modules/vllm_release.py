@@ -282,7 +282,7 @@ image_digest:
   returned: success and O(state=present)
   type: str
   sample: sha256:7d865e959b2466918c9863afca942d0fb89d7c9ac0c99bafc3749504ded97730
-values:
+chart_values:
   description: Values that the chart is rendered with, with secrets hidden.
   returned: success and O(state=present)
   type: dict
@@ -292,7 +292,7 @@ values_digest:
   type: str
   sample: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 values_redacted:
-  description: Whether secrets were hidden in RV(values).
+  description: Whether secrets were hidden in RV(chart_values).
   returned: success and O(state=present)
   type: bool
   sample: false

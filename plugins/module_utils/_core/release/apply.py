@@ -320,4 +320,4 @@ def shown_values(values: Mapping[str, Any]) -> dict[str, Any]:
     ``values_redacted`` tells whether secrets were hidden.
     """
     shown = redact(values)
-    return {"values": shown, "values_digest": digest(values), "values_redacted": shown != values}
+    return {"chart_values": shown, "values_digest": digest(values), "values_redacted": shown != values}
