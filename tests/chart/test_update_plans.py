@@ -61,15 +61,18 @@ def planned(
     claims: list[Object] | None = None,
     status: Object | None = None,
     check_capacity: bool = True,
+    deleted: bool = False,
 ) -> Plan:
-    """Plan the update of a release whose pods run, one after the other, where there is room."""
+    """Plan the update of a release whose pods run, where there is room, unless its Deployment was deleted."""
     asked = request(before)
     spec = asked.spec(None)
     manifest = helm.template(spec, Deadline(60))
     deployment = find_object(parse_manifest(manifest), "Deployment")
     assert deployment is not None
     replicas = deployment["spec"]["replicas"]
-    deployment["status"] = status or {"replicas": replicas, "updatedReplicas": replicas}
+    deployment["status"] = status or dict.fromkeys(
+        ("replicas", "updatedReplicas", "availableReplicas"), replicas
+    )
     template = deployment["spec"]["template"]
     pods = [
         {
@@ -77,11 +80,11 @@ def planned(
             "spec": {**template["spec"], "nodeName": nodes[number % len(nodes)]["metadata"]["name"]},
             "status": {"phase": "Running"},
         }
-        for number in range(replicas)
+        for number in range(0 if deleted else replicas)
     ]
     others = {
         "/api/v1/namespaces": [{"metadata": {"name": "llm"}}],
-        "/apis/apps/v1/namespaces/llm/deployments": [deployment],
+        "/apis/apps/v1/namespaces/llm/deployments": [] if deleted else [deployment],
         f"{CORE}/persistentvolumeclaims": claims or [],
         "/api/v1/persistentvolumes": [{"metadata": {"name": "pv"}, "spec": {}}],
     }
@@ -223,3 +226,15 @@ def test_warnings_say_what_the_capacity_check_saw_and_why_the_model_is_away(helm
     after = gpus(8, 1, **LONGER)
     (warning,) = warnings(planned(helm, gpus(8, 1), after, gpu_node()), after)
     assert warning.startswith("the only pod goes before a new one starts (strategy unavailable-first), so ")
+
+
+def test_a_model_that_does_not_serve_is_away_however_its_pods_are_replaced(helm: Helm) -> None:
+    """Then no row may go on saying that it is ready; and nobody is warned of what is so already."""
+    before, after = gpus(1), gpus(1, **LONGER)
+    serving = planned(helm, before, after, gpu_node())
+    assert (serving.strategy, serving.interrupts) == ("surge", False)
+    away = planned(helm, before, after, gpu_node(), status={"replicas": 1, "updatedReplicas": 1})
+    assert (away.strategy, away.interrupts, warnings(away, after)) == ("surge", True, [])
+    gone = planned(helm, before, before, gpu_node(), deleted=True)
+    assert (gone.action, gone.interrupts, warnings(gone, before)) == ("upgrade", True, [])
+    assert planned(helm, before, before, gpu_node()).interrupts is False

@@ -131,6 +131,10 @@ def _rollback(hand: HandMade) -> None:
 
 def _uninstall(hand: HandMade) -> None:
     assert hand.upgrade().wait() == 0
+    _leave_uninstalling(hand)
+
+
+def _leave_uninstalling(hand: HandMade) -> None:
     service = f"/api/v1/namespaces/{hand.site.namespace}/services/{hand.release}"
     hand.site.api.patch(service, {"metadata": {"finalizers": ["tests.llmops.platform/hold"]}})
     hand.together()
@@ -216,6 +220,25 @@ def test_plan_of_a_pending_release_does_not_wait(site: Site) -> None:
     planned = site.deploy("--check").check()
     assert "taken over" not in planned.output
     assert site.revisions("model") == ["pending-install"]
+
+
+def test_no_row_says_ready_while_the_run_knows_that_nothing_serves(site: Site) -> None:
+    site.models = {"leaving": {}, "gone": {}}
+    site.deploy().check()
+    _leave_uninstalling(HandMade(site, "leaving"))
+    gone = f"/apis/apps/v1/namespaces/{site.namespace}/deployments/{release_name('gone', 'development')}"
+    site.api.delete(gone)
+    planned = site.deploy("--check").check()
+    assert f"{release_name('leaving', 'development')}: needs an install" in planned.output
+    assert f"{release_name('gone', 'development')}: needs an upgrade" in planned.output
+    running = site.start()
+    running.wait_for("finishing an uninstall")
+    running.wait_for("helm upgrade")
+    states = "SELECT model_name, after->>'deployment_status' FROM model_registry_history ORDER BY seq"
+    running.wait(120).check()
+    history = site.query(states)
+    for model in site.models:
+        assert [state for name, state in history if name == model] == ["deploying", "ready"] * 2, history
 
 
 def _failure(result: PlayResult) -> dict[str, Any]:

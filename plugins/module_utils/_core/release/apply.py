@@ -276,7 +276,7 @@ def _result(
 ) -> ReleaseResult:
     before = plan.record.manifest if plan.record is not None else ""
     warnings = [f"{request.name}: {text}" for text in (plan.verdict.warnings if plan.verdict else ())]
-    if plan.interrupts:
+    if plan.interrupts and plan.serves:
         first = "all old pods go" if plan.strategy == "recreate" else "the only pod goes"
         warnings.append(
             f"{request.name}: {first} before a new one starts (strategy {plan.strategy}), "

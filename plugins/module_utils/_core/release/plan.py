@@ -194,8 +194,15 @@ class Plan:
         return max(1, int(self.deployment["spec"].get("replicas", 1)))
 
     @property
+    def serves(self) -> bool:
+        """Tell whether pods of the release are there that can answer."""
+        return self.live is not None and bool((self.live.get("status") or {}).get("availableReplicas"))
+
+    @property
     def interrupts(self) -> bool:
         """Tell whether the model is away while this step runs."""
+        if self.changed and not self.serves:
+            return True
         if not self.replaces_pods or self.live is None:
             return False
         several = int(self.live["spec"].get("replicas", 1)) > 1

@@ -61,6 +61,9 @@ def settled_record(
         record = read_release(tools.client, request.name, request.namespace)
         # Before anything is recovered: what belongs to others stays as it is.
         check_owner(record, request.name, request.model, request.chart_name)
+        if check_mode and record is not None and record.status == "uninstalling":
+            # A run would finish that first.
+            return None
         if record is None or check_mode or not (record.pending or record.status == "uninstalling"):
             return record
         if record.secret["metadata"]["resourceVersion"] != version:
