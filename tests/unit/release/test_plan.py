@@ -85,8 +85,11 @@ def test_the_identity_may_be_repeated() -> None:
         ({"values": {"model": {"name": "org/other"}}}, "chart_values.model.name", "'org/other'"),
         ({"values": {"environment": "production"}}, "chart_values.environment", "'production'"),
         ({"values": {"slug": "x"}}, "chart_values.slug", "'x'"),
-        ({"values": {"since": date(2026, 1, 31)}}, "chart_values", "2026"),
-        ({"values": {"ratio": float("nan")}}, "chart_values", "nan"),
+        ({"values": {"since": date(2026, 1, 31)}}, "chart_values.since", "2026"),
+        ({"values": {"ratio": float("nan")}}, "chart_values.ratio", "nan"),
+        ({"values": {"a": [{"b": float("inf")}]}}, "chart_values.a[0].b", "inf"),
+        ({"values": {"a": {1: date(2026, 1, 31)}}}, "chart_values.a.1", "2026"),
+        ({"values": {"a": b"x"}}, "chart_values.a", "b'x'"),
     ],
 )
 def test_bad_input_names_field_value_and_what_to_do(changes: dict[str, Any], field: str, shown: str) -> None:

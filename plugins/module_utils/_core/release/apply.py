@@ -246,7 +246,10 @@ def _describe(plan: Plan) -> str:
     """Say in one line what the plan is."""
     if not plan.changed:
         return "is as it should be"
-    why = f" ({len(plan.drift)} fields were changed on the cluster)" if plan.drift else ""
+    why = ""
+    if plan.drift:
+        first, *more = plan.drift
+        why = f" (on the cluster, {first}{f', and {len(more)} more' if more else ''})"
     room = f"; {plan.verdict.message}" if plan.verdict is not None else ""
     return f"needs {'an install' if plan.action == 'install' else 'an upgrade'}{why}{room}"
 

@@ -10,8 +10,8 @@ has to be kept in step with the chart, and the same input never makes a new revi
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -223,10 +223,28 @@ def _check_values(values: Mapping[str, Any], request_model: str, environment: st
             raise invalid(
                 f"chart_values.{name}", value, f"is not {wanted!r}", "Leave it out: it is set here."
             )
-    try:
-        json.dumps(values, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise invalid("chart_values", values, f"cannot be handed to Helm: {error}", advice) from error
+    for path, value in _leaves(values, "chart_values"):
+        # A date, a set or NaN is written in YAML with ease, and is no JSON.
+        if not isinstance(value, str | bool | int | None) and not _is_number(value):
+            raise invalid(path, value, "cannot be handed to Helm, which takes JSON", advice)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield what values are made of, each with its path."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                yield f"{path}.{key}", key
+            yield from _leaves(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def check_owner(record: ReleaseRecord | None, name: str, model: str, chart_name: str = CHART) -> None:

@@ -57,6 +57,19 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- /* Said here and not in the schema, which could only say that 'not' failed. */ -}}
+{{- if has .Values.image.tag (list "latest" "nightly" "main" "master" "edge" "dev" "stable") -}}
+{{- fail (printf "image.tag: %s is another image tomorrow: give a version, or image.digest" .Values.image.tag) -}}
+{{- end -}}
+{{- range $rule := .Values.rbac.rules -}}
+{{- range $words := values $rule -}}
+{{- range $word := list "*" "escalate" "bind" "impersonate" -}}
+{{- if has $word $words -}}
+{{- fail (printf "rbac.rules: %q gives the pod more than a model server needs: name each right" $word) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $variables := dict
       "HF_TOKEN" "secrets.hfToken" "HUGGING_FACE_HUB_TOKEN" "secrets.hfToken" "VLLM_API_KEY" "secrets.apiKey"
       "MODEL_PATH" "model.source" "SERVER_HOST" "service.host" "SERVER_PORT" "service.port"
@@ -64,6 +77,9 @@
 {{- range .Values.model.extraEnv -}}
 {{- if hasKey $variables .name -}}
 {{- fail (printf "model.extraEnv: %s belongs to the value %s" .name (get $variables .name)) -}}
+{{- end -}}
+{{- if and (hasKey . "value") (hasKey . "valueFrom") -}}
+{{- fail (printf "model.extraEnv: %s has a value and a valueFrom: give one of them" .name) -}}
 {{- end -}}
 {{- if and (hasKey . "value") (regexMatch "(TOKEN|SECRET|PASSWORD|_KEY)$" .name) -}}
 {{- fail (printf "model.extraEnv: %s looks like a secret: give valueFrom.secretKeyRef, since values are kept in the release's history" .name) -}}
