@@ -372,6 +372,43 @@ def test_claim_that_goes_away_is_waited_for_only_where_the_release_brings_the_ne
     assert judge(cluster, spec=WITH_CLAIM).permanent
 
 
+def storage_class(name: str, *, default: bool = False, **more: Any) -> dict[str, Any]:
+    annotations = {"storageclass.kubernetes.io/is-default-class": "true"} if default else {}
+    return {"metadata": {"name": name, "annotations": annotations}, "provisioner": "csi.example", **more}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "classes", "said"),
+    [
+        ({"storageClassName": "fast"}, [storage_class("fast")], ""),
+        (
+            {"storageClassName": "fast"},
+            [storage_class("slow", default=True)],
+            "StorageClass fast does not exist",
+        ),
+        ({}, [storage_class("slow", default=True)], ""),
+        ({}, [storage_class("slow")], "there is no default StorageClass"),
+        ({"storageClassName": ""}, [], ""),
+    ],
+)
+def test_a_volume_that_each_pod_brings_needs_a_class_that_exists(
+    wanted: dict[str, Any], classes: list[dict[str, Any]], said: str
+) -> None:
+    spec = {"volumes": [{"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": wanted}}}]}
+    verdict = judge(Cluster(node("a"), others={CLASSES: classes}), spec=spec)
+    assert (verdict.fits, verdict.permanent) == (not said, bool(said))
+    assert said in verdict.message
+
+
+def test_who_places_the_pods_and_when_is_told_where_it_is_not_the_scheduler_now() -> None:
+    assert judge(Cluster(node("a"))).warnings == []
+    gated = judge(Cluster(node("a")), spec={"schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]})
+    assert gated.warnings == ["No pod is placed before its gates are gone: kueue.x-k8s.io/admission."]
+    foreign = judge(Cluster(node("a")), spec={"schedulerName": "volcano"})
+    assert [text.partition(" places")[0] for text in foreign.warnings] == ["Scheduler volcano"]
+    assert judge(Cluster(node("a")), spec={"schedulerName": "default-scheduler"}).warnings == []
+
+
 def test_unbound_claims_by_binding_mode() -> None:
     waiting = claim(storageClassName="local", resources={"requests": {"storage": "1Gi"}})
     local = {

@@ -105,3 +105,18 @@ def test_equals_the_highest_moment_of_the_pod_s_life(
         "initContainers": [sidecar(cpu) if stays else use(cpu) for stays, cpu in starting],
     }
     assert cores(**spec) == peak
+
+
+def _resized(reason: str, now: str, wanted: str) -> float:
+    """Return the cores of a pod that is to be resized in place, as its node answered."""
+    spec = {"containers": [{"name": "c", "resources": {"requests": {"cpu": wanted}}}]}
+    held = {"name": "c", "resources": {"requests": {"cpu": now}}, "allocatedResources": {"cpu": now}}
+    conditions = [{"type": "PodResizePending", "status": "True", "reason": reason}]
+    return pod_requests(spec, {"containerStatuses": [held], "conditions": conditions}).get("cpu", 0) / 1000
+
+
+def test_a_resize_that_the_node_refused_counts_for_nothing() -> None:
+    """As kube-scheduler has it: what may still come is reserved, what cannot is not."""
+    assert _resized("Deferred", "2", "6") == 6
+    assert _resized("Infeasible", "2", "64") == 2
+    assert _resized("Infeasible", "4", "1") == 4

@@ -22,12 +22,15 @@ def pod_requests(
     The larger of (containers + sidecars) and of each ordinary init container with the sidecars started
     before it; then pod-level requests where given; then overhead. A limit without a request counts as
     request, as the API server makes it. With ``status``, a container that was resized in place counts with
-    what it still holds.
+    what it still holds, and with nothing else where the node has refused the new size.
     """
     held = _held_by_status(status) if status else {}
+    refused = bool(held) and _resize_is_refused(status or {})
 
     def requests_of(container: Mapping[str, Any], where: str) -> _Sums:
         resources = container.get("resources") or {}
+        if refused and container.get("name") in held:
+            return dict(held[container["name"]])
         asked = resources.get("requests") or {}
         limits = resources.get("limits")
         sums = {name: thousandths(value, f"{where}.requests.{name}") for name, value in asked.items()}
@@ -104,6 +107,13 @@ def _held_by_status(status: Mapping[str, Any]) -> dict[str, _Sums]:
                 _raise_to(sums, {name: thousandths(value) for name, value in (source or {}).items()})
             held[container["name"]] = sums
     return held
+
+
+def _resize_is_refused(status: Mapping[str, Any]) -> bool:
+    return any(
+        condition.get("type") == "PodResizePending" and condition.get("reason") == "Infeasible"
+        for condition in status.get("conditions") or ()
+    )
 
 
 def _add(total: _Sums, more: _Sums) -> None:

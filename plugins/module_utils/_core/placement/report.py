@@ -256,6 +256,11 @@ def _coming(found: Assessment, word: str) -> str:
 
 def _warnings(found: Assessment) -> list[str]:
     warnings: list[str] = []
+    spec = found.shape.template.get("spec") or {}
+    if gates := [str(gate.get("name")) for gate in spec.get("schedulingGates") or ()]:
+        warnings.append(f"No pod is placed before its gates are gone: {', '.join(gates)}.")
+    if (scheduler := spec.get("schedulerName")) not in (None, "default-scheduler"):
+        warnings.append(f"Scheduler {scheduler} places the pods, perhaps by rules that are not known here.")
     absent = [name for name in found.room if not found.occupancy.nodes[name].ready]
     if absent:
         warnings.append(

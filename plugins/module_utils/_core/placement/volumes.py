@@ -85,7 +85,36 @@ def read_claim_rules(client: ClusterClient, shape: PodShape, planned: Collection
             rules.blocked[f"PersistentVolumeClaim {claim} is being deleted"] = claim in planned
         else:
             _read_claim(client, claim, item, rules)
+    for volume in shape.template.get("spec", {}).get("volumes") or ():
+        if volume.get("ephemeral"):
+            _read_ephemeral(client, volume["name"], volume["ephemeral"]["volumeClaimTemplate"]["spec"], rules)
     return rules
+
+
+def _read_ephemeral(client: ClusterClient, name: str, spec: JSONObject, rules: ClaimRules) -> None:
+    """Read what a claim that each pod brings for itself demands: first of all a StorageClass that exists."""
+    wanted = spec.get("storageClassName")
+    if wanted == "":
+        return
+    classes = list_or_unknown(
+        client,
+        "/apis/storage.k8s.io/v1/storageclasses",
+        "storageclasses",
+        what=f"the StorageClasses, one of which volume {name} needs",
+    )
+    found = next((item for item in classes if _is_class(item, wanted)), None)
+    if found is None:
+        what = f"StorageClass {wanted} does not exist" if wanted else "there is no default StorageClass"
+        rules.blocked[f"volume {name} cannot be provisioned: {what}"] = False
+    elif found.get("allowedTopologies") and found.get("provisioner") != _UNPROVISIONED:
+        rules.topologies.append((name, found["allowedTopologies"]))
+
+
+def _is_class(item: JSONObject, wanted: str | None) -> bool:
+    metadata = item["metadata"]
+    if wanted is not None:
+        return bool(metadata["name"] == wanted)
+    return (metadata.get("annotations") or {}).get("storageclass.kubernetes.io/is-default-class") == "true"
 
 
 def _read_claim(client: ClusterClient, claim: str, item: JSONObject, rules: ClaimRules) -> None:
