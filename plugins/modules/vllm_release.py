@@ -478,13 +478,13 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
 
 
 def _permit(params: Mapping[str, Any], context: Context) -> AbstractContextManager[Permit]:
-    """Return the leave to change the release: the lock of the operation, if there is one."""
+    """Return the permission to change the release: the lock of the operation, if there is one."""
     target = (params["model"], params["environment"])
     return permit(params, context.progress, target=target, check_mode=context.check_mode)
 
 
 def _tools(params: Mapping[str, Any], context: Context, given: Permit) -> Tools:
-    """Return what the release is changed with, as long as leave is given."""
+    """Return what the release is changed with, as long as it is permitted."""
     authentication = Authentication.from_params(params)
     helm = Helm(params["helm_binary"], authentication, given)
     return Tools(ClusterClient(authentication, given), helm, context.progress, given)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Leave to change a target, which whoever writes asks for just before."""
+"""The permission to change a target, asked for just before each write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class Permit:
-    """Leave that is always given, where the caller has no lock. One that can be lost is a ``Lease``."""
+    """A permission that is always given, as where there is no lock. One that can be lost is a ``Lease``."""
 
     #: The operation and its fence, where there is one: it is written on what is changed.
     operation_id: str | None = None
@@ -21,7 +21,7 @@ class Permit:
         """Raise ``fenced`` unless a write is allowed now; ask whoever knows, if need be."""
 
     def watch(self) -> None:
-        """Raise ``fenced`` if the leave is known to be lost. Costs nothing: for loops."""
+        """Raise ``fenced`` if the permission is known to be lost. Costs nothing: for loops."""
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

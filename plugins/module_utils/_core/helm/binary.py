@@ -5,7 +5,7 @@
 """The helm binary: one frozen specification of a release gives the arguments of every command.
 
 Values travel on standard input, so they are in no file and in no process list. Every call runs in a process
-group of its own that dies with us and can be killed at the deadline, or when the leave to write is lost.
+group of its own that dies with us and can be killed at the deadline, or when the permission to write is lost.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 class Helm:
     """Runs one helm binary against one cluster, as long as ``permit`` allows it.
 
-    Each command raises ``fenced`` where the leave to write was lost; a helm that runs is stopped then.
+    Each command raises ``fenced`` where the permission to write was lost; a helm that runs is stopped then.
     """
 
     def __init__(self, binary: str, authentication: Authentication, permit: Permit | None = None) -> None:
@@ -152,7 +152,7 @@ class Helm:
         try:
             output, errors = self._follow(process, stdin, deadline)
         except BaseException as error:
-            # A helm that is asked to end writes that down; who lost the leave to write may not even do that.
+            # A helm that is asked to end writes that down, which a run without permission may not do either.
             _stop(process, at_once=isinstance(error, PlatformError))
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise

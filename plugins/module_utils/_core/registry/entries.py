@@ -35,7 +35,7 @@ class Change:
 
     @property
     def needs_lock(self) -> bool:
-        """Tell whether whoever has the lock keeps it off; an operator's wish he does not."""
+        """Tell whether the holder of the lock keeps this change off; it never does an operator's wish."""
         if not self.changed or self.after is None:
             return self.changed
         before = self.before or Entry(self.after.model, self.after.environment)

@@ -218,7 +218,7 @@ def merged(seen: Entry, changes: Mapping[str, Any]) -> Entry:
     """Return the entry after the changes.
 
     - A reason belongs to its status and goes when that changes.
-    - Whoever sets the status ``disabled`` wants it to last, unless he says otherwise.
+    - Whoever sets the status ``disabled`` wants it to last, unless they say otherwise.
     - While the operator wants it disabled, a wish for ``ready`` or ``degraded`` is stored as ``disabled``:
       a deployment never enables what a person disabled.
     """

@@ -9,7 +9,7 @@ stops by itself: nobody can have taken it yet, and nobody has to be asked. With 
 renewal each 15 s and an end after 40 s.
 
 A lock that ran out and that nobody took may be renewed by the next module that starts, which looks at what is
-there. It is not in the middle of one: whoever slept past its end was about to act on what he saw before.
+there. It is not in the middle of one: whoever slept past its end was about to act on what it saw before.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def permit(
     target: tuple[str, str] | None = None,
     check_mode: bool = False,
 ) -> Iterator[Permit]:
-    """Hold the lease of the operation that a module's parameters name; without one, leave is always given.
+    """Hold the lease of the operation that a module's parameters name; without one, all is permitted.
 
     ``target`` is the model and environment that the module changes: the operation has to be theirs. In check
     mode nothing is written, so nothing has to be held.
