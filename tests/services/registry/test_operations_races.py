@@ -141,6 +141,34 @@ def test_answer_to_the_start_is_lost(dsn: str, server: Server, query: Query, com
     assert start(dsn).ref.fence == 2
 
 
+@pytest.mark.usefixtures("ready")
+def test_a_lease_asks_over_one_connection(dsn: str, query: Query) -> None:
+    """PostgreSQL starts a process for each: ten models made 140 of them."""
+    started = start(dsn)
+    with Lease(settings({"dsn": dsn}), started.ref, lambda line: None) as lease:
+        with lease.step("helm upgrade"):
+            pass
+        backends = "SELECT count(DISTINCT pid) FROM pg_stat_activity WHERE datname = current_database()"
+        mine = (
+            "SELECT min(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'llmops.platform'"
+        )
+        (before,) = query(mine)[0]
+        assert before is not None
+        for name in ("rollout", "verify"):
+            with lease.step(name):
+                pass
+        assert query(mine) == [(before,)]
+        assert query(backends)[0][0] <= 2
+        # One that broke is replaced.
+        query("SELECT pg_terminate_backend(%s)", (before,))
+        with lease.step("register"):
+            pass
+        assert query(mine)[0][0] not in (None, before)
+    assert query(mine) == [(None,)]
+    end(dsn, started.ref)
+
+
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     """Return a process that does nothing; it is killed at the end."""
@@ -289,18 +317,26 @@ def test_lease_asks_the_database_before_a_write(dsn: str, query: Query) -> None:
 
 
 @pytest.mark.usefixtures("ready")
-def test_database_that_hangs_ends_the_leave_before_the_lock(dsn: str, server: Server) -> None:
+def test_database_that_hangs_ends_the_permission_before_the_lock(
+    dsn: str, server: Server, query: Query
+) -> None:
     assert server.process is not None
     started = start(dsn, ttl_s=3.0)
     with Lease(settings({"dsn": dsn}), started.ref, lambda line: None) as lease:
         begin = time.monotonic()
-        server.process.send_signal(signal.SIGSTOP)
+        # The server, and the process of the connection that the lease has.
+        mine = "SELECT pid FROM pg_stat_activity WHERE application_name = 'llmops.platform'"
+        hanging = [server.process.pid, *(pid for (pid,) in query(mine))]
+        assert len(hanging) == 2
+        for pid in hanging:
+            os.kill(pid, signal.SIGSTOP)
         try:
             with pytest.raises(PlatformError, match="was not renewed") as caught:
                 _watch(lease, 10)
             lost_after = time.monotonic() - begin
         finally:
-            server.process.send_signal(signal.SIGCONT)
+            for pid in hanging:
+                os.kill(pid, signal.SIGCONT)
         assert caught.value.error_class is ErrorClass.FENCED
         # Renewed at the latest just before; two thirds of the three seconds.
         assert 1.0 < lost_after < 3.0

@@ -56,7 +56,10 @@ class Lease(Permit):
         self.fence = operation.fence
         self._operation = operation
         self._target = ("", "")  # as the database says
+        # One connection for all that this lease asks: a step is two questions, a renewal one.
         self._where = where
+        self._database = Database(where, Deadline(0.0))
+        self._asking = threading.Lock()
         self._progress = progress
         self._ttl = TTL_S
         self._renewed = _clock()
@@ -75,6 +78,7 @@ class Lease(Permit):
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(1.0)
+        self._database.close()
 
     @property
     def target(self) -> tuple[str, str]:
@@ -140,14 +144,20 @@ class Lease(Permit):
         return patiently(work, Deadline(max(0.0, left)), self._progress)
 
     def _transaction(self, work: Callable[[Session], T]) -> T:
-        with Database(self._where, Deadline(max(1.0, min(_SLOWEST_ANSWER_S, self._ttl / 6)))) as database:
+        with self._asking:
+            self._database.deadline = Deadline(max(1.0, min(_SLOWEST_ANSWER_S, self._ttl / 6)))
             try:
-                return database.transaction(work)
+                return self._database.transaction(work)
             except PlatformError as error:
+                # Whatever became of it, the next question begins anew.
+                self._database.close()
+                self._database = Database(self._where, Deadline(0.0))
+                if error.error_class is not ErrorClass.TIMEOUT:
+                    raise
                 # A database that does not answer in time may do so next time.
-                if error.error_class is ErrorClass.TIMEOUT:
-                    error.error_class = ErrorClass.INFRASTRUCTURE
-                raise
+                raise PlatformError(
+                    ErrorClass.INFRASTRUCTURE, error.message, error.resolution, error.details
+                ) from error
 
     def _renew(self) -> None:
         with self._one_at_a_time:
