@@ -68,16 +68,15 @@ options:
   api_key_secret:
     description:
       - The Secret in O(namespace) that holds the server's API key. It is read from the cluster when needed.
+      - Empty, or with an empty name, for none.
     type: dict
     suboptions:
       name:
         description: Name of the Secret.
         type: str
-        required: true
       key:
-        description: Key in the Secret.
+        description: Key in the Secret. By default C(api-key).
         type: str
-        default: api-key
   endpoint_api_key:
     description: The server's API key itself. Prefer O(api_key_secret).
     type: str
@@ -282,6 +281,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
 from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arguments import (
     check_arguments,
     find_route,
+    named_secret,
     read_api_key,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.probe import (
@@ -316,8 +316,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "type": "dict",
         "no_log": False,
         "options": {
-            "name": {"type": "str", "required": True},
-            "key": {"type": "str", "default": "api-key", "no_log": False},
+            "name": {"type": "str"},
+            "key": {"type": "str", "no_log": False},
         },
     },
     "endpoint_api_key": {"type": "str", "no_log": True},
@@ -350,6 +350,7 @@ _EXPECTED = (
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Verify the endpoint; nothing but the lock and the record of the operation is written."""
+    params = {**params, "api_key_secret": named_secret(params["api_key_secret"])}
     check_arguments(params)
     with (
         permit(params, context.progress, check_mode=context.check_mode) as given,

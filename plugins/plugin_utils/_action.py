@@ -76,11 +76,19 @@ class CoreActionBase(ActionBase):
             # Ansible's workers live on, in a session of their own, when the run is killed.
             die_with_parent(worker_of.pid)
         host = str(variables.get("inventory_hostname", "localhost"))
+        secrets: set[str] = set()
+
+        def progress(line: str) -> None:
+            # Ansible hides the result of such a task, and knows nothing of what is shown before.
+            if not self._task.no_log:
+                shown = remove_values(line, secrets)
+                # stderr, so that a callback that prints JSON stays parseable
+                display.display(f"{host}: {shown}", stderr=True)
+
         context = Context(
             check_mode=bool(self._task.check_mode),
             diff=bool(self._task.diff),
-            # stderr, so that a callback that prints JSON stays parseable
-            progress=lambda line: display.display(f"{host}: {line}", stderr=True),
+            progress=progress,
             run_pid=os.getpid() if worker_of is None else worker_of.pid,
         )
         with self._task_environment():
@@ -92,7 +100,7 @@ class CoreActionBase(ActionBase):
                 required_if=contract.required_if,
             )
             validated = validator.validate(_plain(self._task.args))
-            secrets = validated._no_log_values
+            secrets |= validated._no_log_values
             if validated.error_messages:
                 message = validated.errors.msg
                 if isinstance(validated.errors[0], UnsupportedError):

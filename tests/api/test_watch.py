@@ -110,6 +110,13 @@ def test_a_watch_ends_with_the_first_change_or_with_its_time(api: ClusterClient,
     later.join()
 
 
+def test_what_is_no_event_is_no_change(api: ClusterClient) -> None:
+    """So that an error in the stream, or a proxy that knows no watch, makes nobody ask without a pause."""
+    with pytest.raises(PlatformError, match="answered a watch with") as caught:
+        api.wait_for_change("/version", {}, "1", 5)
+    assert caught.value.error_class is ErrorClass.INFRASTRUCTURE
+
+
 def test_who_may_not_watch_is_told_and_follows_a_rollout_all_the_same(
     api: ClusterClient, namespace: str, reader: Callable[..., ClusterClient]
 ) -> None:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -233,8 +233,13 @@ def test_a_model_that_does_not_serve_is_away_however_its_pods_are_replaced(helm:
     before, after = gpus(1), gpus(1, **LONGER)
     serving = planned(helm, before, after, gpu_node())
     assert (serving.strategy, serving.interrupts) == ("surge", False)
-    away = planned(helm, before, after, gpu_node(), status={"replicas": 1, "updatedReplicas": 1})
-    assert (away.strategy, away.interrupts, warnings(away, after)) == ("surge", True, [])
+    # One failed readiness probe takes nobody's route away.
+    for since, interrupts in ((timedelta(seconds=20), False), (timedelta(minutes=5), True)):
+        changed = (datetime.now(UTC) - since).isoformat()
+        condition = {"type": "Available", "status": "False", "lastTransitionTime": changed}
+        status = {"replicas": 1, "updatedReplicas": 1, "conditions": [condition]}
+        away = planned(helm, before, after, gpu_node(), status=status)
+        assert (away.strategy, away.interrupts, warnings(away, after)) == ("surge", interrupts, [])
     gone = planned(helm, before, before, gpu_node(), deleted=True)
     assert (gone.action, gone.interrupts, warnings(gone, before)) == ("upgrade", True, [])
     assert planned(helm, before, before, gpu_node()).interrupts is False

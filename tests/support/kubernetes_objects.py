@@ -14,7 +14,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     ClusterClient,
     JSONObject,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import ErrorClass
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
+    ErrorClass,
+    PlatformError,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
 
 GPU = "nvidia.com/gpu"
@@ -139,9 +142,18 @@ class Cluster(ClusterClient):
         return list(self.list_pages(path, query, limit)), ""
 
     def logs(
-        self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        previous: bool = False,
+        lines: int = 40,
+        timeout_s: float = 30.0,
     ) -> str:
-        return self.tails.get(pod, "")
+        if pod not in self.tails:
+            raise PlatformError(ErrorClass.INFRASTRUCTURE, "the node does not answer", "")
+        return self.tails[pod]
 
     def find(self, path: str, query: Mapping[str, Any] | None = None) -> JSONObject | None:
         self._allow(path)

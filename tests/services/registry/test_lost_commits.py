@@ -49,7 +49,7 @@ def test_router_that_is_ahead_counts_as_having_nothing(schema: Run, entry: Run, 
 def test_no_report_uses_up_the_numbers(schema: Run, entry: Run, query: Query) -> None:
     schema()
     ((registry, epoch),) = query("SELECT registry_id, epoch FROM registry_epoch")
-    assert query(HEARTBEAT, (registry, (1 << 63) - 1)) == [(registry, epoch + (1 << 32) + 1)]
+    assert query(HEARTBEAT, (registry, (1 << 63) - 1)) == [(registry, epoch + (1 << 44) + 1)]
     assert entry().changed
 
 

@@ -119,3 +119,13 @@ def test_the_first_restart_is_told_at_once_with_the_end_of_the_log() -> None:
         "INFO loading\ntorch.OutOfMemoryError: CUDA out of memory. "
         "(The GPU's memory is too small: use more GPUs, a shorter context or a quantised model.)"
     )
+
+
+def test_a_log_that_cannot_be_read_ends_no_rollout() -> None:
+    terminated = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    status = {"name": "vllm", "restartCount": 1, "state": {"running": {}}, "lastState": terminated}
+    before = [pod("old"), pod("new", ready=False, containerStatuses=[status])]
+    site = Site(before, later=[pod("old"), pod("new")])
+    assert site.follow() is False
+    (line,) = [line for line in site.said if "exit code 1" in line]
+    assert line == "x: container vllm of new ended with exit code 1 and starts again (restart 1)"

@@ -233,12 +233,38 @@ def test_the_second_failure_of_a_start_ends_the_wait_though_it_starts_again(
     began = datetime(2026, 11, 30, tzinfo=UTC)
     last["terminated"]["startedAt"] = began.isoformat()
     last["terminated"]["finishedAt"] = (began + timedelta(seconds=seconds)).isoformat()
-    broken = pod(container({"running": {}}, last=last, restarts=restarts))
-    found = Watcher().cause(snapshot(broken, deployment=wanted))
+    broken = snapshot(pod(container({"running": {}}, last=last, restarts=restarts)), deployment=wanted)
+    watcher = Watcher()
+    watcher.look(snapshot(deployment=wanted))
+    found = watcher.cause(broken)
     assert (found is not None) == fails
     if found is not None:
         assert (found.reason, found.crashed) == ("CrashLoopBackOff", True)
         assert found.message == f"container vllm crashed {restarts} times, last with exit code 1"
+    # What was so when the wait began may be the life that comes up; the next failure is one too many.
+    late = Watcher()
+    assert late.cause(broken) is None
+    assert late.cause(broken, after=60) is None
+    broken.pods[0]["status"]["containerStatuses"][0]["restartCount"] += 1
+    assert (late.cause(broken) is not None) == (fails or (seconds, code) == (90, 1))
+
+
+@pytest.mark.parametrize("change", ["served", "sidecar", "no-probe"])
+def test_what_is_no_start_of_the_server_is_waited_for(change: str) -> None:
+    wanted = deployment()
+    probe = {} if change == "no-probe" else {"startupProbe": {"periodSeconds": 30, "failureThreshold": 20}}
+    wanted["spec"]["template"] = {"spec": {"containers": [{"name": "vllm", **probe}]}}
+    last = ended("Error", 1)
+    last["terminated"] |= {"startedAt": "2026-11-30T00:00:00Z", "finishedAt": "2026-11-30T00:00:05Z"}
+    status = container({"running": {}}, last=last, restarts=2)
+    if change == "served":
+        # Its startup probe succeeded; that it is not ready now is a readiness probe's word.
+        status["started"] = True
+    if change == "sidecar":
+        status["name"] = "istio-proxy"
+    watcher = Watcher()
+    watcher.look(snapshot(deployment=wanted))
+    assert watcher.cause(snapshot(pod(status), deployment=wanted)) is None
 
 
 def test_restarts_are_those_of_new_pods_that_are_not_ready() -> None:

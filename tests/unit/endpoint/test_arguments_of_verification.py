@@ -44,9 +44,15 @@ def test_defaults_are_those_of_the_module_that_verifies() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"api_key_secret": None}, {"api_key_secret": {"name": "keys", "key": None}},
-              {"api_key_secret": {"name": "keys", "key": "other"}, "access": "dns"}]
-)  # fmt: skip
+    "given",
+    [
+        {},
+        {"api_key_secret": None},
+        {"api_key_secret": {"name": "", "key": None}},
+        {"api_key_secret": {"name": "keys", "key": None}},
+        {"api_key_secret": {"name": "keys", "key": "other"}, "access": "dns"},
+    ],
+)
 def test_what_can_be_made_passes(given: dict[str, Any]) -> None:
     check(**given)
 
@@ -59,7 +65,7 @@ def test_what_can_be_made_passes(given: dict[str, Any]) -> None:
         ({"timeout": -1.0}, "verification.timeout"),
         ({"api_key_secret": {"name": "nowhere"}}, "verification.api_key_secret: 'nowhere'"),
         ({"api_key_secret": {"name": "empty"}}, "verification.api_key_secret: 'api-key' is not a key"),
-        ({"api_key_secret": {"key": "x"}}, "verification.api_key_secret.name"),
+        ({"api_key_secret": {"key": "x", "name": ""}}, "verification.api_key_secret.name"),
         ({"api_key_secret": {"name": "keys"}, "access": "proxy"}, "verification.access"),
     ],
 )

@@ -44,6 +44,8 @@ _RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 # The same request cannot succeed, another run may: somebody else wrote, or a list changed for too long.
 _NEXT_TIME = frozenset({409, 410})
 _ATTEMPTS = 5
+_EVENT = re.compile(rb'\s*\{\s*"type"\s*:\s*"(ADDED|MODIFIED|DELETED)"')
+_EVENT_BYTES = 40
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 30.0
 # Nothing is sent again later than this: who waits wants to know.
@@ -253,12 +255,30 @@ class ClusterClient:
         try:
             if answer.status != 200:
                 raise _status_error(answer, "GET", path)
-            return any(answer.stream(1024))
+            return self._is_event(answer)
         except urllib3.exceptions.HTTPError as error:
             raise _transport_error(error, self.server) from error
         finally:
             # Nobody reads the rest of the events.
             answer.close()
+
+    def _is_event(self, answer: urllib3.BaseHTTPResponse) -> bool:
+        """Read the beginning of a watch; False where it ends without an event."""
+        begin = b""
+        for chunk in answer.stream(1024):
+            begin += chunk
+            if len(begin) >= _EVENT_BYTES:
+                break
+        if not begin:
+            return False
+        if _EVENT.match(begin):
+            return True
+        # An error event, as for a version that the server has forgotten, or a proxy that does not watch.
+        raise PlatformError(
+            ErrorClass.INFRASTRUCTURE,
+            f"{self.server} answered a watch with {excerpt(begin[:200].decode(errors='replace'), 200)}",
+            "Nothing has to be done: it is read again.",
+        )
 
     def create(
         self, path: str, body: Mapping[str, Any], query: Mapping[str, Any] | None = None
@@ -293,7 +313,14 @@ class ClusterClient:
         return True
 
     def logs(
-        self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        previous: bool = False,
+        lines: int = 40,
+        timeout_s: float = _READ_TIMEOUT_S,
     ) -> str:
         """Return the tail of a container's log, or an empty string if it has none."""
         path = f"/api/v1/namespaces/{segment(namespace)}/pods/{segment(pod)}/log"
@@ -301,7 +328,8 @@ class ClusterClient:
         if previous:
             query["previous"] = "true"
         try:
-            return self.request("GET", path, query).data.decode(errors="replace")
+            answer = self.request("GET", path, query, read_timeout=timeout_s)
+            return answer.data.decode(errors="replace")
         except APIError:
             return ""
 

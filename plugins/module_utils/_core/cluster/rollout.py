@@ -15,7 +15,7 @@ from typing import Protocol
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import excerpt
-from .client import ClusterClient, JSONObject, segment
+from .client import APIError, ClusterClient, JSONObject, segment
 from .workload import (
     Cause,
     Restart,
@@ -30,8 +30,10 @@ from .workload import (
 )
 
 _REPEAT_LINE_S = 30.0
-_TOGETHER_S = 0.1
-_LOG_LINES, _LOG_LENGTH = 5, 600
+_TOGETHER_S = 0.25
+_LOG_LINES, _LOG_LENGTH, _LOG_TIMEOUT_S = 5, 600, 5.0
+#: Answers after which a watch is not asked for again: it is not allowed, or there is none.
+_NO_WATCH = (403, 404, 405)
 _DIGITS = re.compile(r"\d+")
 
 
@@ -99,7 +101,6 @@ def follow_rollout(
             continue
         if rollout.cause is not None and not rollout.cause.outdated:
             raise _workload_error(client, request, rollout, rollout.cause, snapshot)
-        news.restarts(snapshot)
         if rollout.done and patiently(
             partial(_endpoints_are_new, client, request, snapshot), deadline, progress
         ):
@@ -114,11 +115,12 @@ def follow_rollout(
                 "Run again to go on waiting, or see the pods: "
                 f"kubectl -n {request.namespace} describe pods -l {request.selector}",
             )
+        news.restarts(snapshot)
         if news.waits(rollout, line, deadline.elapsed()):
             backoff.reset()
         delay = backoff.next()
-        # Once all pods are ready, only controllers have to follow, which no pod tells and takes a moment.
-        if rollout.ready < rollout.wanted:
+        # Where no pod is on its way, controllers have to follow, which no pod tells and takes a moment.
+        if pods.watched and any(_is_coming(pod) for pod in snapshot.pods):
             delay = max(1.0, delay)
         if pods.changed(snapshot.version, delay):
             backoff.reset()
@@ -152,9 +154,20 @@ class _News:
                 self._progress(f"{self._request.name}: {self._describe(restart)}")
 
     def _describe(self, restart: Restart) -> str:
-        log = self._client.logs(
-            self._request.namespace, restart.pod, restart.container, previous=True, lines=_LOG_LINES
-        )
+        try:
+            log = self._client.logs(
+                self._request.namespace,
+                restart.pod,
+                restart.container,
+                previous=True,
+                lines=_LOG_LINES,
+                timeout_s=_LOG_TIMEOUT_S,
+            )
+        except PlatformError as error:
+            if error.error_class is ErrorClass.FENCED:
+                raise
+            # It is only told; a node that does not answer ends no rollout.
+            log = ""
         ended = f"; its log ended: {excerpt(log.strip(), _LOG_LENGTH)}" if log.strip() else ""
         hint = log_hint(log)
         return (
@@ -171,7 +184,7 @@ class _Pods:
         self._path = f"/api/v1/namespaces/{segment(request.namespace)}/pods"
         self._query = {"labelSelector": request.selector}
         self._deadline = deadline
-        self._watches = True
+        self.watched = True
 
     def changed(self, version: str, seconds: float) -> bool:
         """Return at the first change after a version, or after so many seconds; tell whether there was one.
@@ -179,7 +192,7 @@ class _Pods:
         No server can be asked to watch for less than a second; such a time is slept through.
         """
         whole = int(min(seconds, self._deadline.remaining()))
-        if not (self._watches and version and whole):
+        if not (self.watched and version and whole):
             self._deadline.pause(seconds)
             return False
         try:
@@ -188,13 +201,19 @@ class _Pods:
             if error.error_class is ErrorClass.FENCED:
                 raise
             # Reading goes on, and says what is wrong where it fails too.
-            self._watches = error.error_class is ErrorClass.INFRASTRUCTURE
+            self.watched = not (isinstance(error, APIError) and error.status in _NO_WATCH)
             self._deadline.pause(seconds)
             return False
         if changed:
             # More than one change comes at a time.
             self._deadline.pause(_TOGETHER_S)
         return changed
+
+
+def _is_coming(pod: JSONObject) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or []
+    ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+    return not ready and "deletionTimestamp" not in pod["metadata"]
 
 
 def _has_failed(pod: JSONObject) -> bool:

@@ -97,6 +97,8 @@ class Symptoms:
         self._since: dict[str, float] = {}
         self._seen: set[str] = set()
         self._at_start: dict[str, bool] = {}
+        self._counts: dict[str, int] = {}
+        self._first_round = True
 
     def appeared(self, key: str, seen: bool) -> bool:
         """Tell whether a symptom is there now that was absent at some look before."""
@@ -108,10 +110,15 @@ class Symptoms:
         self._seen.add(key)
         return self._clock() - self._since.setdefault(key, self._clock())
 
+    def grew(self, key: str, count: int) -> bool:
+        """Tell whether a count is higher than when the wait began; what came later began at 0."""
+        return count > self._counts.setdefault(key, count if self._first_round else 0)
+
     def next_round(self) -> None:
         """Forget the symptoms that the last round did not show."""
         self._since = {key: value for key, value in self._since.items() if key in self._seen}
         self._seen = set()
+        self._first_round = False
 
 
 def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> Snapshot:
@@ -384,9 +391,12 @@ def _container_failure(pod: str, status: JSONObject, snapshot: Snapshot, symptom
             )
         return None
     last = terminated[-1] if terminated else {}
+    count = int(status.get("restartCount", 0))
     backs_off = reason == "CrashLoopBackOff"
-    # With a start that takes minutes, the node waits for so short that nobody sees it back off.
-    if status.get("restartCount", 0) >= 2 and (backs_off or _ended_in_its_start(last, name, snapshot)):
+    # With a start that takes minutes, the node waits for so short that nobody sees it back off. What was so
+    # before this run says nothing: that life may be the one that comes up.
+    again = symptoms.grew(f"{pod}/{name}/restarts", count) and not status.get("started")
+    if count >= 2 and (backs_off or (again and _ended_in_its_start(last, name, snapshot))):
         reason = "CrashLoopBackOff"
         times = status["restartCount"] + ("running" not in status.get("state", {}))
         message = f"container {name} crashed {times} times, "
@@ -402,10 +412,13 @@ def _ended_in_its_start(last: JSONObject, container: str, snapshot: Snapshot) ->
     if not last.get("exitCode") or snapshot.deployment is None:
         return False
     template = snapshot.deployment["spec"].get("template") or {}
-    probe: JSONObject = {}
+    probe: JSONObject | None = None
     for item in template.get("spec", {}).get("containers") or ():
         if item["name"] == container:
-            probe = item.get("startupProbe") or {}
+            probe = item.get("startupProbe")
+    if probe is None:
+        # A sidecar that somebody else injects may wait for others in its own way.
+        return False
     start_s = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
     try:
         began, ended = (datetime.fromisoformat(last[name]) for name in ("startedAt", "finishedAt"))

@@ -37,6 +37,17 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+def named_secret(given: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Return the reference to a Secret with its default key, or None where no Secret is named."""
+    name, key = (given or {}).get("name"), (given or {}).get("key")
+    if name:
+        return {"name": name, "key": key or "api-key"}
+    if key:
+        advice = "Name the Secret, or leave its key out too."
+        raise invalid("api_key_secret.name", name, "is missing", advice)
+    return None
+
+
 def check_planned(
     client: ClusterClient, given: Mapping[str, Any], *, model: str, service: str, namespace: str
 ) -> None:
@@ -45,23 +56,15 @@ def check_planned(
     ``given`` has ``access``, ``api_key_secret`` (none without a name), ``max_latency_s`` and ``timeout``.
     Raises what the verification itself would: ``invalid``, or ``auth`` where the Secret may not be read.
     """
-    secret = given["api_key_secret"] or {}
-    if secret.get("key") and not secret.get("name"):
-        raise invalid(
-            "verification.api_key_secret.name",
-            None,
-            "is missing",
-            "Name the Secret, or leave its key out too.",
-        )
-    arguments = {
+    arguments: dict[str, Any] = {
         **DEFAULTS,
         **given,
         "model": model,
         "service": service,
         "namespace": namespace,
-        "api_key_secret": {**secret, "key": secret.get("key") or "api-key"} if secret.get("name") else None,
     }
     try:
+        arguments["api_key_secret"] = named_secret(given["api_key_secret"])
         check_arguments(arguments)
         read_api_key(client, arguments)
     except PlatformError as error:

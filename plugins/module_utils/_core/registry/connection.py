@@ -181,6 +181,11 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def begin_anew(self, deadline: Deadline) -> None:
+        """Go on under another deadline, over the connection that there is."""
+        self.deadline = deadline
+        self._was_connected = False
+
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back by the server."""
         if self._connection is not None:

@@ -78,7 +78,9 @@ class Lease(Permit):
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(1.0)
-        self._database.close()
+        # One that still waits for an answer closes what it uses by itself.
+        if not self._thread.is_alive():
+            self._database.close()
 
     @property
     def target(self) -> tuple[str, str]:
@@ -145,7 +147,7 @@ class Lease(Permit):
 
     def _transaction(self, work: Callable[[Session], T]) -> T:
         with self._asking:
-            self._database.deadline = Deadline(max(1.0, min(_SLOWEST_ANSWER_S, self._ttl / 6)))
+            self._database.begin_anew(Deadline(max(1.0, min(_SLOWEST_ANSWER_S, self._ttl / 6))))
             try:
                 return self._database.transaction(work)
             except PlatformError as error:
@@ -177,6 +179,13 @@ class Lease(Permit):
             self._ttl, self._renewed, self._target = ttl, asked, (target[0], target[1])
 
     def _keep(self) -> None:
+        try:
+            self._renew_until_stopped()
+        finally:
+            if self._stop.is_set():
+                self._database.close()
+
+    def _renew_until_stopped(self) -> None:
         pause = self._ttl / _RENEWALS
         while self._lost is None and not self._stop.wait(pause):
             pause = self._ttl / _RENEWALS

@@ -249,7 +249,9 @@ def _describe(plan: Plan) -> str:
     why = ""
     if plan.drift:
         first, *more = plan.drift
-        why = f" (on the cluster, {first}{f', and {len(more)} more' if more else ''})"
+        # Where it differs, not what is there: a value may be a secret.
+        where = first if first.endswith("is missing") else f"{first.partition(' is ')[0]} differs"
+        why = f" (on the cluster, {where}{f', and {len(more)} more' if more else ''})"
     room = f"; {plan.verdict.message}" if plan.verdict is not None else ""
     return f"needs {'an install' if plan.action == 'install' else 'an upgrade'}{why}{room}"
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ from ..placement.scheduling import PodShape
 from ..placement.volumes import mounted_by_many, read_claim
 
 CHART = "vllm-deployment"
+#: Seconds after which a Deployment without an available pod counts as one that does not serve.
+_AWAY_S = 60.0
 
 
 def server_labels(name: str) -> dict[str, str]:
@@ -196,7 +199,7 @@ class Plan:
     @property
     def serves(self) -> bool:
         """Tell whether pods of the release are there that can answer."""
-        return self.live is not None and bool((self.live.get("status") or {}).get("availableReplicas"))
+        return self.live is not None and not _has_been_away(self.live)
 
     @property
     def interrupts(self) -> bool:
@@ -207,6 +210,18 @@ class Plan:
             return False
         several = int(self.live["spec"].get("replicas", 1)) > 1
         return self.strategy == "recreate" or (self.strategy == "unavailable-first" and not several)
+
+
+def _has_been_away(deployment: JSONObject) -> bool:
+    """Tell whether no pod of a Deployment has been available for a while: one failed probe says little."""
+    status = deployment.get("status") or {}
+    if status.get("availableReplicas"):
+        return False
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "Available" and condition["status"] != "True":
+            since = datetime.fromisoformat(condition["lastTransitionTime"])
+            return (datetime.now(UTC) - since).total_seconds() >= _AWAY_S
+    return not deployment["spec"].get("replicas", 1)
 
 
 def _check_values(values: Mapping[str, Any], request_model: str, environment: str) -> None:

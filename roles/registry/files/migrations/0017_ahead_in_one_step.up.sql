@@ -1,6 +1,6 @@
 -- The report of a router that is ahead made the registry's epoch grow by one only: it took as many reports as
 -- epochs were lost, and the registry came to an epoch that another router had had for something else. Now one
--- report is enough. It is bounded, so that no report uses up all numbers.
+-- report is enough, also over several promotions. It is bounded, so that no report uses up all numbers.
 
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
@@ -11,7 +11,8 @@ CREATE OR REPLACE FUNCTION router_heartbeat(
 $$
     WITH outrun AS (
         UPDATE registry_epoch AS known
-           SET epoch = least(p_epoch, known.epoch + (1::bigint << 32)) + 1, changed_at = clock_timestamp()
+           SET epoch = least(p_epoch, known.epoch + (1::bigint << 44), 1::bigint << 62) + 1,
+               changed_at = clock_timestamp()
          WHERE known.registry_id = p_registry_id AND known.epoch < p_epoch
         RETURNING known.registry_id, known.epoch
     ), reported AS (
