@@ -12,7 +12,7 @@ author:
   - llmops.platform contributors (@llmops-platform)
 description:
   - Two hosts that deploy one model to one environment would wait for each other's lock, and then undo what
-    the other did. The playbook P(llmops.platform.deploy#playbook) refuses such an inventory.
+    the other did. The playbook C(llmops.platform.deploy) refuses such an inventory.
 options:
   _input:
     description: The variables of hosts, as C(ansible_play_hosts | map('extract', hostvars)) returns them.

@@ -375,7 +375,8 @@ def test_who_cannot_ask_takes_no_model_from_clients(site: Site) -> None:
     result = site.deploy(vllm_api_key_secret={"name": "nowhere", "key": "key"})
     assert result.rc != 0
     failed = next(task for task in result.tasks if task.status == "failed")
-    assert failed.action.endswith("vllm_endpoint_info")
+    # Before the verification itself, and so before the lock.
+    assert failed.action.endswith("vllm_release")
     assert "nowhere" in failed.result["msg"]
     assert site.rows() == before
 
