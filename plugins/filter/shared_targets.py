@@ -40,26 +40,50 @@ _value:
 
 from typing import TYPE_CHECKING
 
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 
+# What makes two hosts of one model two targets: where they are recorded, or where their release is.
+_RECORDED = ("registry_dsn",)
+_INSTALLED = ("vllm_kubeconfig", "vllm_context", "vllm_namespace")
+
+
 def shared_targets(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Name the hosts that have a model and an environment in common, by what role vllm takes for them."""
-    names: dict[tuple[str, str], list[str]] = {}
+    """Name the hosts that have a model and an environment in common, by what role vllm takes for them.
+
+    A host whose variables cannot be told is left out: it fails by itself, and alone.
+    """
+    names: dict[tuple[str, ...], list[str]] = {}
     for variables in hosts:
         name = str(variables["inventory_hostname"])
-        target = (
-            str(variables.get("vllm_model", name)),
-            str(variables.get("vllm_environment", "development")),
-        )
-        names.setdefault(target, []).append(name)
+        try:
+            target = _target(name, variables)
+        except AnsibleError:
+            continue
+        # Before ansible-core 2.19, what cannot be told stays as it was written.
+        if not any("{{" in part for part in target):
+            names.setdefault(target, []).append(name)
     return [
         f"hosts {', '.join(hosts[:-1])} and {hosts[-1]} are the same model {model!r} in {environment}"
-        for (model, environment), hosts in names.items()
+        for (model, environment, *_), hosts in names.items()
         if len(hosts) > 1
     ]
+
+
+def _target(name: str, variables: Mapping[str, Any]) -> tuple[str, ...]:
+    recorded = boolean(variables.get("vllm_register", True), strict=False)
+    where = _RECORDED if recorded else _INSTALLED
+    return (
+        str(variables.get("vllm_model", name)),
+        str(variables.get("vllm_environment", "development")),
+        str(recorded),
+        *(str(variables.get(variable, "")) for variable in where),
+    )
 
 
 class FilterModule:

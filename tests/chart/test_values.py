@@ -107,12 +107,17 @@ REFUSED_BY_RULE: list[tuple[dict[str, Any], str]] = [
             ("--api=sk-secret", "--api", "--api-key"),
             ("--conf=/tmp/x.yaml", "--conf", "--config"),
             ("-t=2", "-t", "-tp"),
+            ("--served_model.x=1", "--served-model", "--served-model-name"),
             ("-qawq", "-qawq", "-q"),
         )
     ),
     ({"model": {"extraArgs": ["--config=/x.yaml"]}}, "--config reads further arguments from a file"),
     ({"model": {"extraArgs": ["--uds", "/tmp/x"]}}, "--uds listens on a socket file"),
     ({"model": {"extraArgs": ["--headless"]}}, "--headless starts no API server"),
+    ({"model": {"extraArgs": ["--grpc"]}}, "--grpc serves no HTTP"),
+    ({"model": {"extraArgs": ["--api-server-count=0"]}}, "--api-server-count 0 starts no API server"),
+    ({"model": {"extraArgs": ["-asc", "0"]}}, "-asc 0 starts no API server"),
+    ({"model": {"extraArgs": ["--api-key.a=b"]}}, "--api-key belongs to the value secrets.apiKey"),
     (
         {"model": {"extraArgs": ["--device-memory-utilization=0.5"]}},
         "--device-memory-utilization belongs to the value model.gpuMemoryUtilization",
@@ -236,7 +241,16 @@ def test_every_number_has_bounds_that_templates_keep() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--tokenizer", "x"], ["--tokenizer-mode=auto"], ["--model-impl", "vllm"], ["-O3"], ["-1"]]
+    "arguments",
+    [
+        ["--tokenizer", "x"],
+        ["--tokenizer-mode=auto"],
+        ["--model-impl", "vllm"],
+        ["-O3"],
+        ["-1"],
+        ["-asc", "2"],
+        ["--hf-overrides.a=1", "-asc=10"],
+    ],
 )
 def test_what_only_resembles_an_owned_argument_is_passed_on(chart: HelmChart, arguments: list[str]) -> None:
     rendered = chart.render({"model": {"extraArgs": arguments}})

@@ -157,12 +157,14 @@ def test_the_report_names_every_model_though_all_failed_and_some_before_they_beg
     site.models = {
         "huge": {"vllm_values": {"gpu": {"count": 64}}},
         "misspelt": {"vllm_strategy": "nonsense"},
+        # What an earlier play of the same run has left says nothing about this one.
+        "stale": {"vllm_strategy": "nonsense", "vllm_report": {"ok": True, "line": "stale: fine"}},
         "unset": {"vllm_values": {"replicas": "{{ nowhere }}"}},
     }
     result = site.deploy()
     assert result.rc == 2
     report = result.output.rpartition("TASK [One line a model]")[2]
-    assert "0 of 3 models are as wanted" in report
+    assert "0 of 4 models are as wanted" in report
     for line in (
         "huge: FAILED at 'Check the model, the chart's values and GPU capacity': ",
         "misspelt: FAILED at 'Validating arguments",
@@ -173,6 +175,7 @@ def test_the_report_names_every_model_though_all_failed_and_some_before_they_beg
     assert {host: message.partition(":")[0] for host, message in last.items()} == {
         "huge": "huge is not as wanted (capacity)",
         "misspelt": "misspelt is not as wanted (invalid)",
+        "stale": "stale is not as wanted (invalid)",
         "unset": "unset is not as wanted (invalid)",
     }
 

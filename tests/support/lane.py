@@ -40,6 +40,8 @@ CHECKS = {
 #: What does not heed its own limit is ended so much later; who is asked to end has so long for it.
 _GRACE_S = 60.0
 _POLL_S = 0.2
+#: So many tests that fail with the same words are told as one.
+_ONE_CAUSE = 5
 _NOTHING_COLLECTED = 5
 
 #: Returns what has been hanging for too long, or an empty string.
@@ -187,11 +189,16 @@ def _prepare(parent: int, yields: bool) -> None:
 
 
 def _by_cause(failed: Mapping[str, str]) -> list[str]:
-    """Return a line for each cause: a fixture that failed is one cause, however many tests wanted it."""
+    """Return a line for each failure, and one for many of the same: a fixture that failed is one cause."""
     tests: dict[str, list[str]] = {}
     for test, cause in failed.items():
-        tests.setdefault(cause or test, []).append(test)
-    return [
-        first + (f" and {len(others)} more" if others else "") + (f" - {cause}" if cause != first else "")
-        for cause, (first, *others) in tests.items()
-    ]
+        tests.setdefault(cause, []).append(test)
+    lines = []
+    for cause, names in tests.items():
+        why = f" - {cause}" if cause else ""
+        # Few with the same words are not one cause: "assert False" says nothing.
+        if len(names) < _ONE_CAUSE:
+            lines += [f"{name}{why}" for name in names]
+        else:
+            lines.append(f"{names[0]} and {len(names) - 1} more{why}")
+    return lines

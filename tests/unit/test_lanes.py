@@ -150,16 +150,19 @@ def test_a_mistake_of_ours_is_no_success(tmp_path: Path) -> None:
 def test_a_pytest_that_dies_is_told_with_what_failed_and_the_test_it_died_in(tmp_path: Path) -> None:
     lane = a_lane(tmp_path, "unit")
     lane.follow = lambda *_, **__: (-11, 0.0)  # type: ignore[method-assign]
-    failures = {f"tests/unit/test_a.py::test_{name}": "OSError: no" for name in ("one", "two", "three")}
+    failures = {f"tests/unit/test_a.py::test_{name}": "OSError: no" for name in "abcde"}
+    failures |= {f"tests/unit/test_a.py::test_{name}": "assert False" for name in ("few", "others")}
     failures["tests/unit/test_a.py::test_last"] = ""
-    part = Part(1.0, 1.0, 3, 4, failures=failures)
+    part = Part(1.0, 1.0, 3, 8, failures=failures)
     (tmp_path / "lane.json").write_text(json.dumps({"unit": asdict(part)}))
     (tmp_path / "lane.current").write_text(
         json.dumps({"test": "tests/unit/test_a.py::test_dies", "since": 0.0, "limit_s": 300.0})
     )
     lane.run()
     assert lane.problems == [
-        "tests/unit/test_a.py::test_one and 2 more - OSError: no",
+        "tests/unit/test_a.py::test_a and 4 more - OSError: no",
+        "tests/unit/test_a.py::test_few - assert False",
+        "tests/unit/test_a.py::test_others - assert False",
         "tests/unit/test_a.py::test_last",
         "pytest ended with -11 in tests/unit/test_a.py::test_dies",
     ]

@@ -28,3 +28,18 @@ def test_hosts_of_one_target_are_named_and_no_others() -> None:
         "hosts d and e are the same model 'd' in development",
     ]
     assert shared_targets(hosts[:2]) == []
+
+
+def test_other_places_are_other_targets_and_who_cannot_be_told_is_left_out() -> None:
+    def one(name: str, **variables: str | bool) -> dict[str, str | bool]:
+        return {"inventory_hostname": name, "vllm_model": "m", **variables}
+
+    assert shared_targets([one("a", registry_dsn="eu"), one("b", registry_dsn="us")]) == []
+    apart = [
+        one("a", vllm_register=False, vllm_context="eu"),
+        one("b", vllm_register="no", vllm_context="us"),
+    ]
+    assert shared_targets(apart) == []
+    assert len(shared_targets([one("a", vllm_register=False), one("b", vllm_register="no")])) == 1
+    untold = one("c", vllm_environment="{{ nowhere }}")
+    assert shared_targets([untold, {**untold, "inventory_hostname": "d"}]) == []

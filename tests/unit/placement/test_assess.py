@@ -372,8 +372,9 @@ def test_claim_that_goes_away_is_waited_for_only_where_the_release_brings_the_ne
     assert judge(cluster, spec=WITH_CLAIM).permanent
 
 
-def storage_class(name: str, *, default: bool = False, **more: Any) -> dict[str, Any]:
-    annotations = {"storageclass.kubernetes.io/is-default-class": "true"} if default else {}
+def storage_class(name: str, *, default: bool = False, beta: bool = False, **more: Any) -> dict[str, Any]:
+    kind = "storageclass.beta" if beta else "storageclass"
+    annotations = {f"{kind}.kubernetes.io/is-default-class": "true"} if default else {}
     return {"metadata": {"name": name, "annotations": annotations}, "provisioner": "csi.example", **more}
 
 
@@ -388,6 +389,7 @@ def storage_class(name: str, *, default: bool = False, **more: Any) -> dict[str,
         ),
         ({}, [storage_class("slow", default=True)], ""),
         ({}, [storage_class("slow")], "there is no default StorageClass"),
+        ({}, [storage_class("old", default=True, beta=True)], ""),
         ({"storageClassName": ""}, [], ""),
     ],
 )
@@ -396,8 +398,20 @@ def test_a_volume_that_each_pod_brings_needs_a_class_that_exists(
 ) -> None:
     spec = {"volumes": [{"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": wanted}}}]}
     verdict = judge(Cluster(node("a"), others={CLASSES: classes}), spec=spec)
-    assert (verdict.fits, verdict.permanent) == (not said, bool(said))
+    assert (verdict.verdict, verdict.permanent) == ("no_room" if said else "fits", False)
     assert said in verdict.message
+
+
+def test_a_volume_that_nobody_makes_has_to_be_there() -> None:
+    wanted = {"storageClassName": "manual", "accessModes": ["ReadWriteOnce"]}
+    spec = {"volumes": [{"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": wanted}}}]}
+    nodes = (node("a"), node("b"))
+    volume = local_volume("b", storageClassName="manual", accessModes=["ReadWriteOnce"])
+    local = storage_class("manual") | {"provisioner": "kubernetes.io/no-provisioner"}
+    for classes in ([], [local]):
+        verdict = judge(Cluster(*nodes, others={CLASSES: classes, VOLUMES: [volume]}), spec=spec)
+        assert [item["node"] for item in verdict.nodes_fit] == ["b"]
+    assert not judge(Cluster(*nodes, others={CLASSES: [local]}), spec=spec).fits
 
 
 def test_who_places_the_pods_and_when_is_told_where_it_is_not_the_scheduler_now() -> None:

@@ -22,6 +22,7 @@ _ZONE_LABELS = (
     "failure-domain.beta.kubernetes.io/zone",
     "failure-domain.beta.kubernetes.io/region",
 )
+_DEFAULTS = ("storageclass", "storageclass.beta")
 _UNPROVISIONED = "kubernetes.io/no-provisioner"
 
 
@@ -102,19 +103,31 @@ def _read_ephemeral(client: ClusterClient, name: str, spec: JSONObject, rules: C
         "storageclasses",
         what=f"the StorageClasses, one of which volume {name} needs",
     )
-    found = next((item for item in classes if _is_class(item, wanted)), None)
-    if found is None:
-        what = f"StorageClass {wanted} does not exist" if wanted else "there is no default StorageClass"
-        rules.blocked[f"volume {name} cannot be provisioned: {what}"] = False
-    elif found.get("allowedTopologies") and found.get("provisioner") != _UNPROVISIONED:
-        rules.topologies.append((name, found["allowedTopologies"]))
+    suitable = [item for item in classes if _is_class(item, wanted)]
+    # Of several defaults the newest counts.
+    found = max(suitable, key=lambda item: item["metadata"].get("creationTimestamp") or "", default=None)
+    if found is not None and found.get("provisioner") != _UNPROVISIONED:
+        if found.get("allowedTopologies"):
+            rules.topologies.append((name, found["allowedTopologies"]))
+        return
+    # Nobody makes a volume: one that is there has to do.
+    volumes = list_or_unknown(
+        client, "/api/v1/persistentvolumes", "persistentvolumes", what="the PersistentVolumes"
+    )
+    usable: list[JSONObject] = [volume for volume in volumes if can_bind(volume, spec)]
+    if usable or found is not None:
+        rules.volumes[name] = usable
+        return
+    what = f"StorageClass {wanted} does not exist" if wanted else "there is no default StorageClass"
+    rules.blocked[f"volume {name} cannot be provisioned: {what}"] = True
 
 
 def _is_class(item: JSONObject, wanted: str | None) -> bool:
     metadata = item["metadata"]
     if wanted is not None:
         return bool(metadata["name"] == wanted)
-    return (metadata.get("annotations") or {}).get("storageclass.kubernetes.io/is-default-class") == "true"
+    annotations = metadata.get("annotations") or {}
+    return "true" in (annotations.get(f"{prefix}.kubernetes.io/is-default-class") for prefix in _DEFAULTS)
 
 
 def _read_claim(client: ClusterClient, claim: str, item: JSONObject, rules: ClaimRules) -> None:

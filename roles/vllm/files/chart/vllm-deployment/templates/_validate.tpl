@@ -36,9 +36,15 @@
 {{- $refused := dict
       "--config" "reads further arguments from a file, past the values: give each argument here"
       "--uds" "listens on a socket file, where no request comes: use service.port"
-      "--headless" "starts no API server, which probes and clients need" -}}
-{{- range .Values.model.extraArgs -}}
-{{- $flag := regexFind "^-[^=]*" . | replace "_" "-" -}}
+      "--headless" "starts no API server, which probes and clients need"
+      "--grpc" "serves no HTTP, which probes and clients need" -}}
+{{- range $index, $argument := .Values.model.extraArgs -}}
+{{- /* --option.key=value is read as --option with JSON. */ -}}
+{{- $flag := regexFind "^-[^=.]*" $argument | replace "_" "-" -}}
+{{- $value := regexFind "=.*" $argument | trimPrefix "=" | default (index (append $.Values.model.extraArgs "") (add1 $index | int)) -}}
+{{- if and (has $flag (list "--api-server-count" "-asc")) (eq $value "0") -}}
+{{- fail (printf "model.extraArgs: %s 0 starts no API server, which probes and clients need" $flag) -}}
+{{- end -}}
 {{- if eq $flag "--" -}}
 {{- fail "model.extraArgs: -- ends the options: give each argument without it" -}}
 {{- end -}}
