@@ -69,8 +69,8 @@ def shared_targets(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
         if not any("{{" in part for part in target):
             names.setdefault(target, []).append(name)
     return [
-        f"hosts {', '.join(hosts[:-1])} and {hosts[-1]} are the same model {model!r} in {environment}"
-        for (model, environment, *_), hosts in names.items()
+        f"hosts {', '.join(hosts[:-1])} and {hosts[-1]} are the same model {target[0]!r} in {target[1]}"
+        for target, hosts in names.items()
         if len(hosts) > 1
     ]
 
