@@ -238,11 +238,10 @@ class ClusterClient:
         """
         self._permit.watch()
         asked = {**query, "watch": "true", "resourceVersion": version, "timeoutSeconds": seconds}
-        url = f"{self.server.rstrip('/')}{path}?{urlencode(asked)}"
         try:
             answer = self._pool.request(
                 "GET",
-                url,
+                self._url(path, asked),
                 headers={"Accept": "application/json", **self.credentials()},
                 # The server ends the watch; only one that hangs does not.
                 timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=seconds + _CONNECT_TIMEOUT_S),
@@ -261,6 +260,9 @@ class ClusterClient:
         finally:
             # Nobody reads the rest of the events.
             answer.close()
+
+    def _url(self, path: str, query: Mapping[str, Any] | None) -> str:
+        return self.server.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
 
     def _is_event(self, answer: urllib3.BaseHTTPResponse) -> bool:
         """Read the beginning of a watch; False where it ends without an event."""
@@ -364,7 +366,7 @@ class ClusterClient:
             self._permit.watch()
         else:
             self._permit.check()
-        url = self.server.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        url = self._url(path, query)
         backoff = Backoff(0.2, 5.0)
         reloaded = False
         start = time.monotonic()

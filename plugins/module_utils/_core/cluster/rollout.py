@@ -23,6 +23,8 @@ from .workload import (
     Snapshot,
     Symptoms,
     failure_details,
+    is_ready,
+    is_terminating,
     judge,
     log_hint,
     observe,
@@ -120,7 +122,7 @@ def follow_rollout(
             backoff.reset()
         delay = backoff.next()
         # Where no pod is on its way, controllers have to follow, which no pod tells and takes a moment.
-        if pods.watched and any(_is_coming(pod) for pod in snapshot.pods):
+        if pods.watched and any(not is_ready(pod) and not is_terminating(pod) for pod in snapshot.pods):
             delay = max(1.0, delay)
         if pods.changed(snapshot.version, delay):
             backoff.reset()
@@ -210,12 +212,6 @@ class _Pods:
         return changed
 
 
-def _is_coming(pod: JSONObject) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or []
-    ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
-    return not ready and "deletionTimestamp" not in pod["metadata"]
-
-
 def _has_failed(pod: JSONObject) -> bool:
     return bool(pod.get("status", {}).get("phase") == "Failed")
 
@@ -230,15 +226,14 @@ def _restart(
     progress(f"{request.name}: {cause.reason} from before this run; replacing the pods that are not ready")
     pods = f"/api/v1/namespaces/{segment(request.namespace)}/pods"
     for pod in snapshot.pods:
-        conditions = pod.get("status", {}).get("conditions") or []
-        if not any(item["type"] == "Ready" and item["status"] == "True" for item in conditions):
+        if not is_ready(pod):
             client.delete(f"{pods}/{segment(pod['metadata']['name'])}")
 
 
 def _endpoints_are_new(client: ClusterClient, request: Workload, snapshot: Snapshot) -> bool:
     """Tell whether the Services send requests to the pods of this rollout only."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{segment(request.namespace)}/endpointslices"
-    current = {pod["metadata"]["name"] for pod in snapshot.pods if "deletionTimestamp" not in pod["metadata"]}
+    current = {pod["metadata"]["name"] for pod in snapshot.pods if not is_terminating(pod)}
     wanted = int((snapshot.deployment or {}).get("spec", {}).get("replicas", 1))
     for service in request.services:
         query = {"labelSelector": f"kubernetes.io/service-name={service}"}

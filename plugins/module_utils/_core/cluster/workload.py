@@ -157,7 +157,7 @@ def judge(snapshot: Snapshot, symptoms: Symptoms, *, nodes_may_come: bool = Fals
         return Rollout(False, "the controller to see the new Deployment", wanted=wanted)
     current = _current_replica_set(deployment, snapshot.replica_sets)
     pods = _pods_of(current, snapshot.pods)
-    ready = sum(1 for pod in pods if _condition(pod, "Ready") == "True" and not _terminating(pod))
+    ready = sum(1 for pod in pods if is_ready(pod) and not is_terminating(pod))
     complete = (
         status.get("updatedReplicas", 0) == wanted
         and status.get("availableReplicas", 0) == wanted
@@ -168,7 +168,7 @@ def judge(snapshot: Snapshot, symptoms: Symptoms, *, nodes_may_come: bool = Fals
     cause = _controller_failure(deployment, current, symptoms)
     for pod in pods:
         # What a ready pod went through before, such as an OOM kill last week, is no failure of this rollout.
-        if cause is None and not _terminating(pod) and _condition(pod, "Ready") != "True":
+        if cause is None and not is_terminating(pod) and not is_ready(pod):
             cause = _pod_failure(pod, snapshot, symptoms)
             if cause is None and not nodes_may_come:
                 cause = _scheduling_failure(pod, symptoms)
@@ -195,7 +195,7 @@ def restarts(snapshot: Snapshot) -> list[Restart]:
     return [
         Restart(pod["metadata"]["name"], status["name"], status["restartCount"], last["exitCode"])
         for pod in _pods_of(current, snapshot.pods)
-        if _condition(pod, "Ready") != "True" and not _terminating(pod)
+        if not is_ready(pod) and not is_terminating(pod)
         for status in _container_statuses(pod.get("status", {}))
         if status.get("restartCount") and (last := (status.get("lastState") or {}).get("terminated"))
     ]
@@ -288,7 +288,13 @@ def _find_condition(item: JSONObject, kind: str) -> JSONObject | None:
     return next((condition for condition in conditions if condition["type"] == kind), None)
 
 
-def _terminating(pod: JSONObject) -> bool:
+def is_ready(pod: JSONObject) -> bool:
+    """Tell whether a pod takes requests, by its node's word."""
+    return _condition(pod, "Ready") == "True"
+
+
+def is_terminating(pod: JSONObject) -> bool:
+    """Tell whether a pod is on its way out."""
     return "deletionTimestamp" in pod["metadata"]
 
 
@@ -449,7 +455,7 @@ def _scheduling_failure(pod: JSONObject, symptoms: Symptoms) -> Cause | None:
 def _waiting_for(pods: list[JSONObject], snapshot: Snapshot, wanted: int, ready: int) -> str:
     for pod in pods:
         over = pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
-        if over or _terminating(pod) or _condition(pod, "Ready") == "True":
+        if over or is_terminating(pod) or is_ready(pod):
             continue
         condition = _find_condition(pod, "PodScheduled")
         if condition and condition.get("reason") == "Unschedulable":
@@ -490,7 +496,7 @@ def running_image(pods: Sequence[JSONObject]) -> str | None:
     found = {
         str(status.get("imageID", "")).rpartition("@")[2]
         for pod in pods
-        if "deletionTimestamp" not in pod["metadata"]
+        if not is_terminating(pod)
         for status in (pod.get("status", {}).get("containerStatuses") or [])[:1]
     }
     image = found.pop() if len(found) == 1 else ""

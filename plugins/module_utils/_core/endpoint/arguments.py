@@ -1,6 +1,7 @@
 # Copyright (c) 2026, llmops.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """The arguments of a verification: checked before anybody is asked, and what they name on the cluster."""
 
 from __future__ import annotations

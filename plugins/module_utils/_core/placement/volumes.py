@@ -111,10 +111,7 @@ def _read_ephemeral(client: ClusterClient, name: str, spec: JSONObject, rules: C
             rules.topologies.append((name, found["allowedTopologies"]))
         return
     # Nobody makes a volume: one that is there has to do.
-    volumes = list_or_unknown(
-        client, "/api/v1/persistentvolumes", "persistentvolumes", what="the PersistentVolumes"
-    )
-    usable: list[JSONObject] = [volume for volume in volumes if can_bind(volume, spec)]
+    usable = _bindable(client, spec)
     if usable or found is not None:
         rules.volumes[name] = usable
         return
@@ -163,10 +160,15 @@ def _read_unbound(client: ClusterClient, claim: str, item: JSONObject, rules: Cl
         if found.get("allowedTopologies"):
             rules.topologies.append((claim, found["allowedTopologies"]))
         return
+    rules.volumes[claim] = _bindable(client, item["spec"])
+
+
+def _bindable(client: ClusterClient, spec: Mapping[str, Any]) -> list[JSONObject]:
+    """Read the volumes that a claim of this spec could be bound to."""
     volumes = list_or_unknown(
         client, "/api/v1/persistentvolumes", "persistentvolumes", what="the PersistentVolumes"
     )
-    rules.volumes[claim] = [volume for volume in volumes if can_bind(volume, item["spec"])]
+    return [volume for volume in volumes if can_bind(volume, spec)]
 
 
 def can_bind(volume: JSONObject, claim: Mapping[str, Any]) -> bool:
