@@ -23,6 +23,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 )
 from tests.support.lab import wait_allowed
 from tests.support.object_set import CANARY, Objects, ObjectSet, config, read, secret, server
+from tests.support.rights import token_with_rights
 from tests.support.run_module import RunModule
 
 
@@ -240,27 +241,15 @@ def test_kinds_that_may_not_be_listed_are_told(
     objects: ObjectSet, api: ClusterClient, kubeconfig: str, tmp_path: Path
 ) -> None:
     namespace = objects.namespace
-    core, rbac = (
-        f"/api/v1/namespaces/{namespace}",
-        f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}",
-    )
-    api.create(f"{core}/serviceaccounts", {"metadata": {"name": "deployer"}})
     rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}]
-    api.create(f"{rbac}/roles", {"metadata": {"name": "deployer"}, "rules": rules})
-    subject = {"kind": "ServiceAccount", "name": "deployer", "namespace": namespace}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "deployer"}
-    api.create(
-        f"{rbac}/rolebindings",
-        {"metadata": {"name": "deployer"}, "roleRef": role, "subjects": [subject]},
-    )
-    token = api.create(f"{core}/serviceaccounts/deployer/token", {"spec": {"expirationSeconds": 600}})
+    token = token_with_rights(api, namespace, "deployer", rules)
     cluster = yaml.safe_load(Path(kubeconfig).read_text())["clusters"][0]["cluster"]
     authority = tmp_path / "ca.crt"
     authority.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
-    rights = {
+    rights: dict[str, Any] = {
         "kubeconfig": None,
         "host": api.server,
-        "api_key": token["status"]["token"],
+        "api_key": token,
         "ca_cert": str(authority),
     }
     wait_allowed(ClusterClient(Authentication.from_params(rights)), namespace, "list", "configmaps")

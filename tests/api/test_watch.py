@@ -25,6 +25,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 )
 from tests.support.control_plane import OPEN_NODE
 from tests.support.lab import Lab
+from tests.support.rights import token_with_rights
 
 APPS = "/apis/apps/v1/namespaces"
 
@@ -60,20 +61,9 @@ def reader(lab: Lab, api: ClusterClient, namespace: str) -> Callable[..., Cluste
     """Return a function that returns the client of somebody with some rights."""
 
     def make(*verbs: str) -> ClusterClient:
-        core, rbac = (
-            f"/api/v1/namespaces/{namespace}",
-            f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}",
-        )
-        api.create(f"{core}/serviceaccounts", {"metadata": {"name": "reader"}})
         groups = ["", "apps", "discovery.k8s.io"]
         rules = [{"apiGroups": groups, "resources": ["*"], "verbs": list(verbs)}]
-        api.create(f"{rbac}/roles", {"metadata": {"name": "reader"}, "rules": rules})
-        subject = {"kind": "ServiceAccount", "name": "reader", "namespace": namespace}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
-        api.create(
-            f"{rbac}/rolebindings", {"metadata": {"name": "reader"}, "roleRef": role, "subjects": [subject]}
-        )
-        token = api.create(f"{core}/serviceaccounts/reader/token", {"spec": {}})["status"]["token"]
+        token = token_with_rights(api, namespace, "reader", rules)
         authority = str(lab.folder / "pki/ca.crt")
         return ClusterClient(Authentication(host=api.server, api_key=token, ca_cert=authority))
 

@@ -29,6 +29,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import Con
 from ansible_collections.llmops.platform.plugins.modules import vllm_endpoint_info
 from tests.support.lab import wait_allowed
 from tests.support.model_server import MODEL, wait_until
+from tests.support.rights import token_with_rights
 from tests.support.run_module import RunModule
 
 CANARY = "sk-canary-2b8e4d"
@@ -183,22 +184,11 @@ def test_missing_rights(
     api: ClusterClient, served: str, verify: Callable[..., dict[str, Any]], kubeconfig: str, tmp_path: Path
 ) -> None:
     """A user who may read Services and endpoints, but neither proxy nor forward."""
-    base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{served}"
-    api.create(f"/api/v1/namespaces/{served}/serviceaccounts", {"metadata": {"name": "reader"}})
     rules = [
         {"apiGroups": [""], "resources": ["services"], "verbs": ["get"]},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]},
     ]
-    api.create(f"{base}/roles", {"metadata": {"name": "reader"}, "rules": rules})
-    api.create(
-        f"{base}/rolebindings",
-        {
-            "metadata": {"name": "reader"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
-            "subjects": [{"kind": "ServiceAccount", "name": "reader", "namespace": served}],
-        },
-    )
-    token = api.create(f"/api/v1/namespaces/{served}/serviceaccounts/reader/token", {})["status"]["token"]
+    token = token_with_rights(api, served, "reader", rules)
     cluster = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8"))["clusters"][0]["cluster"]
     authority = tmp_path / "ca.crt"
     authority.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
