@@ -255,7 +255,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
     settings,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import check_target
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import DatabaseError
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import (
+    DatabaseError,
+    is_without_schema,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.holder import Holder
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import (
     Lock,
@@ -402,7 +405,7 @@ def _preview(params: Mapping[str, Any], context: Context) -> Outcome:
             lock, done = database.transaction(look, read_only=True)
         except DatabaseError as error:
             # In check mode an earlier task did not really create the tables.
-            if error.sqlstate not in ("42P01", "42703"):
+            if not is_without_schema(error):
                 raise
     if params["state"] == "unlocked":
         wanted = check_id(params["operation_id"], "operation_id")

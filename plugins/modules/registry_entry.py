@@ -397,7 +397,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import ENVIRONMENTS
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import (
     entries,
-    revisions,
     withdrawal,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
@@ -416,13 +415,21 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ent
     merged,
     shown,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import DatabaseError
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import (
+    DatabaseError,
+    is_without_schema,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import (
     OperationRef,
     read_lock,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.routers import withdrawal_epoch
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.publication import (
+    Publication,
+    Published,
+    publish,
+    write,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     ModuleContract,
@@ -472,12 +479,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
 
 @dataclass
 class _Done:
-    """What one run did. ``epoch`` is what routers have to reach, None if there is nothing to confirm."""
+    """What one run did."""
 
-    change: entries.Change
-    epoch: int | None = None
-    manifest: revisions.Recorded | None = None
-    routers: dict[str, Any] | None = None
+    published: Published
     drain: dict[str, Any] | None = None
     warning: str | None = None
 
@@ -496,14 +500,15 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         # Keeps the lock of the operation during the waits.
         with permit(params, context.progress, target=(model, environment)):
             done = _apply(params, changes, context)
-    change, after = done.change, done.change.after
-    result: dict[str, Any] = {"entry": as_json(after) if after else None, "routers": done.routers}
+    published = done.published
+    change, after = published.change, published.change.after
+    result: dict[str, Any] = {"entry": as_json(after) if after else None, "routers": published.routers}
     if params["state"] == "absent":
         result["drain"] = done.drain
-    if done.manifest is not None:
-        result["manifest"] = {"id": done.manifest.id, "written": done.manifest.written}
+    if published.manifest is not None:
+        result["manifest"] = {"id": published.manifest.id, "written": published.manifest.written}
     return Outcome(
-        changed=change.changed or (done.manifest is not None and done.manifest.written),
+        changed=published.changed,
         result=result,
         diff={
             "before_header": f"registry entry {model} in {environment}",
@@ -515,7 +520,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             warning
             for warning in (
                 done.warning,
-                withdrawal.lost_warning(done.routers),
+                withdrawal.lost_warning(published.routers),
                 _drained_badly(params, done.drain),
                 _overruled(changes, after),
             )
@@ -529,20 +534,28 @@ def _apply(params: Mapping[str, Any], changes: Mapping[str, Any], context: Conte
     if params["state"] == "absent":
         return _remove(params, changes, context)
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
-        done = database.transaction(lambda session: _write(session, params, changes, dry_run=False))
-    if done.epoch is None:
-        return done
-    deadline = Deadline(params["timeout"] + params["routers_timeout"])
-    with Database(settings(params), deadline, context.progress) as database:
-        done.routers = withdrawal.confirm(
-            database,
-            done.change,
-            params["environment"],
-            done.epoch,
-            params["routers_timeout"],
-            context.progress,
+        return _Done(
+            publish(
+                database,
+                _wanted(params, changes),
+                timeout_s=params["timeout"],
+                routers_timeout_s=params["routers_timeout"],
+                progress=context.progress,
+            )
         )
-    return done
+
+
+def _wanted(params: Mapping[str, Any], changes: Mapping[str, Any]) -> Publication:
+    return Publication(
+        params["model"],
+        params["environment"],
+        changes,
+        params["manifest"],
+        expected_version=params["expected_version"],
+        health_checked=params["health_checked"],
+        operation=OperationRef.from_params(params),
+        by=params["actor"],
+    )
 
 
 def _remove(params: Mapping[str, Any], changes: Mapping[str, Any], context: Context) -> _Done:
@@ -559,38 +572,7 @@ def _remove(params: Mapping[str, Any], changes: Mapping[str, Any], context: Cont
     deadline = Deadline(params["timeout"] + params["routers_timeout"] + params["drain_timeout"])
     with Database(settings(params), deadline, context.progress) as database:
         removed = withdrawal.remove(database, wanted, context.progress)
-    return _Done(removed.change, routers=removed.routers, drain=removed.drain)
-
-
-def _write(
-    session: Session, params: Mapping[str, Any], changes: Mapping[str, Any], *, dry_run: bool
-) -> _Done:
-    """Write, or try to write, the row and its manifest in one transaction."""
-    model, environment = params["model"], params["environment"]
-    change = entries.put(
-        session,
-        model,
-        environment,
-        changes,
-        expected_version=params["expected_version"],
-        health_checked=params["health_checked"],
-        operation=OperationRef.from_params(params),
-        by=params["actor"],
-        dry_run=dry_run,
-    )
-    manifest = None
-    if params["manifest"] is not None and change.after is not None:
-        manifest = revisions.record(
-            session,
-            change.after,
-            params["manifest"],
-            operation=OperationRef.from_params(params),
-            by=params["actor"],
-            dry_run=dry_run,
-        )
-    # Nobody waits for an old withdrawal when a model is given to clients.
-    epoch = None if dry_run or change.publishes else withdrawal_epoch(session, model, environment)
-    return _Done(change, epoch, manifest)
+    return _Done(Published(removed.change, routers=removed.routers), removed.drain)
 
 
 def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Context) -> _Done:
@@ -598,7 +580,7 @@ def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Con
 
     def work(session: Session) -> _Done:
         if params["state"] == "present":
-            done = _write(session, params, changes, dry_run=True)
+            done = _Done(write(session, _wanted(params, changes), dry_run=True))
         else:
             change = entries.remove(
                 session,
@@ -607,8 +589,8 @@ def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Con
                 expected_version=params["expected_version"],
                 dry_run=True,
             )
-            done = _Done(change)
-        done.warning = _locked(session, params, done)
+            done = _Done(Published(change))
+        done.warning = _locked(session, params, done.published)
         return done
 
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
@@ -616,18 +598,18 @@ def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Con
             return database.transaction(work, read_only=True)
         except DatabaseError as error:
             # In check mode an earlier task did not really create the tables, or their newer columns.
-            if error.sqlstate not in ("42P01", "42703"):
+            if not is_without_schema(error):
                 raise
     warning = (
         "The registry has no schema of this version yet: this shows what would be written to an empty one."
     )
     if params["state"] == "absent":
-        return _Done(entries.Change(None, None, changed=False), warning=warning)
+        return _Done(Published(entries.Change(None, None, changed=False)), warning=warning)
     first = merged(Entry(params["model"], params["environment"]), changes)
-    return _Done(entries.Change(None, first, changed=True), warning=warning)
+    return _Done(Published(entries.Change(None, first, changed=True)), warning=warning)
 
 
-def _locked(session: Session, params: Mapping[str, Any], done: _Done) -> str | None:
+def _locked(session: Session, params: Mapping[str, Any], done: Published) -> str | None:
     """Say who would keep a run from doing what check mode shows."""
     records = done.manifest is not None and done.manifest.written
     if params["operation"] or not (records or done.change.needs_lock):

@@ -123,6 +123,11 @@ def statement_failure(sqlstate: str | None, text: str, lost: bool) -> DatabaseEr
     )
 
 
+def is_without_schema(error: Exception) -> bool:
+    """Tell whether an error says that tables or columns are missing, as before the schema was applied."""
+    return isinstance(error, DatabaseError) and error.sqlstate in ("42P01", "42703")
+
+
 def connect_failure(text: str, where: str) -> DatabaseError:
     """Build the error for a failed attempt to connect; ``text`` is redacted, ``where`` names the database."""
     prefix = f"Cannot connect to {where}: {text}"
