@@ -274,19 +274,14 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
     OPERATION_SPEC,
     POSTGRES_SPEC,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.access import route_to_url
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import endpoint_url
 from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arguments import (
     check_arguments,
-    find_route,
     named_secret,
-    read_api_key,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.probe import (
-    Expectation,
-    verify,
+from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.verification import (
+    verify_service,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
@@ -333,20 +328,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "timeout": {"type": "float", "default": 120.0},
 }
 
-_EXPECTED = (
-    "model",
-    "root",
-    "health_path",
-    "api",
-    "stream",
-    "prompt",
-    "max_tokens",
-    "max_latency_s",
-    "max_first_token_s",
-    "warmup_s",
-    "successes",
-)
-
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Verify the endpoint; nothing but the lock and the record of the operation is written."""
@@ -356,20 +337,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         permit(params, context.progress, check_mode=context.check_mode) as given,
         given.step("verify the endpoint"),
     ):
-        return _verify(params, context)
-
-
-def _verify(params: Mapping[str, Any], context: Context) -> Outcome:
-    deadline = Deadline(params["timeout"])
-    wanted = Expectation(**{name: params[name] for name in _EXPECTED})
-    client = None if params["url"] and not params["api_key_secret"] else ClusterClient.from_params(params)
-    key = read_api_key(client, params)
-    if params["url"]:
-        route, endpoint = route_to_url(params["url"]), str(params["url"])
-    else:
-        endpoint = endpoint_url(params["service"], params["namespace"], params["port"])
-        route = find_route(client, params)
-    return Outcome(result=verify(route, endpoint, wanted, deadline, context.progress, key))
+        client = None if params["url"] and not params["api_key_secret"] else ClusterClient.from_params(params)
+        return Outcome(result=verify_service(client, params, Deadline(params["timeout"]), context.progress))
 
 
 CONTRACT = ModuleContract(

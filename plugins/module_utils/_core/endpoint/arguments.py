@@ -27,7 +27,10 @@ from ..common.names import check_model, check_namespace, check_release_name
 DEFAULTS: dict[str, Any] = {
     "url": None,
     "port": 8000,
+    "root": None,
     "endpoint_api_key": None,
+    "api": "chat",
+    "prompt": "Say hello.",
     "health_path": "/health",
     "stream": True,
     "max_tokens": 16,
@@ -50,8 +53,10 @@ def named_secret(given: Mapping[str, Any] | None) -> dict[str, str] | None:
 
 def check_planned(
     client: ClusterClient, given: Mapping[str, Any], *, model: str, service: str, namespace: str
-) -> None:
+) -> dict[str, Any]:
     """Check a verification that comes after a change, and its Secret, before anything is changed.
+
+    Returns all its arguments.
 
     ``given`` has ``access``, ``api_key_secret`` (none without a name), ``max_latency_s`` and ``timeout``.
     Raises what the verification itself would: ``invalid``, or ``auth`` where the Secret may not be read.
@@ -74,6 +79,7 @@ def check_planned(
         raise PlatformError(
             ErrorClass.INVALID, f"verification.{error.message}", error.resolution, error.details
         ) from error
+    return arguments
 
 
 def find_route(client: ClusterClient | None, params: Mapping[str, Any]) -> Route:
