@@ -51,3 +51,26 @@ OPERATION_SPEC: dict[str, Any] = {
         },
     },
 }
+
+RELEASE_SPEC: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "model": {"type": "str", "required": True},
+    "environment": {"type": "str", "choices": ["development", "staging", "production"], "required": True},
+    "namespace": {"type": "str", "required": True},
+    "create_namespace": {"type": "bool", "default": False},
+    "name": {"type": "str"},
+    "chart_path": {"type": "path"},
+    "chart_values": {"type": "dict", "default": {}},
+    "strategy": {
+        "type": "str",
+        "choices": ["auto", "surge", "unavailable-first", "recreate"],
+        "default": "auto",
+    },
+    "check_capacity": {"type": "bool", "default": True},
+    "timeout": {"type": "float"},
+    "capacity_timeout": {"type": "float", "default": 600},
+    "helm_timeout": {"type": "float", "default": 300},
+    "rollout_timeout": {"type": "float"},
+    "takeover_after": {"type": "float", "default": 30},
+    "helm_binary": {"type": "str", "default": "helm"},
+}

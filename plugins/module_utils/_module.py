@@ -50,6 +50,7 @@ class Outcome:
     result: dict[str, Any] = field(default_factory=dict)
     diff: dict[str, Any] | None = None
     warnings: list[str] = field(default_factory=list)
+    more_diffs: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def success(outcome: Outcome, context: Context) -> dict[str, Any]:
     """Return the result keys of a success; the diff only where it was asked for."""
     result: dict[str, Any] = {**outcome.result, "changed": outcome.changed}
     if context.diff and outcome.diff is not None:
-        result["diff"] = outcome.diff
+        result["diff"] = [outcome.diff, *outcome.more_diffs] if outcome.more_diffs else outcome.diff
     return result
 
 

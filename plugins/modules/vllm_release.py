@@ -30,6 +30,7 @@ description:
 extends_documentation_fragment:
   - llmops.platform.kubernetes_auth
   - llmops.platform.postgres_auth
+  - llmops.platform.release_options
   - llmops.platform.attributes
 attributes:
   check_mode:
@@ -44,112 +45,6 @@ attributes:
   idempotent:
     support: full
 options:
-  state:
-    description: Whether the release is to be there.
-    type: str
-    choices: [present, absent]
-    default: present
-  model:
-    description:
-      - Full name of the model, as clients ask for it, for example V(meta-llama/Llama-3.1-8B-Instruct).
-    type: str
-    required: true
-  environment:
-    description: Environment of the release. Part of its name.
-    type: str
-    choices: [development, staging, production]
-    required: true
-  namespace:
-    description: Namespace of the release.
-    type: str
-    required: true
-  create_namespace:
-    description: Create the namespace where it is missing.
-    type: bool
-    default: false
-  name:
-    description:
-      - Name of the release and of its Service, at most 53 characters.
-      - By default C({slug}-{environment}), where the slug is made from O(model).
-    type: str
-  chart_path:
-    description:
-      - Folder of the chart C(vllm-deployment). The role P(llmops.platform.vllm#role) brings it.
-      - Required if O(state=present).
-    type: path
-  chart_values:
-    description:
-      - Values of the chart. They win over the chart's C(values.yaml) and over its
-        C(values-{environment}.yaml), which is always used.
-      - The name of the model, the environment and the slug are set by the module.
-      - Secrets have no place here. The chart takes references to existing Secrets only.
-    type: dict
-    default: {}
-  strategy:
-    description:
-      - How pods are replaced in an update.
-      - V(surge) starts a new pod first and needs a free slot, or one for each pod where a new one cannot take
-        the place of an old one, such as with more GPUs. V(unavailable-first) takes one of several pods away
-        first. V(recreate) takes all away first.
-      - V(auto) is what O(chart_values) say, if they do. Otherwise it is V(recreate) where the pods have a
-        volume that one node holds alone, V(surge) where its slots are free, and else V(unavailable-first).
-    type: str
-    choices: [auto, surge, unavailable-first, recreate]
-    default: auto
-  check_capacity:
-    description:
-      - Whether to check that the pods fit before anything is changed.
-      - Turn it off where the cluster makes room in ways that the check does not know, such as a pool of nodes
-        that an autoscaler starts from zero. A pod that no node may take is waited for then.
-    type: bool
-    default: true
-  capacity_timeout:
-    description: Seconds to wait for capacity. V(0) fails at once where there is none.
-    type: float
-    default: 600
-  rollout_timeout:
-    description:
-      - Seconds to wait for the new pods.
-      - By default the progress deadline that the chart derives from the model's size, for each pod where one
-        starts after the other, and a minute.
-    type: float
-  takeover_after:
-    description:
-      - A release that Helm holds as pending and that nobody has touched for so many seconds was left by a run
-        that died. It is recovered then.
-      - One that an operation with an earlier lock has left is recovered at once if O(operation) is given.
-    type: float
-    default: 30
-  verification:
-    description:
-      - How the model server will be verified after the change, by M(llmops.platform.vllm_endpoint_info).
-      - These arguments and the Secret are checked before anything is changed, in check mode too. The
-        verification itself is not made here.
-    type: dict
-    suboptions:
-      access:
-        description: How the endpoint is reached.
-        type: str
-        choices: [auto, dns, proxy, port_forward]
-        default: auto
-      api_key_secret:
-        description: The Secret in O(namespace) that holds the server's API key. Empty for none.
-        type: dict
-        suboptions:
-          name:
-            description: Name of the Secret.
-            type: str
-          key:
-            description: Key in it. By default C(api-key).
-            type: str
-      max_latency_s:
-        description: Seconds that a completion may take.
-        type: float
-        default: 3
-      timeout:
-        description: Seconds for the whole verification.
-        type: float
-        default: 120
   operation:
     description:
       - The operation that this change is part of, as the module M(llmops.platform.operation) returned it. It
@@ -166,14 +61,8 @@ options:
         description: Number of the lock that it got.
         type: int
         required: true
-  helm_binary:
-    description: Name or path of the Helm binary, 3.20.2 or later, or 4.1.4 or later.
-    type: str
-    default: helm
-requirements:
-  - helm >= 3.20.2
-  - PyYAML
 seealso:
+  - module: llmops.platform.vllm_deployment
   - module: llmops.platform.operation
   - module: llmops.platform.gpu_capacity_info
   - module: llmops.platform.vllm_endpoint_info
@@ -353,41 +242,29 @@ log_tail:
   type: str
 """
 
-import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
     KUBERNETES_SPEC,
     OPERATION_SPEC,
     POSTGRES_SPEC,
+    RELEASE_SPEC,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
-    Authentication,
-    ClusterClient,
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.arguments import (
+    checked_target,
+    checked_waits,
+    make_tools,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import (
-    check_model,
-    check_namespace,
-    check_release_name,
-    release_name,
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.deploy import deploy
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.preview import preview
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.report import (
+    release_difference,
+    release_result,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.permit import Permit
-from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arguments import check_planned
-from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.run import Run
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.state import Wanted
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.apply import (
-    apply_release,
-    remove_release,
-)
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import ReleaseRequest
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.recovery import (
-    Tools,
-    Waits,
-)
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     ModuleContract,
@@ -395,123 +272,33 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
     run_as_module,
 )
 
-ARGUMENT_SPEC: dict[str, Any] = {
-    **KUBERNETES_SPEC,
-    **POSTGRES_SPEC,
-    **OPERATION_SPEC,
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "model": {"type": "str", "required": True},
-    "environment": {"type": "str", "choices": ["development", "staging", "production"], "required": True},
-    "namespace": {"type": "str", "required": True},
-    "create_namespace": {"type": "bool", "default": False},
-    "name": {"type": "str"},
-    "chart_path": {"type": "path"},
-    "chart_values": {"type": "dict", "default": {}},
-    "strategy": {
-        "type": "str",
-        "choices": ["auto", "surge", "unavailable-first", "recreate"],
-        "default": "auto",
-    },
-    "check_capacity": {"type": "bool", "default": True},
-    "capacity_timeout": {"type": "float", "default": 600},
-    "rollout_timeout": {"type": "float"},
-    "takeover_after": {"type": "float", "default": 30},
-    "verification": {
-        "type": "dict",
-        "options": {
-            "access": {"type": "str", "choices": ["auto", "dns", "proxy", "port_forward"], "default": "auto"},
-            # A reference, not a secret.
-            "api_key_secret": {
-                "type": "dict",
-                "no_log": False,
-                "options": {"name": {"type": "str"}, "key": {"type": "str", "no_log": False}},
-            },
-            "max_latency_s": {"type": "float", "default": 3},
-            "timeout": {"type": "float", "default": 120},
-        },
-    },
-    "helm_binary": {"type": "str", "default": "helm"},
-}
-
-_REMOVAL_TIMEOUT_S = 600.0
+ARGUMENT_SPEC: dict[str, Any] = {**KUBERNETES_SPEC, **POSTGRES_SPEC, **OPERATION_SPEC, **RELEASE_SPEC}
 
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Bring the release to the wanted state."""
-    for name in ("capacity_timeout", "rollout_timeout", "takeover_after"):
-        if params[name] is not None and not 0 <= params[name] < math.inf:
-            raise invalid(name, params[name], "is not a time", "Give seconds, zero or more.")
-    if params["state"] == "absent":
-        return _absent(params, context)
-    if not params["chart_path"]:
-        raise invalid("chart_path", params["chart_path"], "is missing", "Give the folder of the chart.")
-    request = ReleaseRequest.build(
-        model=params["model"],
-        environment=params["environment"],
-        namespace=params["namespace"],
-        chart=params["chart_path"],
-        name=params["name"],
-        values=params["chart_values"],
-        strategy=params["strategy"],
-        create_namespace=params["create_namespace"],
+    target, waits = checked_target(params), checked_waits(params)
+    wanted = Wanted(params["state"] == "present", verifies=False, registers=False)
+    # The lock is the operation's, if there is one: it is neither taken nor given back here.
+    given = permit(
+        params,
+        context.progress,
+        target=(target.model, target.environment),
+        check_mode=context.check_mode,
     )
-    waits = Waits(params["capacity_timeout"], params["rollout_timeout"], params["takeover_after"])
-    with _permit(params, context) as given:
-        tools = _tools(params, context, given)
-        if params["verification"] is not None:
-            check_planned(
-                tools.client,
-                params["verification"],
-                model=request.model,
-                service=request.name,
-                namespace=request.namespace,
-            )
-        done = apply_release(
+    with given as held:
+        tools = make_tools(params, context.progress, held)
+        this = Run(
+            target,
+            wanted,
             tools,
-            request,
             waits,
-            check_mode=context.check_mode,
             check_capacity=params["check_capacity"],
-        )
-    diff = done.diff() if context.diff else None
-    return Outcome(done.changed, done.result, diff, done.warnings)
-
-
-def _permit(params: Mapping[str, Any], context: Context) -> AbstractContextManager[Permit]:
-    """Return the permission to change the release: the lock of the operation, if there is one."""
-    target = (params["model"], params["environment"])
-    return permit(params, context.progress, target=target, check_mode=context.check_mode)
-
-
-def _tools(params: Mapping[str, Any], context: Context, given: Permit) -> Tools:
-    """Return what the release is changed with, as long as it is permitted."""
-    authentication = Authentication.from_params(params)
-    helm = Helm(params["helm_binary"], authentication, given)
-    return Tools(ClusterClient(authentication, given), helm, context.progress, given)
-
-
-def _absent(params: Mapping[str, Any], context: Context) -> Outcome:
-    model = check_model(params["model"])
-    name = check_release_name(params["name"] or release_name(model, params["environment"]))
-    namespace = check_namespace(params["namespace"])
-    with _permit(params, context) as given:
-        changed = remove_release(
-            _tools(params, context, given),
-            name,
-            namespace,
-            model,
-            Deadline(_REMOVAL_TIMEOUT_S),
             check_mode=context.check_mode,
         )
-    result = {
-        "name": name,
-        "namespace": namespace,
-        "environment": params["environment"],
-        "model": model,
-        "action": "uninstall" if changed else "none",
-    }
-    state = f"{name}: deployed\n" if changed else ""
-    return Outcome(changed, result, {"before": state, "after": ""})
+        (preview if context.check_mode else deploy)(this)
+    diff = release_difference(this) if context.diff else None
+    return Outcome(this.changed, release_result(this), diff, this.warnings)
 
 
 CONTRACT = ModuleContract(ARGUMENT_SPEC, run, required_if=[("state", "present", ("chart_path",))])

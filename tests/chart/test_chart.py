@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import server_labels
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import server_labels
 from tests.support.chart import (
     CHART,
     ENVIRONMENTS,

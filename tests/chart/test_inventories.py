@@ -25,7 +25,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.mani
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import ReleaseRequest
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import ReleaseRequest
 from tests.support.chart import CHART
 from tests.support.lab import lab_folder
 from tests.support.playbooks import ROOT, PlayRunner

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,12 +21,18 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.mani
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import ReleaseRecord
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.apply import Timings, _result
+from ansible_collections.llmops.platform.plugins.module_utils._core.release import result
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.capacity import assess_room
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.comparison import compare
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import (
     Plan,
-    ReleaseRequest,
-    make_plan,
+    plan_change,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.rendering import (
+    Renderer,
+    asked_strategy,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import ReleaseRequest
 from tests.support.chart import CHART, MODEL
 from tests.support.kubernetes_objects import Cluster, node
 from tests.support.lab import lab_folder
@@ -97,11 +104,14 @@ def planned(
         chart_name="vllm-deployment",
         chart_version="0.1.0",
         description="",
-        secret={},
+        secret={"metadata": {}},
     )
     cluster = Cluster(*nodes, pods=pods, others=others)
-    return make_plan(
-        cluster, helm, request(after, strategy), record, Deadline(60), check_capacity=check_capacity
+    wanted = request(after, strategy)
+    renderer = Renderer(helm.template, wanted, lambda: Deadline(60))
+    assess = partial(assess_room, cluster) if check_capacity else None
+    return plan_change(
+        compare(cluster, renderer, wanted, record), asked_strategy(wanted), assess, renderer.render
     )
 
 
@@ -119,7 +129,8 @@ LONGER: Object = {"model": {"maxModelLen": 1024}}
 def outcome(plan: Plan) -> tuple[str, int]:
     assert plan.verdict is not None
     assert plan.verdict.fits
-    return plan.strategy, plan.replicas_needed
+    assert plan.room is not None
+    return plan.strategy, plan.room.pods
 
 
 def test_one_free_slot_goes_round_where_new_pods_are_no_larger(helm: Helm) -> None:
@@ -150,7 +161,8 @@ def test_larger_pods_surge_only_where_all_of_them_fit_beside_the_old_ones(helm: 
 def test_old_places_count_only_where_the_same_rules_hold(helm: Helm, grown: Object) -> None:
     nodes = [gpu_node("a", 4), node("b", 2, labels={**GPU_NODE, "pool": "new"}, memory="2000Gi")]
     plan = planned(helm, gpus(2, 2), {**gpus(2, 2), **grown}, *nodes, strategy="surge")
-    assert plan.replicas_needed == 2
+    assert plan.room is not None
+    assert plan.room.pods == 2
 
 
 def test_old_places_do_not_count_while_an_earlier_update_is_under_way(helm: Helm) -> None:
@@ -174,7 +186,7 @@ def test_turning_on_persistence_brings_its_own_claim(helm: Helm, mode: str, stra
     after = gpus(1, persistence={"enabled": True, "accessModes": [mode]})
     plan = planned(helm, gpus(1), after, gpu_node())
     assert outcome(plan) == (strategy, 1)
-    assert plan.claims == (f"{plan.spec.name}-cache",)
+    assert plan.wanted.claims == (f"{plan.wanted.spec.name}-cache",)
 
 
 @pytest.mark.parametrize(("mode", "strategy"), [("ReadWriteMany", "surge"), ("ReadWriteOnce", "recreate")])
@@ -210,8 +222,8 @@ def test_without_the_capacity_check_no_free_slot_is_counted_on(helm: Helm, mode:
 
 
 def warnings(plan: Plan, after: Object) -> list[str]:
-    made = _result(request(after), plan, plan.record, Timings(), changed=True, image_digest=None)
-    return [text.removeprefix(f"{plan.spec.name}: ") for text in made.warnings]
+    name = plan.wanted.spec.name
+    return [text.removeprefix(f"{name}: ") for text in result.warnings(request(after), plan)]
 
 
 def test_warnings_say_what_the_capacity_check_saw_and_why_the_model_is_away(helm: Helm) -> None:

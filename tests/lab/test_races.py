@@ -28,10 +28,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import ReleaseSpec
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import (
-    operation_labels,
     read_release,
+    revision_labels,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import ReleaseRequest
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import ReleaseRequest
 from tests.support.chart import CHART
 from tests.support.lab import Lab
 from tests.support.models import QUICK_VALUES
@@ -206,7 +206,7 @@ def test_what_an_operation_left_is_recovered_at_once_and_helm_by_hand_is_waited_
 
     # What a run of fence 1 looks like that was killed on another machine in the middle of an upgrade: whoever
     # has the lock now knows that nobody works on it.
-    marks = operation_labels("00000000-0000-4000-8000-000000000000", fence=1, revision=4)
+    marks = revision_labels(4, "", "00000000-0000-4000-8000-000000000000", fence=1)
     labels = ",".join(f"{name}={value}" for name, value in marks.items())
     hand.kill_when(hand.upgrade("--wait", "--timeout=120s", f"--labels={labels}", **SLOW), "pending-upgrade")
     resumed = site.deploy(vllm_takeover_after=600).check()
@@ -398,7 +398,7 @@ def test_release_of_another_chart_is_not_touched(site: Site, tmp_path: Path, sta
     )
     assert HandMade(site).run("install", RELEASE, str(chart)).wait() == 0
     result = site.deploy(vllm_state=state)
-    failed = next(task for task in result.find(action="vllm_release") if task.status == "failed").result
+    failed = next(task for task in result.find(action="vllm_deployment") if task.status == "failed").result
     assert failed["error_class"] == "invalid"
     assert "another chart, theirs" in failed["msg"]
     assert site.revisions("model") == ["deployed"]
@@ -411,7 +411,7 @@ def test_kill_leaves_no_helm_no_worker_and_no_key(site: Site, tmp_path: Path) ->
     site.runner.environment = {"TMPDIR": str(temporary), "ANSIBLE_HOME": str(temporary / "ansible")}
     site.models["model"] = {"vllm_values": {"model": SLOW}}
     shared_before = set(Path("/dev/shm").iterdir())
-    for phase in ("Check the model", "needs an install", "waiting for"):
+    for phase in ("Deploy, verify", "needs an install", "waiting for"):
         running = site.start()
         running.wait_for(phase)
         assert processes_of(running)

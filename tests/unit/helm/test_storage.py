@@ -24,8 +24,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import (
     failed_copy,
-    operation_labels,
     parse_record,
+    revision_labels,
 )
 
 DATA = Path(__file__).parent / "data"
@@ -111,7 +111,7 @@ def test_mark_of_an_operation_counts_for_its_own_revision(
     changes: dict[str, str | None], fence: int | None
 ) -> None:
     marked = secret()
-    marked["metadata"]["labels"] |= operation_labels("some-operation", fence=7, revision=1) | changes
+    marked["metadata"]["labels"] |= revision_labels(1, "abc", "some-operation", fence=7) | changes
     assert parse_record(marked).fence == fence
 
 

@@ -14,20 +14,27 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import slug
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import ReleaseRecord
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import (
-    Plan,
-    ReleaseRequest,
-    _changes_pods,
-    check_owner,
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.comparison import (
+    Comparison,
+    changes_pods,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import Plan
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.rendering import (
+    Rendered,
     rendered_strategy,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.recovery import Waits
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import (
+    ReleaseRequest,
+    check_owner,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.tools import Waits
 from tests.support.chart import CHART
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
@@ -148,7 +155,7 @@ def record(**changes: Any) -> ReleaseRecord:
         chart_name="vllm-deployment",
         chart_version="0.1.0",
         description="",
-        secret={},
+        secret={"metadata": {}},
     )
     return replace(made, **changes)
 
@@ -189,7 +196,7 @@ def changed(**fields: Any) -> dict[str, Any]:
 
 
 def test_the_same_template_makes_no_new_pods() -> None:
-    assert not _changes_pods(TEMPLATE, record(), live(TEMPLATE))
+    assert not changes_pods(TEMPLATE, record(), live(TEMPLATE))
 
 
 @pytest.mark.parametrize(
@@ -204,38 +211,48 @@ def test_the_same_template_makes_no_new_pods() -> None:
     ],
 )
 def test_a_changed_template_makes_new_pods_also_where_something_was_removed(template: dict[str, Any]) -> None:
-    assert _changes_pods(template, record(), live(TEMPLATE))
+    assert changes_pods(template, record(), live(TEMPLATE))
 
 
 def test_new_pods_are_expected_where_the_cluster_or_the_record_is_not_as_it_should_be() -> None:
-    assert _changes_pods(TEMPLATE, record(), live(changed(args=["serve", "--drifted"])))
-    assert _changes_pods(TEMPLATE, record(status="failed"), live(TEMPLATE))
-    assert _changes_pods(TEMPLATE, record(manifest=""), live(TEMPLATE))
-    assert _changes_pods(TEMPLATE, None, live(TEMPLATE))
+    assert changes_pods(TEMPLATE, record(), live(changed(args=["serve", "--drifted"])))
+    assert changes_pods(TEMPLATE, record(status="failed"), live(TEMPLATE))
+    assert changes_pods(TEMPLATE, record(manifest=""), live(TEMPLATE))
+    assert changes_pods(TEMPLATE, None, live(TEMPLATE))
 
 
 def plan(
-    action: str, *, replicas: int = 3, surge: int = 1, strategy: str = "RollingUpdate", **more: Any
+    action: str,
+    *,
+    replicas: int = 3,
+    surge: int = 1,
+    strategy: str = "RollingUpdate",
+    new_pods: bool = True,
+    there: bool = True,
 ) -> Plan:
+    """Return a plan for a Deployment that is ``there`` or not, with ``new_pods`` or without."""
     how: dict[str, Any] = {"type": strategy}
     if strategy == "RollingUpdate":
         how["rollingUpdate"] = {"maxSurge": surge, "maxUnavailable": 1 - surge}
-    spec = {"replicas": replicas, "progressDeadlineSeconds": 1200, "strategy": how, "template": TEMPLATE}
-    given = {"record": record(), "live": live(TEMPLATE), **more}
-    return Plan(action, request().spec(None), "", {"spec": spec}, **given)
+    template = changed(image="x:2") if new_pods else TEMPLATE
+    spec = {"replicas": replicas, "progressDeadlineSeconds": 1200, "strategy": how, "template": template}
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "m"}, "spec": spec}
+    rendered = Rendered(request().spec(None), json.dumps(manifest), "")
+    found = Comparison(rendered, record() if there else None, live(TEMPLATE) if there else None)
+    return Plan(action, found, rendered.strategy)
 
 
 @pytest.mark.parametrize(
     ("planned", "seconds"),
     [
-        (plan("install", record=None, live=None, replaces_pods=True), 1260),
-        (plan("upgrade", replaces_pods=True), 3660),
-        (plan("upgrade", replaces_pods=True, surge=0), 3660),
-        (plan("upgrade", replaces_pods=True, replicas=1), 1260),
-        (plan("upgrade", replaces_pods=True, replicas=0), 1260),
+        (plan("install", there=False), 1260),
+        (plan("upgrade"), 3660),
+        (plan("upgrade", surge=0), 3660),
+        (plan("upgrade", replicas=1), 1260),
+        (plan("upgrade", replicas=0), 1260),
         # All pods are new at the same time.
-        (plan("upgrade", replaces_pods=True, strategy="Recreate"), 1260),
-        (plan("upgrade", replaces_pods=False), 1260),
+        (plan("upgrade", strategy="Recreate"), 1260),
+        (plan("upgrade", new_pods=False), 1260),
         # What an earlier run began is followed to its end.
         (plan("none"), 3660),
     ],
@@ -243,3 +260,11 @@ def plan(
 def test_a_rollout_has_time_for_each_pod_that_waits_for_another(planned: Plan, seconds: float) -> None:
     assert Waits().rollout(planned).seconds == seconds
     assert Waits(rollout_s=5).rollout(planned).seconds == 5
+
+
+def test_no_part_gets_more_than_what_is_left_of_the_whole() -> None:
+    now = [0.0]
+    waits = Waits(Deadline(1000, clock=lambda: now[0]), rollout_s=5000)
+    now[0] = 900
+    assert waits.rollout(plan("none")).seconds == 100
+    assert waits.helm().seconds == 100

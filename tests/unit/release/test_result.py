@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.release.apply import shown_values
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.result import shown_values
 
 
 def test_secrets_are_hidden_and_still_part_of_the_digest() -> None:

@@ -136,6 +136,10 @@ class ClusterClient:
         self._permit = permit or Permit()
         self._connect()
 
+    def obey(self, permit: Permit) -> None:
+        """Ask this permission from now on."""
+        self._permit = permit
+
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> ClusterClient:
         """Build a client from the arguments of ``KUBERNETES_SPEC``."""

@@ -96,6 +96,10 @@ class Helm:
         self._environment = _environment(authentication)
         self._permit = permit or Permit()
 
+    def obey(self, permit: Permit) -> None:
+        """Ask this permission from now on."""
+        self._permit = permit
+
     def check_version(self) -> tuple[int, int, int]:
         """Return the version of the binary, or raise ``invalid`` for one that is not supported."""
         return _version(self._binary)

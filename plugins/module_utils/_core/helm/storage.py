@@ -25,10 +25,11 @@ from ..common.errors import ErrorClass, PlatformError
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 
 
-# Labels of a record that say which operation made the revision.
+# Labels of a record that say of what, and by which operation, the revision was made.
 _OPERATION = "llmops.platform/operation"
 _FENCE = "llmops.platform/fence"
 _REVISION = "llmops.platform/revision"
+_SOURCE = "llmops.platform/source"
 
 
 @dataclass(frozen=True)
@@ -54,20 +55,31 @@ class ReleaseRecord:
 
     @property
     def fence(self) -> int | None:
-        """Return the fence of the operation that made this revision; None for one that was made by hand.
+        """Return the fence of the operation that made this revision; None for one that was made by hand."""
+        fence = self._label(_FENCE)
+        return int(fence) if fence.isdecimal() else None
+
+    @property
+    def source(self) -> str:
+        """Return the digest of the chart and the values that this revision was made of; empty if unknown."""
+        return self._label(_SOURCE)
+
+    def _label(self, name: str) -> str:
+        """Return a label of this revision.
 
         Helm copies labels from revision to revision, whoever makes it, so they count for one of them only.
         """
         labels = self.secret["metadata"].get("labels") or {}
-        fence = str(labels.get(_FENCE, ""))
-        if labels.get(_REVISION) != str(self.revision) or not fence.isdecimal():
-            return None
-        return int(fence)
+        return str(labels.get(name, "")) if labels.get(_REVISION) == str(self.revision) else ""
 
 
-def operation_labels(operation_id: str, fence: int, revision: int) -> dict[str, str]:
-    """Return the labels for the record of a revision that an operation makes."""
-    return {_OPERATION: operation_id, _FENCE: str(fence), _REVISION: str(revision)}
+def revision_labels(revision: int, source: str, operation_id: str | None, fence: int) -> dict[str, str]:
+    """Return the labels for the record of a revision: what it is made of, and by which operation."""
+    made = {_REVISION: str(revision), _SOURCE: source}
+    if operation_id is not None:
+        return made | {_OPERATION: operation_id, _FENCE: str(fence)}
+    # Helm would copy those of the revision before; "null" is its word for no label.
+    return made | (dict.fromkeys((_OPERATION, _FENCE), "null") if revision > 1 else {})
 
 
 def read_release(client: ClusterClient, name: str, namespace: str) -> ReleaseRecord | None:

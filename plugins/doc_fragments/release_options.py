@@ -1,0 +1,107 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the options in ``module_utils/_arguments.py`` that say what is released."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragment ``llmops.platform.release_options``."""
+
+    DOCUMENTATION = r"""
+options:
+  state:
+    description: Whether the release is to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  model:
+    description:
+      - Full name of the model, as clients ask for it, for example V(meta-llama/Llama-3.1-8B-Instruct).
+    type: str
+    required: true
+  environment:
+    description: Environment of the release. Part of its name.
+    type: str
+    choices: [development, staging, production]
+    required: true
+  namespace:
+    description: Namespace of the release.
+    type: str
+    required: true
+  create_namespace:
+    description: Create the namespace where it is missing.
+    type: bool
+    default: false
+  name:
+    description:
+      - Name of the release and of its Service, at most 53 characters.
+      - By default C({slug}-{environment}), where the slug is made from O(model).
+    type: str
+  chart_path:
+    description:
+      - Folder of the chart C(vllm-deployment). The role P(llmops.platform.vllm#role) brings it.
+      - Required if O(state=present).
+    type: path
+  chart_values:
+    description:
+      - Values of the chart. They win over the chart's C(values.yaml) and over its
+        C(values-{environment}.yaml), which is always used.
+      - The name of the model, the environment and the slug are set by the module.
+      - Secrets have no place here. The chart takes references to existing Secrets only.
+    type: dict
+    default: {}
+  strategy:
+    description:
+      - How pods are replaced in an update.
+      - V(surge) starts a new pod first and needs a free slot, or one for each pod where a new one cannot take
+        the place of an old one, such as with more GPUs. V(unavailable-first) takes one of several pods away
+        first. V(recreate) takes all away first.
+      - V(auto) is what O(chart_values) say, if they do. Otherwise it is V(recreate) where the pods have a
+        volume that one node holds alone, V(surge) where its slots are free, and else V(unavailable-first).
+    type: str
+    choices: [auto, surge, unavailable-first, recreate]
+    default: auto
+  check_capacity:
+    description:
+      - Whether to check that the pods fit before anything is changed.
+      - Turn it off where the cluster makes room in ways that the check does not know, such as a pool of nodes
+        that an autoscaler starts from zero. A pod that no node may take is waited for then.
+    type: bool
+    default: true
+  timeout:
+    description:
+      - Seconds for the whole. What is waited for gets shares of it, which the other options limit.
+      - By default, and with V(0), each share counts for itself.
+    type: float
+  capacity_timeout:
+    description: Seconds to wait for capacity. V(0) fails at once where there is none.
+    type: float
+    default: 600
+  helm_timeout:
+    description: Seconds for each command of Helm.
+    type: float
+    default: 300
+  rollout_timeout:
+    description:
+      - Seconds to wait for the new pods.
+      - By default, and with V(0), the progress deadline that the chart derives from the model's size, for
+        each pod where one starts after the other, and a minute.
+    type: float
+  takeover_after:
+    description:
+      - A release that Helm holds as pending and that nobody has touched for so many seconds was left by a run
+        that died. It is recovered then.
+      - One that an operation with an earlier lock has left is recovered at once where this run has the lock.
+    type: float
+    default: 30
+  helm_binary:
+    description: Name or path of the Helm binary, 3.20.2 or later, or 4.1.4 or later.
+    type: str
+    default: helm
+requirements:
+  - helm >= 3.20.2
+  - PyYAML
+"""

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run from the arguments that the modules for releases share (``RELEASE_SPEC``)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...cluster.client import Authentication, ClusterClient
+from ...common.deadline import Deadline
+from ...common.errors import invalid
+from ...common.permit import Permit
+from ...helm.binary import Helm
+from ...release.request import ReleaseRequest, ReleaseTarget
+from ...release.tools import Tools, Waits
+
+
+def checked_target(params: Mapping[str, Any]) -> ReleaseTarget:
+    """Return what is to be there, or only its names where it is to be absent. Raises ``invalid``."""
+    names = {key: params[key] for key in ("model", "environment", "namespace", "name")}
+    if params["state"] == "absent":
+        return ReleaseTarget.named(**names)
+    if not params["chart_path"]:
+        raise invalid("chart_path", params["chart_path"], "is missing", "Give the folder of the chart.")
+    return ReleaseRequest.build(
+        **names,
+        chart=params["chart_path"],
+        values=params["chart_values"],
+        strategy=params["strategy"],
+        create_namespace=params["create_namespace"],
+    )
+
+
+def checked_waits(params: Mapping[str, Any]) -> Waits:
+    """Return how long each part may take, and start the deadline of the whole. Raises ``invalid``."""
+    check_times(params, ("timeout", "capacity_timeout", "helm_timeout", "rollout_timeout", "takeover_after"))
+    return Waits(
+        Deadline(params["timeout"] or math.inf),
+        capacity_s=params["capacity_timeout"],
+        helm_s=params["helm_timeout"],
+        rollout_s=params["rollout_timeout"] or None,
+        takeover_s=params["takeover_after"],
+    )
+
+
+def check_times(params: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Raise ``invalid`` for a number that is no time; None is left to its default."""
+    for name in names:
+        # Written so that NaN is refused as well.
+        if params[name] is not None and not 0 <= params[name] < math.inf:
+            raise invalid(name, params[name], "is not a time", "Give seconds, zero or more.")
+
+
+def check_range(params: Mapping[str, Any], name: str, low: float, high: float) -> None:
+    """Raise ``invalid`` for a number of seconds out of its range."""
+    if not low <= params[name] <= high:
+        raise invalid(name, params[name], f"is not between {low} and {high}", "Give a number of seconds.")
+
+
+def make_tools(
+    params: Mapping[str, Any], progress: Callable[[str], None], permit: Permit | None = None
+) -> Tools:
+    """Return what the release is changed with."""
+    authentication = Authentication.from_params(params)
+    given = permit or Permit()
+    helm = Helm(params["helm_binary"], authentication, given)
+    return Tools(ClusterClient(authentication, given), helm, progress, given)

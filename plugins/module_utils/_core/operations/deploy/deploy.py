@@ -1,0 +1,75 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Deploy one model: look, decide, act, until nothing is left to do. Running it again is the resume.
+
+Each round maps what is there to the next step by its name (:mod:`next_step`) and takes it. A run that was
+killed leaves nothing that the next one cannot read; one that failed says what became of the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import failure
+from .next_step import Step, next_step
+from .observe import observe
+from .run import Run
+from .steps import (
+    announce,
+    capacity,
+    finish,
+    lock,
+    plan,
+    recover,
+    register,
+    release,
+    rollout,
+    uninstall,
+    verify,
+    withdraw,
+)
+
+#: Each step, and the phase that its time counts for.
+STEPS: dict[Step, tuple[Callable[[Run], None], str]] = {
+    Step.LOCK: (lock.take, "lock_s"),
+    Step.RECOVER: (recover.take, "plan_s"),
+    Step.PLAN: (plan.take, "plan_s"),
+    Step.ANNOUNCE: (announce.take, "registry_s"),
+    Step.CAPACITY: (capacity.take, "capacity_s"),
+    Step.RELEASE: (release.take, "helm_s"),
+    Step.ROLLOUT: (rollout.take, "rollout_s"),
+    Step.VERIFY: (verify.take, "verify_s"),
+    Step.REGISTER: (register.take, "registry_s"),
+    Step.WITHDRAW: (withdraw.take, "registry_s"),
+    Step.UNINSTALL: (uninstall.take, "helm_s"),
+    Step.FINISH: (finish.take, "registry_s"),
+}
+
+
+def deploy(run: Run) -> None:
+    """Bring the target to the wanted state; what was done stands in the run.
+
+    Raises ``capacity`` when there is no room in time (or never will be), ``workload`` when the server cannot
+    start, ``verification`` when it does not serve, ``locked`` when somebody else is at work, ``fenced`` when
+    the lock is lost, ``timeout`` when a deadline passed, ``invalid``, ``auth`` and ``infrastructure`` as
+    named. The error's details name the step as ``failed_step``.
+    """
+    with run.stack:
+        try:
+            _walk(run)
+        except Exception as error:
+            failure.settle(run, error)
+            raise
+
+
+def _walk(run: Run) -> None:
+    with run.timed("plan_s"):
+        observe(run)
+        run.row_before = run.row
+    while (step := next_step(run.state(), run.wanted)) is not Step.DONE:
+        run.step = step
+        take, phase = STEPS[step]
+        with run.timed(phase):
+            take(run)

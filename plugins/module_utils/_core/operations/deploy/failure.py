@@ -1,0 +1,79 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is left to do when a run has failed: the row tells the truth, the lock is given back."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from ...common.deadline import Deadline
+from ...common.errors import ErrorClass, PlatformError
+from ...endpoint.verification import verify_service
+from ...registry.publication import Publication, publish
+from .after_failure import Failure, RowIs, row_after_failure
+from .run import Registry, Run
+from .state import NO_ROW
+from .steps import finish
+
+#: A model that is asked after a failure has so long to answer, in seconds.
+_ASK_S = 5.0
+_REASON_LENGTH = 500
+
+
+def name_step(run: Run, error: Exception) -> None:
+    """Say in the error's details which step failed."""
+    if isinstance(error, PlatformError):
+        error.details.setdefault("failed_step", run.step.value)
+
+
+def settle(run: Run, error: Exception) -> None:
+    """See that no row says ready for what does not serve, note the end, and give the lock back."""
+    kind = error.error_class if isinstance(error, PlatformError) else None
+    name_step(run, error)
+    if run.registry is None:
+        return
+    told = str(error) or type(error).__name__
+    if run.wanted.present and run.wanted.registers:
+        try:
+            _correct_row(run, run.registry, kind, told)
+        except PlatformError as another:
+            # The failure itself matters more.
+            run.say(f"the registry's row was not corrected: {another.message}")
+    with suppress(PlatformError):
+        finish.end(run, outcome="failed", error_class=kind.value if kind else "unknown", reason=told)
+
+
+def _correct_row(run: Run, registry: Registry, kind: ErrorClass | None, told: str) -> None:
+    status = run.row.status if run.row is not None else NO_ROW
+    failed = Failure(run.step, kind, run.touched, status)
+    row = row_after_failure(failed)
+    if row is RowIs.ASKED:
+        row = row_after_failure(replace(failed, answers=_answers(run)))
+    if row is RowIs.KEPT:
+        return
+    if row is RowIs.READY:
+        name = kind.value if kind else "unknown"
+        changes = {"status": "ready", "status_reason": f"a run failed, but the model answers: {name}"}
+    else:
+        reason = f"{run.step.value}: {told}"
+        shown = reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 3]}..."
+        changes = {"namespace": run.target.namespace, "status": "failed", "status_reason": shown}
+    wanted = Publication(run.target.model, run.target.environment, changes, operation=run.operation)
+    publish(
+        registry.database,
+        wanted,
+        timeout_s=registry.timeout_s,
+        routers_timeout_s=registry.routers_timeout_s,
+        progress=run.tools.progress,
+    )
+
+
+def _answers(run: Run) -> bool:
+    try:
+        verify_service(run.tools.client, run.verification, Deadline(_ASK_S), run.tools.progress)
+    except PlatformError:
+        return False
+    return True

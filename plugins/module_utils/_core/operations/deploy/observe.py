@@ -1,0 +1,71 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look at what is there: the lock, the row, Helm's record, the objects on the cluster, the pods."""
+
+from __future__ import annotations
+
+from ...cluster import workload
+from ...cluster.namespaces import require_namespace
+from ...common.deadline import Deadline
+from ...helm.storage import read_release
+from ...registry import entries
+from ...registry.connection import Session
+from ...registry.entry_fields import Entry
+from ...registry.failures import is_without_schema
+from ...registry.lock import Lock, read_lock
+from ...release.comparison import compare
+from ...release.request import CHART, check_owner
+from .run import Registry, Run
+
+
+def observe(run: Run) -> None:
+    """Read all that the next step is decided from. What an earlier look has found is forgotten."""
+    if run.registry is not None:
+        _look_at_registry(run, run.registry)
+    run.comparison, run.plan, run.snapshot, run.rolled_out, run.room = None, None, None, False, False
+    target, client = run.target, run.tools.client
+    run.record = read_release(client, target.name, target.namespace)
+    # Before anything is recovered or removed: what belongs to others stays as it is.
+    owner = run.request.chart_name if run.wanted.present else CHART
+    check_owner(run.record, target.name, target.model, owner)
+    if not run.wanted.present:
+        return
+    record = run.record
+    if record is not None and record.status == "uninstalling":
+        # It ends before anything else begins, so there will be none.
+        record = None
+    run.comparison = compare(client, run.renderer, run.request, record)
+    if run.comparison.in_sync:
+        look_at_pods(run)
+        return
+    # What no change can be made without is asked for before the lock is taken.
+    run.tools.helm.check_version()
+    require_namespace(client, target.namespace, create=run.request.create_namespace)
+
+
+def look_at_pods(run: Run) -> None:
+    """See whether exactly the wanted pods are ready."""
+    target = run.target
+    run.snapshot = workload.observe(run.tools.client, target.namespace, target.name, target.selector)
+    run.rolled_out = workload.judge(run.snapshot, workload.Symptoms()).done
+
+
+def _look_at_registry(run: Run, registry: Registry) -> None:
+    model, environment = run.target.model, run.target.environment
+
+    def look(session: Session) -> tuple[Lock | None, Entry | None]:
+        return read_lock(session, model, environment), entries.read(session, model, environment)
+
+    registry.database.begin_anew(Deadline(registry.timeout_s))
+    try:
+        run.lock, run.row = registry.database.transaction(look, read_only=True)
+    except Exception as error:
+        # In check mode an earlier task did not really create the tables.
+        if not (run.check_mode and is_without_schema(error)):
+            raise
+        run.warnings.append(
+            "The registry has no schema of this version yet: this shows what an empty one would be told."
+        )
+    run.announced = run.row is not None and run.row.status == "deploying"

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run would do, for check mode: nothing is written, and nothing waited for."""
+
+from __future__ import annotations
+
+from ...common.deadline import Deadline
+from ...common.errors import PlatformError
+from ...registry import entries
+from ...registry.entry_fields import Entry, merged
+from ...registry.failures import is_without_schema
+from ...registry.publication import Published, write
+from . import failure
+from .next_step import Step, next_step
+from .observe import observe
+from .publication import publication
+from .run import Registry, Run
+from .state import LockIs
+from .steps import plan, verify
+
+
+def preview(run: Run) -> None:
+    """Fill the run with what would be done. Raises what a run would raise at once."""
+    try:
+        _preview(run)
+    except PlatformError as error:
+        failure.name_step(run, error)
+        raise
+
+
+def _preview(run: Run) -> None:
+    with run.timed("plan_s"):
+        observe(run)
+        run.row_before = run.row
+        if run.wanted.present:
+            run.step = Step.PLAN
+            plan.take(run)
+    would = next_step(run.state(), run.wanted)
+    if would is Step.LOCK and run.state().lock is LockIs.THEIRS:
+        target = f"{run.target.model} in {run.target.environment}"
+        run.warnings.append(f"{target} is locked by {run.lock}: a run would wait or fail.")
+    if not run.wanted.present:
+        run.changed = would is not Step.DONE
+        return
+    change = run.planned()
+    run.changed = change.changed
+    if change.verdict is not None and not change.verdict.fits:
+        run.warnings.append(f"{run.target.name} would wait for capacity: {change.verdict.message}")
+    if would is Step.VERIFY:
+        run.step = Step.VERIFY
+        with run.timed("verify_s"):
+            verify.take(run)
+    if run.registry is not None and run.wanted.registers:
+        run.step = Step.REGISTER
+        run.published = _published(run, run.registry)
+        run.changed |= run.published.changed
+
+
+def _published(run: Run, registry: Registry) -> Published:
+    """Return what would be written to the registry in the end."""
+    wanted = publication(run)
+    registry.database.begin_anew(Deadline(registry.timeout_s))
+    try:
+        return registry.database.transaction(
+            lambda session: write(session, wanted, dry_run=True), read_only=True
+        )
+    except Exception as error:
+        if not is_without_schema(error):
+            raise
+    first = merged(Entry(wanted.model, wanted.environment), wanted.changes)
+    return Published(entries.Change(None, first, changed=True))

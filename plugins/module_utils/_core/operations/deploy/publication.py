@@ -1,0 +1,63 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the registry is told of a model: the row that is deployed, and of what its revision was made."""
+
+from __future__ import annotations
+
+from ...cluster.workload import running_image
+from ...registry.entry_fields import check_changes
+from ...registry.publication import Publication
+from ...release.result import release_facts
+from .run import Run
+
+
+def facts(run: Run) -> dict[str, object]:
+    """Return what there is to say of the release, as module vllm_release documents it."""
+    plan = run.planned()
+    revision = run.record.revision if run.record is not None else 0
+    if run.check_mode and plan.changed:
+        revision += 1
+    return release_facts(
+        run.request,
+        plan,
+        chart_digest=run.renderer.chart_digest,
+        revision=revision,
+        image_digest=running_image(run.snapshot.pods) if run.snapshot is not None else None,
+        ready=run.rolled_out,
+    )
+
+
+def publication(run: Run) -> Publication:
+    """Return the row of a model that serves."""
+    release = facts(run)
+    model = run.request.values.get("model") or {}
+    changes = {
+        "namespace": release["namespace"],
+        "endpoint": release["endpoint"],
+        "status": "ready",
+        "status_reason": "",
+        "release_name": release["name"],
+        "release_revision": release["revision"],
+        "manifest_digest": release["manifest_digest"],
+        "chart_version": release["chart_version"],
+        "image": release["image"],
+        "model_source": model.get("source") or None,
+        "model_revision": model.get("revision") or None,
+    }
+    manifest = {
+        "chart_digest": release["chart_digest"],
+        "image_digest": release["image_digest"],
+        "values": release["chart_values"],
+        "values_digest": release["values_digest"],
+        "values_redacted": release["values_redacted"],
+    }
+    return Publication(
+        run.target.model,
+        run.target.environment,
+        check_changes(changes),
+        manifest,
+        health_checked=True,
+        operation=run.operation,
+    )

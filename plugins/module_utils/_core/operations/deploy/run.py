@@ -1,0 +1,155 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run of a deployment: what it works with, what it has seen, and what it has done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ...cluster.workload import Snapshot
+from ...common.permit import Permit
+from ...helm.storage import ReleaseRecord
+from ...registry.connection import Database
+from ...registry.entry_fields import Entry
+from ...registry.holder import Holder
+from ...registry.lock import Lock, OperationRef
+from ...registry.publication import Published
+from ...release.comparison import Comparison
+from ...release.plan import Plan
+from ...release.rendering import Renderer
+from ...release.request import ReleaseRequest, ReleaseTarget
+from ...release.tools import Tools, Waits
+from .next_step import Step
+from .state import NO_ROW, LockIs, ReleaseIs, State, Wanted
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The registry that a run uses: who takes its lock, and for how long is waited. Times in seconds."""
+
+    database: Database
+    holder: Holder
+    lock_timeout_s: float = 0.0
+    lock_ttl_s: float = 60.0
+    timeout_s: float = 30.0
+    routers_timeout_s: float = 15.0
+    drain_timeout_s: float = 30.0
+
+
+@dataclass
+class Run:
+    """What a step is given. Steps read and change what is below the line."""
+
+    target: ReleaseTarget
+    wanted: Wanted
+    tools: Tools
+    waits: Waits = field(default_factory=Waits)
+    registry: Registry | None = None
+    check_capacity: bool = True
+    #: The arguments of the verification, see ``endpoint.verification``.
+    verification: Mapping[str, Any] = field(default_factory=dict)
+    check_mode: bool = False
+
+    # ---
+    step: Step = Step.OBSERVE
+    lock: Lock | None = None
+    operation: OperationRef | None = None
+    row: Entry | None = None
+    row_before: Entry | None = None  #: as the first look found it
+    record: ReleaseRecord | None = None
+    comparison: Comparison | None = None
+    plan: Plan | None = None
+    snapshot: Snapshot | None = None
+    rolled_out: bool = False
+    announced: bool = False
+    room: bool = False
+    verified: dict[str, Any] | None = None
+    published: Published | None = None
+    changed: bool = False  #: anything that a user would call a change
+    touched: bool = False  #: anything that clients depend on
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=dict)
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def request(self) -> ReleaseRequest:
+        """What is wanted of the release; only where it is to be present."""
+        assert isinstance(self.target, ReleaseRequest)  # noqa: S101 - what is removed is never rendered
+        return self.target
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """Renders the request, each way once."""
+        return Renderer(self.tools.helm.template, self.request, self.waits.helm)
+
+    def compared(self) -> Comparison:
+        """Return the comparison, after it was made."""
+        assert self.comparison is not None  # noqa: S101 - steps come after the first look
+        return self.comparison
+
+    def planned(self) -> Plan:
+        """Return the plan; where none had to be made, there is nothing to do."""
+        found = self.compared()
+        return self.plan or Plan("none", found, found.rendered.strategy)
+
+    def say(self, line: str) -> None:
+        """Show a line to the person who waits."""
+        self.tools.progress(f"{self.target.name}: {line}")
+
+    def end_lease(self) -> None:
+        """Stop renewing the lock; nothing is written any more that needs it."""
+        self.stack.close()
+        self.tools.obey(Permit())
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Measure the block, also where it raises."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[phase] = round(self.phases.get(phase, 0.0) + time.monotonic() - start, 3)
+
+    def state(self) -> State:
+        """Return where the target stands, as the tables read it."""
+        found = self.comparison
+        return State(
+            lock=self._lock_is(),
+            release=self._release_is(),
+            on_record=found is not None and found.on_record,
+            drifted=found is not None and bool(found.drift),
+            serves=found is not None and found.serves,
+            rolled_out=self.rolled_out,
+            row=self.row.status if self.row is not None else NO_ROW,
+            announced=self.announced,
+            planned=self.plan is not None,
+            room=self.room,
+            interrupts=self.plan is not None and self.plan.interrupts,
+            verified=self.verified is not None,
+            registered=self.published is not None,
+        )
+
+    def _lock_is(self) -> LockIs:
+        if self.registry is None:
+            return LockIs.UNUSED
+        if self.operation is not None:
+            return LockIs.OURS
+        theirs = self.lock is not None and self.lock.held and not self.lock.holder.is_gone()
+        return LockIs.THEIRS if theirs else LockIs.FREE
+
+    def _release_is(self) -> ReleaseIs:
+        if self.record is None:
+            return ReleaseIs.ABSENT
+        if self.record.pending:
+            return ReleaseIs.PENDING
+        if self.record.status == "uninstalling":
+            return ReleaseIs.UNINSTALLING
+        return ReleaseIs.DEPLOYED if self.record.status == "deployed" else ReleaseIs.FAILED

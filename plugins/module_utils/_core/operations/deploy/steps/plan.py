@@ -1,0 +1,24 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Decide how the release is brought to what is wanted, and whether there can be room for it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ....release.capacity import assess_room, require_possible
+from ....release.plan import plan_change
+from ....release.rendering import asked_strategy
+from ....release.result import describe
+from ..run import Run
+
+
+def take(run: Run) -> None:
+    """Make the plan. Raises ``capacity`` where waiting for room would not help."""
+    request, client = run.request, run.tools.client
+    assess = partial(assess_room, client) if run.check_capacity else None
+    run.plan = plan_change(run.compared(), asked_strategy(request), assess, run.renderer.render)
+    run.say(describe(run.plan))
+    require_possible(run.plan)

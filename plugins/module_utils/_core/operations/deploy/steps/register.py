@@ -1,0 +1,27 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Give the verified model to clients."""
+
+from __future__ import annotations
+
+from ....registry.publication import publish
+from ..publication import publication
+from ..run import Run
+
+
+def take(run: Run) -> None:
+    """Write the row and the manifest of the revision; nothing where they say so already."""
+    run.say("registering what was verified")
+    registry = run.registry
+    assert registry is not None  # noqa: S101 - who registers has one
+    run.published = publish(
+        registry.database,
+        publication(run),
+        timeout_s=registry.timeout_s,
+        routers_timeout_s=registry.routers_timeout_s,
+        progress=run.tools.progress,
+    )
+    run.row = run.published.change.after
+    run.changed |= run.published.changed

@@ -1,0 +1,20 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Install or upgrade the Helm release."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....release.upgrade import upgrade
+from ..run import Run
+
+
+def take(run: Run) -> None:
+    """Make the revision. From here on, what is on the cluster is what is wanted, or on its way there."""
+    plan = run.planned()
+    run.touched = run.changed = True
+    run.record = upgrade(run.tools, run.request, plan, run.waits)
+    run.comparison = replace(run.compared(), rendered=plan.wanted, record=run.record, drift=[])

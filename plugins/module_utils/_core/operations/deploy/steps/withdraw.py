@@ -1,0 +1,33 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Take a model from clients before it is removed: routers know, and what is in flight may end."""
+
+from __future__ import annotations
+
+from ....common.deadline import Deadline
+from ....registry.withdrawal import Removal, lost_warning, remove
+from ..run import Run
+
+
+def take(run: Run) -> None:
+    """Drain the model and remove its row."""
+    run.say("taking it from clients")
+    registry, target = run.registry, run.target
+    assert registry is not None  # noqa: S101 - who registers has one
+    wanted = Removal(
+        target.model,
+        target.environment,
+        routers_timeout_s=registry.routers_timeout_s,
+        drain_timeout_s=registry.drain_timeout_s,
+        operation=run.operation,
+    )
+    patience = registry.timeout_s + registry.routers_timeout_s + registry.drain_timeout_s
+    registry.database.begin_anew(Deadline(patience))
+    with run.tools.permit.step("withdraw"):
+        removed = remove(registry.database, wanted, run.tools.progress)
+    run.row = None
+    run.changed |= removed.change.changed
+    if warning := lost_warning(removed.routers):
+        run.warnings.append(warning)

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the chart makes of a request.
+
+Rendering is the comparison: what Helm would store now is set beside what it stored last, so no list of
+options has to be kept in step with the chart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from ..cluster.client import JSONObject
+from ..cluster.manifests import digest, find_object, parse_manifest
+from ..common.deadline import Deadline
+from ..common.digests import digest as digest_of
+from ..common.errors import PlatformError, invalid
+from ..helm.binary import ReleaseSpec
+from ..helm.chart import chart_digest
+from ..helm.storage import ReleaseRecord
+from .request import ReleaseRequest
+
+_SOURCE_LENGTH = 40
+
+
+class Template(Protocol):
+    """Renders the manifests of a release, as ``Helm.template`` does."""
+
+    def __call__(self, spec: ReleaseSpec, deadline: Deadline, /) -> str:
+        """Return the manifest."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A specification and the objects that the chart makes of it."""
+
+    spec: ReleaseSpec
+    manifest: str
+    source: str  #: digest of chart and values, see :meth:`Renderer.source`
+
+    @cached_property
+    def objects(self) -> list[JSONObject]:
+        """The manifest's objects."""
+        return parse_manifest(self.manifest)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the objects."""
+        return digest(self.manifest)
+
+    @cached_property
+    def deployment(self) -> JSONObject:
+        """The Deployment of the model server."""
+        deployment = find_object(self.objects, "Deployment")
+        if deployment is None:
+            raise invalid(
+                "chart_path", str(self.spec.chart), "renders no Deployment", "Use the chart vllm-deployment."
+            )
+        return deployment
+
+    @property
+    def replicas(self) -> int:
+        """Number of pods."""
+        return int(self.deployment["spec"].get("replicas", 1))
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """PersistentVolumeClaims that the release brings."""
+        return tuple(
+            item["metadata"]["name"] for item in self.objects if item["kind"] == "PersistentVolumeClaim"
+        )
+
+    @property
+    def strategy(self) -> str:
+        """How pods are replaced, in the chart's words."""
+        return rendered_strategy(self.deployment)
+
+
+class Renderer:
+    """Renders one request, each specification once.
+
+    A record that says to be made of the same chart and values is taken at its word: no helm is started.
+    """
+
+    def __init__(self, template: Template, request: ReleaseRequest, deadline: Callable[[], Deadline]) -> None:
+        self._template = template
+        self._request = request
+        self._deadline = deadline
+        self._rendered: dict[str, Rendered] = {}
+
+    @cached_property
+    def chart_digest(self) -> str:
+        """SHA-256 of the chart's files."""
+        return chart_digest(self._request.chart)
+
+    def source(self, spec: ReleaseSpec) -> str:
+        """Return a digest of all that the manifest is made of: the chart's files and the values.
+
+        It is written as a label, which takes 63 characters.
+        """
+        made_of = {"chart": self.chart_digest, "files": [path.name for path in spec.values_files]}
+        digest_hex = digest_of({**made_of, "values": json.loads(spec.stdin())}).removeprefix("sha256:")
+        return digest_hex[:_SOURCE_LENGTH]
+
+    def render(self, strategy: str | None, record: ReleaseRecord | None = None) -> Rendered:
+        """Render the request with a strategy; None leaves it to the chart."""
+        spec = self._request.spec(strategy)
+        source = self.source(spec)
+        if source not in self._rendered:
+            if record is not None and record.source == source:
+                manifest = record.manifest
+            else:
+                manifest = self._template(spec, self._deadline())
+            self._rendered[source] = Rendered(spec, manifest, source)
+        return self._rendered[source]
+
+    def render_like(self, record: ReleaseRecord | None) -> Rendered:
+        """Render the request with the strategy that it asks for, or else that of the last update."""
+        asked = asked_strategy(self._request)
+        stored = record.config.get("strategy") if record is not None else None
+        try:
+            return self.render(asked or stored, record)
+        except PlatformError:
+            if asked or stored is None:
+                raise
+            # What was chosen for the last update may contradict what is wanted now.
+            return self.render(None)
+
+
+def asked_strategy(request: ReleaseRequest) -> str | None:
+    """Return the strategy that the request names, None where it is to be chosen."""
+    asked = request.strategy if request.strategy != "auto" else request.values.get("strategy")
+    return asked or None
+
+
+def rendered_strategy(deployment: JSONObject) -> str:
+    """Return the strategy that a Deployment says, in the chart's words."""
+    strategy = deployment["spec"].get("strategy") or {}
+    if strategy.get("type") == "Recreate":
+        return "recreate"
+    surge = (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")
+    return "unavailable-first" if surge in (0, "0", "0%") else "surge"

@@ -1,0 +1,358 @@
+#!/usr/bin/python
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module vllm_deployment."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_deployment
+short_description: Deploy, verify and register one vLLM model server, or remove it
+version_added: 0.1.0
+author:
+  - llmops.platform contributors (@llmops-platform)
+description:
+  - Brings one model in one environment to the wanted state. Each round looks at what is there (the lock, the
+    registry's row, Helm's record, the objects and pods on the cluster) and takes the next step.
+  - The steps are C(lock), C(recover), C(plan), C(announce), C(capacity), C(release), C(rollout), C(verify),
+    C(register) and C(finish), or C(lock), C(withdraw), C(uninstall) and C(finish) with O(state=absent). Only
+    those that are needed are taken, and each is shown while the task runs.
+  - A row of the registry says C(ready) only for an endpoint that answered a real completion. When a run
+    fails, the row says afterwards what is true, and a run's own mistake is never held against the model.
+  - Whatever is changed is changed under the registry's lock of the model, which is kept renewed. A run that
+    finds everything as it should be takes no lock and writes nothing.
+  - A run that was killed needs no repair, run it again.
+  - The role P(llmops.platform.vllm#role) brings the chart and calls this module once a model.
+extends_documentation_fragment:
+  - llmops.platform.kubernetes_auth
+  - llmops.platform.postgres_auth
+  - llmops.platform.release_options
+  - llmops.platform.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Returns the capacity verdict and what would be done. Nothing is written, and nothing waited for.
+      - Fails where a run would fail at once, such as for a pod that no node can take, or a wrong argument of
+        O(verification). A model that is as wanted is verified.
+  diff_mode:
+    support: full
+    details:
+      - Shows the rendered manifests and the registry's row before and after, with secrets hidden.
+  idempotent:
+    support: full
+options:
+  verification:
+    description:
+      - How the model server is verified, as by M(llmops.platform.vllm_endpoint_info).
+      - These arguments and the Secret are checked before anything is changed, in check mode too.
+    type: dict
+    default: {}
+    suboptions:
+      access:
+        description: How the endpoint is reached.
+        type: str
+        choices: [auto, dns, proxy, port_forward]
+        default: auto
+      api_key_secret:
+        description: The Secret in O(namespace) that holds the server's API key. Empty for none.
+        type: dict
+        suboptions:
+          name:
+            description: Name of the Secret.
+            type: str
+          key:
+            description: Key in it. By default C(api-key).
+            type: str
+      max_latency_s:
+        description: Seconds that a completion may take.
+        type: float
+        default: 3
+      timeout:
+        description: Seconds for the whole verification.
+        type: float
+        default: 60
+  register:
+    description:
+      - Whether to use the registry, for the lock and for the row that routers read. See O(dsn).
+      - Without it there is no lock but Helm's own.
+    type: bool
+    default: true
+  lock_timeout:
+    description: Seconds to wait for somebody else who changes the same model. V(0) fails at once.
+    type: float
+    default: 0
+  lock_ttl:
+    description:
+      - Seconds that the lock lasts from each renewal. It is renewed four times in that time, and a run that
+        cannot renew it stops after two thirds of it.
+    type: float
+    default: 60
+  routers_timeout:
+    description: Seconds to wait until routers know that a model was taken from them.
+    type: float
+    default: 15
+  drain_timeout:
+    description: Seconds for requests in flight to end, with O(state=absent).
+    type: float
+    default: 30
+  database_timeout:
+    description: Seconds for each transaction of the registry.
+    type: float
+    default: 30
+  actor:
+    description: On whose behalf this is done. The user and host of the run if left out.
+    type: str
+seealso:
+  - module: llmops.platform.vllm_release
+  - module: llmops.platform.vllm_endpoint_info
+  - module: llmops.platform.registry_entry
+"""
+
+EXAMPLES = r"""
+- name: Deploy, verify and register a model
+  llmops.platform.vllm_deployment:
+    model: meta-llama/Llama-3.1-8B-Instruct
+    environment: staging
+    namespace: llm-staging
+    chart_path: "{{ playbook_dir }}/charts/vllm-deployment"
+    chart_values:
+      model:
+        sizeBillions: 8
+    dsn: "{{ registry_dsn }}"
+  register: deployed
+
+- name: Say how it went
+  ansible.builtin.debug:
+    msg: "{{ deployed.line }}"
+
+- name: Show what would change, and whether it fits
+  llmops.platform.vllm_deployment:
+    model: meta-llama/Llama-3.1-8B-Instruct
+    environment: staging
+    namespace: llm-staging
+    chart_path: "{{ playbook_dir }}/charts/vllm-deployment"
+    dsn: "{{ registry_dsn }}"
+  check_mode: true
+  diff: true
+
+- name: Drain a model, remove it from the registry and from the cluster
+  llmops.platform.vllm_deployment:
+    model: meta-llama/Llama-3.1-8B-Instruct
+    environment: staging
+    namespace: llm-staging
+    state: absent
+    dsn: "{{ registry_dsn }}"
+"""
+
+RETURN = r"""
+ok:
+  description: Whether the model is as wanted; in check mode whether it can be.
+  returned: success
+  type: bool
+  sample: true
+line:
+  description: What was done, in one line for people.
+  returned: success
+  type: str
+  sample: >-
+    http://llama-3-1-8b-instruct-1d30a5c6-staging.llm-staging.svc.cluster.local:8000 revision 3 upgraded;
+    preflight 0.2 s, capacity 0 s, helm 0.5 s, rollout 42.1 s, completion 0.3 s
+release:
+  description: The release, as M(llmops.platform.vllm_release) returns it.
+  returned: success
+  type: dict
+verification:
+  description:
+    - What the server answered, as M(llmops.platform.vllm_endpoint_info) returns it. V(null) if not asked.
+  returned: success
+  type: dict
+entry:
+  description: The registry's row, as M(llmops.platform.registry_entry) returns it. V(null) if there is none.
+  returned: success
+  type: dict
+steps:
+  description:
+    - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(seconds).
+    - Empty where nothing had to be done.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: helm install
+      outcome: succeeded
+      seconds: 1.204
+failed_step:
+  description: The step that failed.
+  returned: failure, once the run had begun
+  type: str
+  sample: rollout
+error_class:
+  description: Class of the failure, to branch on.
+  returned: failure
+  type: str
+  sample: workload
+resolution:
+  description: What to do about the failure.
+  returned: failure
+  type: str
+capacity:
+  description: Verdict of the capacity check in short.
+  returned: failures of class V(capacity)
+  type: dict
+cause:
+  description: Kubernetes' reason for the failure.
+  returned: failures of class V(workload)
+  type: str
+  sample: ImagePullBackOff
+events:
+  description: The last warning events about the pod.
+  returned: failures of class V(workload)
+  type: list
+  elements: str
+log_tail:
+  description: End of the log of a container that crashed, at most 4096 characters.
+  returned: failures of class V(workload)
+  type: str
+locked_by:
+  description: Who holds the lock, as M(llmops.platform.operation) returns it.
+  returned: failures of class V(locked) and V(fenced)
+  type: dict
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
+    KUBERNETES_SPEC,
+    POSTGRES_SPEC,
+    RELEASE_SPEC,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import actor
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arguments import check_planned
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.arguments import (
+    check_range,
+    check_times,
+    checked_target,
+    checked_waits,
+    make_tools,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.deploy import deploy
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.preview import preview
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.report import (
+    deployment_result,
+    release_difference,
+    row_difference,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.run import Registry, Run
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.state import Wanted
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
+    Database,
+    settings,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.holder import Holder
+from ansible_collections.llmops.platform.plugins.module_utils._module import (
+    Context,
+    ModuleContract,
+    Outcome,
+    run_as_module,
+)
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **KUBERNETES_SPEC,
+    **POSTGRES_SPEC,
+    **RELEASE_SPEC,
+    "verification": {
+        "type": "dict",
+        "default": {},
+        "options": {
+            "access": {"type": "str", "choices": ["auto", "dns", "proxy", "port_forward"], "default": "auto"},
+            # A reference, not a secret.
+            "api_key_secret": {
+                "type": "dict",
+                "no_log": False,
+                "options": {"name": {"type": "str"}, "key": {"type": "str", "no_log": False}},
+            },
+            "max_latency_s": {"type": "float", "default": 3},
+            "timeout": {"type": "float", "default": 60},
+        },
+    },
+    "register": {"type": "bool", "default": True},
+    "lock_timeout": {"type": "float", "default": 0},
+    "lock_ttl": {"type": "float", "default": 60},
+    "routers_timeout": {"type": "float", "default": 15},
+    "drain_timeout": {"type": "float", "default": 30},
+    "database_timeout": {"type": "float", "default": 30},
+    "actor": {"type": "str"},
+}
+
+
+def run(params: Mapping[str, Any], context: Context) -> Outcome:
+    """Bring the model to the wanted state."""
+    target, waits = checked_target(params), checked_waits(params)
+    check_times(params, ("lock_timeout", "routers_timeout", "drain_timeout"))
+    check_range(params, "lock_ttl", 1, 3600)
+    check_range(params, "database_timeout", 0.1, 86400)
+    wanted = Wanted(params["state"] == "present", registers=params["register"])
+    tools = make_tools(params, context.progress)
+    verification = {}
+    if wanted.present:
+        # A mistake in them is found before anything is changed.
+        verification = check_planned(
+            tools.client,
+            params["verification"],
+            model=target.model,
+            service=target.name,
+            namespace=target.namespace,
+        )
+    with _registry(params, context) as registry:
+        this = Run(
+            target,
+            wanted,
+            tools,
+            waits,
+            registry,
+            check_capacity=params["check_capacity"],
+            verification=verification,
+            check_mode=context.check_mode,
+        )
+        (preview if context.check_mode else deploy)(this)
+    done = Outcome(this.changed, deployment_result(this), warnings=this.warnings)
+    if context.diff:
+        done.diff = release_difference(this)
+        done.more_diffs = [row_difference(this)] if params["register"] else []
+    return done
+
+
+@contextmanager
+def _registry(params: Mapping[str, Any], context: Context) -> Iterator[Registry | None]:
+    """Return the registry for the time of a run, None where it is not used."""
+    if not params["register"]:
+        yield None
+        return
+    with Database(settings(params), Deadline(params["database_timeout"]), context.progress) as database:
+        yield Registry(
+            database,
+            Holder.here(params["actor"] or actor(), context.run_pid),
+            lock_timeout_s=params["lock_timeout"],
+            lock_ttl_s=params["lock_ttl"],
+            timeout_s=params["database_timeout"],
+            routers_timeout_s=params["routers_timeout"],
+            drain_timeout_s=params["drain_timeout"],
+        )
+
+
+CONTRACT = ModuleContract(ARGUMENT_SPEC, run, required_if=[("state", "present", ("chart_path",))])
+
+
+def main() -> None:
+    """Run as a module."""
+    run_as_module(CONTRACT)
+
+
+if __name__ == "__main__":
+    main()
