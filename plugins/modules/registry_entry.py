@@ -411,7 +411,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ent
     as_json,
     check_changes,
     check_target,
-    is_overruled,
     merged,
     shown,
 )
@@ -427,6 +426,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.loc
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.publication import (
     Publication,
     Published,
+    overruled_warning,
     publish,
     write,
 )
@@ -522,7 +522,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
                 done.warning,
                 withdrawal.lost_warning(published.routers),
                 _drained_badly(params, done.drain),
-                _overruled(changes, after),
+                overruled_warning(changes, after),
             )
             if warning
         ],
@@ -626,17 +626,6 @@ def _drained_badly(params: Mapping[str, Any], drain: Mapping[str, Any] | None) -
     return (
         f"{drain['in_flight']} requests of {params['model']} were still in flight after "
         f"{params['drain_timeout']:g} s. The entry was removed all the same."
-    )
-
-
-def _overruled(changes: Mapping[str, Any], after: Entry | None) -> str | None:
-    """Say that an entry stays disabled although a task asked for more."""
-    if after is None or not is_overruled(changes, after):
-        return None
-    return (
-        f"{after.model} in {after.environment} stays disabled, as its operator wants: "
-        f"status {changes['status']} was stored as {after.status}. "
-        "The playbook llmops.platform.enable gives it back to clients."
     )
 
 

@@ -29,7 +29,7 @@ from tests.support.playbooks import ROOT
 
 RESULT = ROOT / "build/bench.json"
 LOGS = ROOT / "build/bench-logs"
-MODELS = (1, 10)
+MODELS = (1, 10, 40)
 GROUPS = (
     *(f"deploy_{models}" for models in MODELS),
     *(f"capacity_{nodes}" for nodes in capacity_scale.SIZES),

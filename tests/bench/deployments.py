@@ -16,6 +16,7 @@ from tests.bench.measure import Cost, Row, measure, middle
 from tests.bench.place import PEER, Place
 from tests.support.playbooks import ROOT
 
+FLOOR_NAME = "kubectl apply and kubectl wait of the same objects, rendered before"
 PEER_NAME = "kubernetes.core.helm, k8s_info, uri, community.postgresql"
 INVENTORY = ROOT / "tests/bench/inventory.yml"
 
@@ -66,6 +67,7 @@ class Deployments:
     logs: Path
     say: Callable[[str], None]
     costs: dict[tuple[str, str], list[Cost]] = field(default_factory=dict)
+    manifests: dict[str, list[str]] = field(default_factory=dict)  #: of a namespace, as ours has made them
 
     def run(self, models: int, repeats: int) -> None:
         """Measure ``deploy_N`` and ``redeploy_N``; ours and the peer's take turns in going first."""
@@ -77,11 +79,14 @@ class Deployments:
                 try:
                     self._measure(side, f"deploy_{models}", variables, models, repeat)
                     self._check(side, namespace, models)
+                    if side.name == "ours":
+                        self.manifests = {namespace: self.place.manifests(namespace)}
                     self._measure(side, f"redeploy_{models}", variables, models, repeat)
                     self._check(side, namespace, models)
                 finally:
                     variables.unlink()
                     self.place.clear(namespace)
+            self._measure_floor(f"deploy_{models}", repeat)
 
     def rows(self, models: int) -> list[Row]:
         """Return the rows of one number of models."""
@@ -93,6 +98,9 @@ class Deployments:
                     middle([getattr(cost, f"{figure}_s") for cost in side]) for side in (ours, peer)
                 )
                 rows.append(Row(f"{job}_{figure}", unit, our, theirs, PEER_NAME))
+                if floor := self.costs.get(("floor", job)):
+                    least = middle([getattr(cost, f"{figure}_s") for cost in floor])
+                    rows.append(Row(f"{job}_{figure}_floor", unit, our, least, FLOOR_NAME))
         return rows
 
     def _measure(self, side: Side, job: str, variables: Path, models: int, repeat: int) -> None:
@@ -100,6 +108,29 @@ class Deployments:
         cost = measure(side.argv(variables, models), log, ROOT, side.environment())
         self.costs.setdefault((side.name, job), []).append(cost)
         self.say(f"{job:<12} {side.name}  {cost.wall_s:7.2f} s wall  {cost.cpu_s:7.2f} s CPU")
+
+    def _measure_floor(self, job: str, repeat: int) -> None:
+        """Measure what the cluster itself takes for the same objects: applied at once, and waited for."""
+        ((before, manifests),) = self.manifests.items()
+        namespace = self.place.namespace()
+        file = self.place.folder / f"{namespace}.yaml"
+        made = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n"
+        # YAML itself puts documents side by side, so that one command sends all.
+        file.write_text("\n---\n".join([made, *manifests]).replace(before, namespace), encoding="utf-8")
+        kubectl = [str(self.place.lab.binary("kubectl")), f"--kubeconfig={self.place.lab.kubeconfig}"]
+        kubectl += ["-n", namespace]
+        wait = ["wait", "--for=condition=Available", "deployment", "--all", "--timeout=120s"]
+        log = self.logs / f"{job}-floor-{repeat}"
+        try:
+            applied = measure(
+                [*kubectl, "apply", "-f", str(file)], log.with_suffix(".apply.log"), ROOT, os.environ
+            )
+            waited = measure([*kubectl, *wait], log.with_suffix(".wait.log"), ROOT, os.environ)
+        finally:
+            self.place.clear(namespace)
+        cost = Cost(applied.wall_s + waited.wall_s, applied.cpu_s + waited.cpu_s)
+        self.costs.setdefault(("floor", job), []).append(cost)
+        self.say(f"{job:<12} floor {cost.wall_s:7.2f} s wall  {cost.cpu_s:7.2f} s CPU")
 
     def _check(self, side: Side, namespace: str, models: int) -> None:
         """Fail unless the job was done: every model ready in the registry, and no revision without need."""

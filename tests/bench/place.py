@@ -24,6 +24,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     Authentication,
     ClusterClient,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import read_release
 from tests.support.cached_venv import cached_venv
 from tests.support.lab import Lab
 from tests.support.playbooks import ROOT, PlayRunner
@@ -87,6 +88,13 @@ class Place:
         """Return how many Helm revisions the namespace holds."""
         secrets = self.api.get(f"/api/v1/namespaces/{namespace}/secrets", {"labelSelector": "owner=helm"})
         return len(secrets["items"])
+
+    def manifests(self, namespace: str) -> list[str]:
+        """Return what Helm has on record for each release of the namespace, newest revisions only."""
+        secrets = self.api.get(f"/api/v1/namespaces/{namespace}/secrets", {"labelSelector": "owner=helm"})
+        names = sorted({item["metadata"]["labels"]["name"] for item in secrets["items"]})
+        found = (read_release(self.api, name, namespace) for name in names)
+        return [record.manifest for record in found if record is not None]
 
     def clear(self, namespace: str) -> None:
         """Delete the namespace with all that is in it and the rows, and wait until both are gone."""

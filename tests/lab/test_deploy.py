@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +29,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.work
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
 from tests.support.lab import Lab, fresh_database, fresh_namespace
 from tests.support.models import fault
-from tests.support.playbooks import PlayResult, PlayRunner
+from tests.support.playbooks import ROOT, PlayResult, PlayRunner
 from tests.support.site import Site
 
 MUTATING = {"create", "update", "patch", "delete", "deletecollection"}
@@ -68,6 +69,33 @@ def mutations(lab: Lab) -> Iterator[Callable[[str], list[str]]]:
         yield read
 
 
+def slots(result: PlayResult, host: str) -> int:
+    """Return how many tasks of the deployment itself were run for a host that is not the first one."""
+    tasks = result.find(host=host)
+    assert "skipped" not in {task.status for task in tasks}
+    return len([task for task in tasks if task.task not in ONCE])
+
+
+#: What is done once a run, on its first host.
+ONCE = {
+    "See that each model is deployed by one host",
+    "Validating arguments against arg spec 'main' - Create or update the schema of the model registry",
+    "Create or update the schema of the registry",
+    "One line a model",
+}
+
+
+def documented_slots() -> tuple[int, int]:
+    """Return what the documentation says: task slots on the straight path, and how many more on a failure."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    found = re.search(r"(\d+) task slots a model, and (\d+) more when it fails", text)
+    assert found is not None
+    straight, more = int(found[1]), int(found[2])
+    assert straight <= 4
+    assert more <= 1
+    return straight, more
+
+
 def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callable[[str], list[str]]) -> None:
     site.models = {
         "llama": {"vllm_model": "meta-llama/Llama-3.1-8B-Instruct"},
@@ -75,6 +103,7 @@ def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callabl
     }
     first = site.deploy().check()
     assert "2 of 2 models are as wanted" in first.output
+    assert slots(first, "mistral") == documented_slots()[0]
     assert first.output.count("revision 1 installed;") == 2
     rows = site.rows()
     assert {row["deployment_status"] for row in rows.values()} == {"ready"}
@@ -311,6 +340,8 @@ def test_failure_mode_is_explained_and_not_registered_as_ready(
     locks = "SELECT operation_id FROM operation_locks WHERE model_name = %s"
     assert broken.query(locks, (case.name,)) == [(None,)]
     assert failed.wall_s < 90
+    # The last one is the play's, which fails the host after the report.
+    assert slots(failed, case.name) - 1 == sum(documented_slots())
 
 
 WRONG_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {

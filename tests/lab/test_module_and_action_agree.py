@@ -37,6 +37,7 @@ VOLATILE = {
     "holders",
     "last_health_check_at",
     "latency_s",
+    "line",
     "message",
     "operation",
     "occurred_at",
@@ -100,6 +101,7 @@ def cases(place: Place) -> list[Case]:
         "chart_values": _lab_values(),
         "helm_binary": f"{place.lab_folder}/bin/helm",
     }
+    deployment = {**database, **release, "environment": "staging"}
     removal = {key: release[key] for key in release if not key.startswith("chart_")} | {"state": "absent"}
     schema = {**database, "migrations_path": str(ROOT / "roles/registry/files/migrations")}
     entry = {**database, **RELEASE, "namespace": place.namespace, "status": "deploying"}
@@ -148,6 +150,21 @@ def cases(place: Place) -> list[Case]:
             "vllm_release",
             {**release, "chart_values": {**_lab_values(), "revisionHistoryLimit": 2}},
             check=True,
+            diff=True,
+        ),
+        Case("plan of a deployment", "vllm_deployment", deployment, check=True, diff=True),
+        Case("deployment", "vllm_deployment", deployment, diff=True),
+        Case("deployment again", "vllm_deployment", deployment, diff=True),
+        Case(
+            "deployment that could not be verified",
+            "vllm_deployment",
+            {**deployment, "verification": {"max_latency_s": 0}},
+            error_class="invalid",
+        ),
+        Case(
+            "removal of a deployment",
+            "vllm_deployment",
+            {**database, **removal, "environment": "staging", "drain_timeout": 0},
             diff=True,
         ),
         Case("hostile model", "vllm_release", {**release, "model": "{{ 7 * 7 }}"}, error_class="invalid"),

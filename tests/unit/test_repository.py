@@ -35,6 +35,7 @@ LAYERS: dict[str, set[str]] = {
     "endpoint": {"common", "cluster"},
     "exports": {"common", "registry"},
     "release": {"common", "cluster", "helm", "placement"},
+    "operations": {"common", "cluster", "helm", "registry", "endpoint", "release"},
     "lab": {"common", "cluster", "registry"},
 }
 
@@ -158,17 +159,19 @@ def test_core_package_imports_one_way_and_no_ansible(package: str) -> None:
 
 
 def _core_packages() -> set[str]:
-    return {path.parent.name for path in CORE.glob("*/*.py")}
+    return {path.relative_to(CORE).parts[0] for path in CORE.rglob("*.py") if path.parent != CORE}
 
 
 def _imports(path: Path) -> set[str]:
     """Return what a file imports: names of the core's packages, or dotted names of anything else."""
     prefix = "ansible_collections.llmops.platform.plugins.module_utils._core."
     found = set()
+    # How many dots lead out of the package.
+    out = len(path.relative_to(CORE).parts)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 2:
+        elif isinstance(node, ast.ImportFrom) and node.level == out:
             # from ..common.errors import X, from .. import common
             found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:

@@ -19,7 +19,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arg
     DEFAULTS,
     check_planned,
 )
-from ansible_collections.llmops.platform.plugins.modules import vllm_endpoint_info, vllm_release
+from ansible_collections.llmops.platform.plugins.modules import vllm_deployment, vllm_endpoint_info
 from tests.support.kubernetes_objects import Cluster
 
 GIVEN = {"access": "auto", "api_key_secret": {}, "max_latency_s": 3.0, "timeout": 60.0}
@@ -38,8 +38,8 @@ def check(**given: Any) -> None:
 def test_defaults_are_those_of_the_module_that_verifies() -> None:
     spec = vllm_endpoint_info.ARGUMENT_SPEC
     assert {name: spec[name].get("default") for name in DEFAULTS} == DEFAULTS
-    options = vllm_release.ARGUMENT_SPEC["verification"]["options"]
-    for name in ("max_latency_s", "timeout", "access"):
+    options = vllm_deployment.ARGUMENT_SPEC["verification"]["options"]
+    for name in ("max_latency_s", "access"):
         assert options[name]["default"] == spec[name]["default"]
 
 

@@ -335,9 +335,11 @@ class ClusterClient:
             query["previous"] = "true"
         try:
             answer = self.request("GET", path, query, read_timeout=timeout_s)
-            return answer.data.decode(errors="replace")
+            text = answer.data.decode(errors="replace")
         except APIError:
             return ""
+        # So says the kubelet, with status 200, of a container that was removed meanwhile.
+        return "" if text.startswith("unable to retrieve container logs for ") else text
 
     def _json(
         self,

@@ -219,9 +219,9 @@ def failure_details(
     ]
     log = ""
     if cause.crashed:
-        log = client.logs(namespace, cause.pod, cause.container, previous=True) or client.logs(
-            namespace, cause.pod, cause.container
-        )
+        # In a crash loop the container before may go while it is asked for; there is another one then.
+        for previous in (True, False, True):
+            log = log or client.logs(namespace, cause.pod, cause.container, previous=previous)
     return {
         "cause": cause.reason,
         "pod": cause.pod,

@@ -13,6 +13,7 @@ from typing import Any
 from ..common.deadline import Deadline
 from . import entries, revisions, withdrawal
 from .connection import Database, Session
+from .entry_fields import Entry, is_overruled
 from .lock import OperationRef
 from .routers import withdrawal_epoch
 
@@ -44,6 +45,17 @@ class Published:
     def changed(self) -> bool:
         """Tell whether anything was written."""
         return self.change.changed or (self.manifest is not None and self.manifest.written)
+
+
+def overruled_warning(changes: Mapping[str, Any], after: Entry | None) -> str | None:
+    """Say that an entry stays disabled although more was asked for."""
+    if after is None or not is_overruled(changes, after):
+        return None
+    return (
+        f"{after.model} in {after.environment} stays disabled, as its operator wants: "
+        f"status {changes['status']} was stored as {after.status}. "
+        "The playbook llmops.platform.enable gives it back to clients."
+    )
 
 
 def write(session: Session, wanted: Publication, *, dry_run: bool = False) -> Published:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
 from ...endpoint.verification import verify_service
-from ...registry.publication import Publication, publish
+from ...registry.publication import Publication
 from .after_failure import Failure, RowIs, row_after_failure
+from .publication import tell
 from .run import Registry, Run
 from .state import NO_ROW
 from .steps import finish
@@ -62,13 +63,7 @@ def _correct_row(run: Run, registry: Registry, kind: ErrorClass | None, told: st
         shown = reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 3]}..."
         changes = {"namespace": run.target.namespace, "status": "failed", "status_reason": shown}
     wanted = Publication(run.target.model, run.target.environment, changes, operation=run.operation)
-    publish(
-        registry.database,
-        wanted,
-        timeout_s=registry.timeout_s,
-        routers_timeout_s=registry.routers_timeout_s,
-        progress=run.tools.progress,
-    )
+    tell(run, registry, wanted)
 
 
 def _answers(run: Run) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from ...cluster.workload import running_image
 from ...registry.entry_fields import check_changes
-from ...registry.publication import Publication
+from ...registry.publication import Publication, Published, overruled_warning, publish
+from ...registry.withdrawal import lost_warning
 from ...release.result import release_facts
-from .run import Run
+from .run import Registry, Run
 
 
 def facts(run: Run) -> dict[str, object]:
@@ -27,6 +28,21 @@ def facts(run: Run) -> dict[str, object]:
         image_digest=running_image(run.snapshot.pods) if run.snapshot is not None else None,
         ready=run.rolled_out,
     )
+
+
+def tell(run: Run, registry: Registry, wanted: Publication) -> Published:
+    """Write a row, and wait for the routers that have to know."""
+    done = publish(
+        registry.database,
+        wanted,
+        timeout_s=registry.timeout_s,
+        routers_timeout_s=registry.routers_timeout_s,
+        progress=run.tools.progress,
+    )
+    run.row = done.change.after
+    told = (lost_warning(done.routers), overruled_warning(wanted.changes, done.change.after))
+    run.warnings += [warning for warning in told if warning]
+    return done
 
 
 def publication(run: Run) -> Publication:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from ....registry.publication import Publication, publish
+from ....registry.publication import Publication
+from ..publication import tell
 from ..run import Run
 
 
@@ -23,12 +24,5 @@ def take(run: Run) -> None:
         "status_reason": action,
     }
     run.touched = True
-    done = publish(
-        registry.database,
-        Publication(target.model, target.environment, changes, operation=run.operation),
-        timeout_s=registry.timeout_s,
-        routers_timeout_s=registry.routers_timeout_s,
-        progress=run.tools.progress,
-    )
-    run.row = done.change.after
+    tell(run, registry, Publication(target.model, target.environment, changes, operation=run.operation))
     run.announced = True

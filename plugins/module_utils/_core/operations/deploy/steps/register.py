@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from ....registry.publication import publish
-from ..publication import publication
+from ..publication import publication, tell
 from ..run import Run
 
 
@@ -16,12 +15,5 @@ def take(run: Run) -> None:
     run.say("registering what was verified")
     registry = run.registry
     assert registry is not None  # noqa: S101 - who registers has one
-    run.published = publish(
-        registry.database,
-        publication(run),
-        timeout_s=registry.timeout_s,
-        routers_timeout_s=registry.routers_timeout_s,
-        progress=run.tools.progress,
-    )
-    run.row = run.published.change.after
+    run.published = tell(run, registry, publication(run))
     run.changed |= run.published.changed
