@@ -67,15 +67,17 @@ def dump_manifest(objects: list[JSONObject]) -> str:
 
 
 def digest(manifest: str) -> str:
-    """Return the SHA-256 of the objects of a manifest as ``sha256:<hex>``.
+    """Return the SHA-256 of the objects of a manifest, see :func:`digest_objects`."""
+    return digest_objects(parse_manifest(manifest))
+
+
+def digest_objects(objects: list[JSONObject]) -> str:
+    """Return the SHA-256 of objects as ``sha256:<hex>``.
 
     Comments, order and layout do not count: Helm 3 and 4 write the same objects differently.
     """
-    objects = sorted(
-        parse_manifest(manifest),
-        key=lambda item: (item["apiVersion"], item["kind"], item["metadata"]["name"]),
-    )
-    canonical = json.dumps(objects, sort_keys=True, separators=(",", ":"), default=str)
+    ordered = sorted(objects, key=lambda item: (item["apiVersion"], item["kind"], item["metadata"]["name"]))
+    canonical = json.dumps(ordered, sort_keys=True, separators=(",", ":"), default=str)
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 

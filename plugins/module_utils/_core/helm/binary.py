@@ -220,6 +220,8 @@ def _environment(authentication: Authentication) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HELM_KUBE")}
     # Records are read as Secrets (helm_storage), so they have to be written as such.
     environment["HELM_DRIVER"] = "secret"
+    # A helm lives for a second: collecting garbage in it costs more than the memory does.
+    environment.setdefault("GOGC", "400")
     optional = {
         # A host without a kubeconfig is the whole address: nothing comes from a kubeconfig that is around.
         "KUBECONFIG": given.kubeconfig or (os.devnull if given.host else None),

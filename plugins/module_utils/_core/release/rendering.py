@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Protocol
 
 from ..cluster.client import JSONObject
-from ..cluster.manifests import digest, find_object, parse_manifest
+from ..cluster.manifests import digest_objects, find_object, parse_manifest
 from ..common.deadline import Deadline
 from ..common.digests import digest as digest_of
 from ..common.errors import PlatformError, invalid
@@ -52,7 +52,7 @@ class Rendered:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the objects."""
-        return digest(self.manifest)
+        return digest_objects(self.objects)
 
     @cached_property
     def deployment(self) -> JSONObject:
