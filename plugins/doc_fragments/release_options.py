@@ -71,6 +71,16 @@ options:
         that an autoscaler starts from zero. A pod that no node may take is waited for then.
     type: bool
     default: true
+  model_config:
+    description:
+      - The model's C(config.json), as a path on this machine or as data, to judge the memory of the GPUs.
+      - On nodes that tell the memory of their GPUs (label C(nvidia.com/gpu.memory)), the weights have to fit,
+        and with this option the cache of one request of the longest context beside them. What no engine could
+        make fit is refused; what is merely tight is a warning.
+      - Without it, the weights alone are judged, from C(model.sizeBillions) in O(chart_values). As nobody
+        knows then whether they are quantised, only what would not fit with 4 bits a weight is refused.
+      - Models of which a part is offloaded (C(model.extraArgs)) are not judged.
+    type: raw
   timeout:
     description:
       - Seconds for the whole. What is waited for gets shares of it, which the other options limit.

@@ -67,6 +67,7 @@ RELEASE_SPEC: dict[str, Any] = {
         "default": "auto",
     },
     "check_capacity": {"type": "bool", "default": True},
+    "model_config": {"type": "raw"},
     "timeout": {"type": "float"},
     "capacity_timeout": {"type": "float", "default": 600},
     "helm_timeout": {"type": "float", "default": 300},

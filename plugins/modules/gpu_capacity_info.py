@@ -421,19 +421,16 @@ memory_fit:
       type: str
 """
 
-import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from ansible.module_utils.common.validation import check_type_path
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import KUBERNETES_SPEC
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import check_namespace
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.capacity import assess
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.document import read_document
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.memory_demand import (
     MemoryDemand,
 )
@@ -570,7 +567,7 @@ def _memory_demand(options: Mapping[str, Any], shape: PodShape) -> MemoryDemand:
     resource = shape.device_resource()
     if resource is None:
         raise invalid("memory_fit", "given", "needs a pod with GPUs", "Set gpus to 1 or more.")
-    model = ModelGeometry.from_config(_document(options["model_config"], "memory_fit.model_config"))
+    model = ModelGeometry.from_config(read_document(options["model_config"], "memory_fit.model_config"))
     context = options["max_model_len"] or model.max_context
     if not context:
         advice = "Give max_model_len: the model's configuration has no max_position_embeddings."
@@ -595,25 +592,9 @@ def _weights_gib(options: Mapping[str, Any], model: ModelGeometry) -> float:
     if options["weights_bytes"] is not None:
         return float(options["weights_bytes"]) / GIB
     if options["weights_index"] is not None:
-        index = _document(options["weights_index"], "memory_fit.weights_index")
+        index = read_document(options["weights_index"], "memory_fit.weights_index")
         return weights_bytes_of_index(index) / GIB
     return float(options["parameters_billion"]) * 1e9 * dtype_bytes(model.dtype, "model_config.dtype") / GIB
-
-
-def _document(source: object, field: str) -> Mapping[str, Any]:
-    """Return a JSON document that is given as it is or as a path."""
-    if isinstance(source, Mapping):
-        return source
-    if not isinstance(source, str):
-        raise invalid(field, source, "is neither a path nor a dictionary", "Give one of them.")
-    try:
-        parsed = json.loads(Path(check_type_path(source)).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        advice = "Give the path of a JSON file that this machine can read."
-        raise invalid(field, source, f"cannot be read as JSON: {error}", advice) from error
-    if not isinstance(parsed, Mapping):
-        raise invalid(field, source, "holds no JSON object", "Give the right file.")
-    return parsed
 
 
 CONTRACT = ModuleContract(

@@ -237,6 +237,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arg
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.arguments import (
     check_range,
     check_times,
+    checked_model_config,
     checked_target,
     checked_waits,
     make_tools,
@@ -317,6 +318,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             waits,
             registry,
             check_capacity=params["check_capacity"],
+            model_config=checked_model_config(params),
             verification=verification,
             check_mode=context.check_mode,
         )

@@ -252,6 +252,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
     RELEASE_SPEC,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.arguments import (
+    checked_model_config,
     checked_target,
     checked_waits,
     make_tools,
@@ -294,6 +295,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             tools,
             waits,
             check_capacity=params["check_capacity"],
+            model_config=checked_model_config(params),
             check_mode=context.check_mode,
         )
         (preview if context.check_mode else deploy)(this)

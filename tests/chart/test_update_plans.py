@@ -109,7 +109,7 @@ def planned(
     cluster = Cluster(*nodes, pods=pods, others=others)
     wanted = request(after, strategy)
     renderer = Renderer(helm.template, wanted, lambda: Deadline(60))
-    assess = partial(assess_room, cluster) if check_capacity else None
+    assess = partial(assess_room, cluster, None) if check_capacity else None
     return plan_change(
         compare(cluster, renderer, wanted, record), asked_strategy(wanted), assess, renderer.render
     )

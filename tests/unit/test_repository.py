@@ -35,7 +35,7 @@ LAYERS: dict[str, set[str]] = {
     "endpoint": {"common", "cluster"},
     "exports": {"common", "registry"},
     "release": {"common", "cluster", "helm", "placement"},
-    "operations": {"common", "cluster", "helm", "registry", "endpoint", "release"},
+    "operations": {"common", "cluster", "helm", "placement", "registry", "endpoint", "release"},
     "lab": {"common", "cluster", "registry"},
 }
 

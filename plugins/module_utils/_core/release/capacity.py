@@ -6,28 +6,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from ..cluster.client import ClusterClient
 from ..common.deadline import Backoff, patiently
 from ..common.errors import ErrorClass, PlatformError
-from ..placement.capacity import assess
+from ..placement import capacity
+from ..placement.model_memory import ModelMemory
 from ..placement.verdict import Verdict
-from .plan import Plan, Room
+from .plan import Assess, Plan, Room
 from .tools import Tools, Waits
 
 
-def assess_room(client: ClusterClient, room: Room) -> Verdict:
-    """Tell whether the pods would fit the cluster as it is now."""
-    return assess(
+def assess_room(client: ClusterClient, memory: ModelMemory | None, room: Room) -> Verdict:
+    """Tell whether the pods would fit the cluster as it is now, and the model into its GPUs."""
+    verdict = capacity.assess(
         client,
         room.shape,
         room.pods,
         room.shape.namespace,
         releasing=room.releasing,
         planned_claims=room.claims,
+        node_demand=memory,
     )
+    if memory is not None:
+        verdict.warnings += memory.warnings()
+    return verdict
 
 
 def require_possible(plan: Plan) -> None:
@@ -36,16 +42,16 @@ def require_possible(plan: Plan) -> None:
         raise _capacity_error(plan, plan.verdict.summary(), 0.0)
 
 
-def wait_for_capacity(tools: Tools, plan: Plan, waits: Waits) -> None:
+def wait_for_capacity(tools: Tools, plan: Plan, waits: Waits, assess: Assess) -> None:
     """Wait until the pods of a plan fit. Raises ``capacity`` for no room in time, or never."""
     verdict, room = plan.verdict, plan.room
     if verdict is None or room is None or verdict.fits:
         return
     with tools.permit.step("wait for capacity"):
-        _follow(tools, plan, room, verdict, waits)
+        _follow(tools, plan, verdict, waits, partial(assess, room))
 
 
-def _follow(tools: Tools, plan: Plan, room: Room, verdict: Verdict, waits: Waits) -> None:
+def _follow(tools: Tools, plan: Plan, verdict: Verdict, waits: Waits, look: Callable[[], Verdict]) -> None:
     deadline = waits.total.share(waits.capacity_s)
     backoff = Backoff(2.0, 30.0)
     polls = 1
@@ -57,7 +63,7 @@ def _follow(tools: Tools, plan: Plan, room: Room, verdict: Verdict, waits: Waits
             f"{plan.wanted.spec.name}: waiting for capacity: {verdict.message} (next look in {delay:.0f} s)"
         )
         deadline.pause(delay)
-        verdict = patiently(partial(assess_room, tools.client, room), deadline, tools.progress)
+        verdict = patiently(look, deadline, tools.progress)
         polls += 1
 
 

@@ -16,13 +16,16 @@ from typing import Any
 from ...cluster.workload import Snapshot
 from ...common.permit import Permit
 from ...helm.storage import ReleaseRecord
+from ...placement.model_memory import ModelMemory
+from ...placement.verdict import Verdict
 from ...registry.connection import Database
 from ...registry.entry_fields import Entry
 from ...registry.holder import Holder
 from ...registry.lock import Lock, OperationRef
 from ...registry.publication import Published
+from ...release.capacity import assess_room
 from ...release.comparison import Comparison
-from ...release.plan import Plan
+from ...release.plan import Plan, Room
 from ...release.rendering import Renderer
 from ...release.request import ReleaseRequest, ReleaseTarget
 from ...release.tools import Tools, Waits
@@ -55,6 +58,8 @@ class Run:
     check_capacity: bool = True
     #: The arguments of the verification, see ``endpoint.verification``.
     verification: Mapping[str, Any] = field(default_factory=dict)
+    #: The model's config.json, where it is known.
+    model_config: Mapping[str, Any] | None = None
     check_mode: bool = False
 
     # ---
@@ -89,6 +94,11 @@ class Run:
     def renderer(self) -> Renderer:
         """Renders the request, each way once."""
         return Renderer(self.tools.helm.template, self.request, self.waits.helm)
+
+    def assess(self, room: Room) -> Verdict:
+        """Tell whether there is room now, on nodes whose GPUs the model fits into."""
+        model = self.request.values.get("model") or {}
+        return assess_room(self.tools.client, ModelMemory.of(model, self.model_config, room.shape), room)
 
     def compared(self) -> Comparison:
         """Return the comparison, after it was made."""

@@ -12,5 +12,5 @@ from ..run import Run
 
 def take(run: Run) -> None:
     """Wait for room. Nothing of the release was changed yet."""
-    wait_for_capacity(run.tools, run.planned(), run.waits)
+    wait_for_capacity(run.tools, run.planned(), run.waits, run.assess)
     run.room = True

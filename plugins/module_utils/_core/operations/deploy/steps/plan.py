@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from ....release.capacity import assess_room, require_possible
+from ....release.capacity import require_possible
 from ....release.plan import plan_change
 from ....release.rendering import asked_strategy
 from ....release.result import describe
@@ -17,8 +15,8 @@ from ..run import Run
 
 def take(run: Run) -> None:
     """Make the plan. Raises ``capacity`` where waiting for room would not help."""
-    request, client = run.request, run.tools.client
-    assess = partial(assess_room, client) if run.check_capacity else None
+    request = run.request
+    assess = run.assess if run.check_capacity else None
     run.plan = plan_change(run.compared(), asked_strategy(request), assess, run.renderer.render)
     run.say(describe(run.plan))
     require_possible(run.plan)
