@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +27,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.loc
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules import operation
 from tests.services.registry.conftest import Run
+from tests.support.playbooks import ROOT
 from tests.support.postgres import Server
 
 TARGET = {"model": "org/Model-7B", "environment": "staging"}
@@ -183,6 +186,88 @@ def test_run_of_another_machine_is_not_judged_from_here(
     holder.kill()
     holder.wait()
     query("UPDATE operation_locks SET process_started = %s", (elsewhere,))
+    with pytest.raises(PlatformError, match="is locked"):
+        operate()
+
+
+KEEPER = """
+import sys, time
+from {core}.registry.connection import settings
+from {core}.registry.lease import Lease
+from {core}.registry.lock import OperationRef
+with Lease(settings({{"dsn": sys.argv[1]}}), OperationRef(sys.argv[2], int(sys.argv[3])), print):
+    print("held", flush=True)
+    time.sleep(600)
+""".format(core="ansible_collections.llmops.platform.plugins.module_utils._core")
+
+
+def keeper(dsn: str, started: Outcome, query: Callable[..., list[tuple[Any, ...]]]) -> subprocess.Popen[str]:
+    """Return a process, of which nothing is known here, that keeps the lock of an operation."""
+    query("UPDATE operation_locks SET process_started = 'another-boot pid:[4026531836] 77'")
+    held = started.result["operation"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", KEEPER, dsn, held["id"], str(held["fence"])],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "build/collections")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_run_that_died_elsewhere_is_followed_long_before_its_lock_ends(
+    operate: Run, dsn: str, query: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    first = operate(lock_ttl=600)
+    holder = keeper(dsn, first, query)
+    try:
+        with pytest.raises(PlatformError, match="is locked"):
+            operate()
+    finally:
+        holder.kill()
+        holder.wait()
+    before = time.monotonic()
+    second = operate().result
+    assert 9 < time.monotonic() - before < 20
+    assert second["resumes"] == first.result["operation"]["id"]
+    ((reason,),) = query("SELECT reason FROM operations WHERE outcome = 'interrupted'")
+    assert reason.startswith("its session from ")
+
+
+def test_run_that_is_asleep_elsewhere_keeps_its_lock(
+    operate: Run, dsn: str, query: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    holder = keeper(dsn, operate(lock_ttl=600), query)
+    try:
+        os.kill(holder.pid, signal.SIGSTOP)
+        with pytest.raises(PlatformError, match="is locked"):
+            operate(lock_timeout=3)
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_run_that_has_to_connect_again_keeps_its_lock(
+    operate: Run, dsn: str, query: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    """A server that was restarted ends all sessions, and none of the runs."""
+    holder = keeper(dsn, operate(lock_ttl=60), query)
+    gone = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database <> 0"
+    try:
+        assert query(gone) == [(True,)]
+        with pytest.raises(PlatformError, match="is locked"):
+            operate()
+        assert holder.poll() is None
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_operation_between_two_modules_is_not_taken_for_dead(operate: Run, dsn: str) -> None:
+    started = operate(lock_ttl=600)
+    with lease_of(dsn, started):
+        pass
     with pytest.raises(PlatformError, match="is locked"):
         operate()
 

@@ -4,9 +4,12 @@
 
 """Keep the lock of an operation while a module works, and stop the work when the lock is lost.
 
-A thread renews the lock four times in its life. A holder that could not renew it for two thirds of that time
-stops by itself: nobody can have taken it yet, and nobody has to be asked. With the usual 60 s that is a
-renewal each 15 s and an end after 40 s.
+A thread renews the lock twelve times in its life, and each 5 s at least. A holder that could not renew it
+for two thirds of its life stops by itself: nobody can have taken it yet, and nobody has to be asked. With the
+usual 60 s that is after 40 s.
+
+The session of the lease has an advisory lock, by which others see that the holder lives, wherever it runs.
+One whose session is gone, and that does not renew its lock for a while, is followed before the lock ends.
 
 A lock that ran out and that nobody took may be renewed by the next module that starts, which looks at what is
 there. It is not in the middle of one: whoever slept past its end was about to act on what it saw before.
@@ -24,15 +27,17 @@ from ..common.deadline import Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.permit import Permit
 from .connection import Database, Session, Settings, settings
-from .lock import TTL_S, OperationRef, claim, renew
+from .lock import TTL_S, OperationRef, claim, renew, unwatch
 from .operations import begin_step, end_step
 
 T = TypeVar("T")
 
-_RENEWALS = 4
+_RENEWALS = 12
 _LOST_AFTER = 2 / 3
 # A renewal that failed is tried again so much sooner.
-_HURRY = 5
+_HURRY = 3
+# Whoever waits sees by it that the holder lives.
+_LONGEST_PAUSE_S = 5.0
 #: An answer of the database is good for so long, in seconds: who writes twice in a row asks once.
 _FRESH_S = 1.0
 _SLOWEST_ANSWER_S = 10.0
@@ -80,6 +85,9 @@ class Lease(Permit):
         self._thread.join(1.0)
         # One that still waits for an answer closes what it uses by itself.
         if not self._thread.is_alive():
+            # Whoever comes would take the end of this session for the end of the operation.
+            with suppress(PlatformError):
+                self._transaction(lambda session: unwatch(session, self._operation))
             self._database.close()
 
     @property
@@ -186,9 +194,9 @@ class Lease(Permit):
                 self._database.close()
 
     def _renew_until_stopped(self) -> None:
-        pause = self._ttl / _RENEWALS
+        pause = min(self._ttl / _RENEWALS, _LONGEST_PAUSE_S)
         while self._lost is None and not self._stop.wait(pause):
-            pause = self._ttl / _RENEWALS
+            pause = min(self._ttl / _RENEWALS, _LONGEST_PAUSE_S)
             try:
                 self._renew()
             except PlatformError as error:

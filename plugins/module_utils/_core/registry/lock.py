@@ -22,13 +22,19 @@ from .connection import Session
 from .entry_fields import rfc3339
 from .holder import Holder
 
-#: A lock lasts so long from each renewal, in seconds. It is renewed four times in that time (``lease``).
+#: A lock lasts so long from each renewal, in seconds. It is renewed twelve times in that time (``lease``).
 TTL_S = 60.0
 
 _TARGET = "model_name = %(model)s AND deployment_environment = %(environment)s"
 _OURS = f"{_TARGET} AND operation_id = %(id)s::uuid AND fence = %(fence)s"
+#: Whether the session of the lock's holder is there, where the holder lets itself be watched.
+_SESSION = (
+    "EXISTS (SELECT FROM pg_locks AS p WHERE p.locktype = 'advisory' AND p.objsubid = 1 AND p.granted"
+    " AND p.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND (p.classid::bigint << 32 | p.objid::bigint) = hashtextextended(l.operation_id::text, 0))"
+)
 _FREED = (
-    "operation_id = NULL, holder = NULL, host = NULL, pid = NULL, process_started = NULL,"
+    "operation_id = NULL, holder = NULL, host = NULL, pid = NULL, process_started = NULL, watched = false,"
     " expires_at = clock_timestamp()"
 )
 
@@ -68,6 +74,8 @@ class Lock:
     holder: Holder
     expires_at: datetime
     held: bool  #: somebody has it now, by the database's clock
+    abandoned: bool  #: the holder's session is gone: it died, or has to connect again
+    ttl_s: float
     kind: str | None
     since: datetime | None
 
@@ -112,7 +120,8 @@ def read_lock(session: Session, model: str, environment: str, *, hold: bool = Fa
     """Return the lock of a target, if it was ever taken. ``hold`` keeps it as it is until the commit."""
     row = session.row(
         "SELECT l.fence, l.operation_id::text, l.holder, l.host, l.pid, l.process_started, o.job,"  # noqa: S608
-        " l.expires_at, l.operation_id IS NOT NULL AND l.expires_at > clock_timestamp(), o.kind, o.started_at"
+        " l.expires_at, l.operation_id IS NOT NULL AND l.expires_at > clock_timestamp(),"
+        f" l.watched AND NOT {_SESSION}, l.ttl_s, o.kind, o.started_at"
         " FROM operation_locks AS l LEFT JOIN operations AS o ON o.id = l.operation_id"
         " WHERE l.model_name = %(model)s AND l.deployment_environment = %(environment)s"
         + (" FOR UPDATE OF l" if hold else ""),
@@ -120,9 +129,12 @@ def read_lock(session: Session, model: str, environment: str, *, hold: bool = Fa
     )
     if row is None:
         return None
-    fence, operation_id, name, host, pid, process_started, job, expires_at, held, kind, since = row
+    fence, operation_id, name, host, pid, process_started, job, expires_at = row[:8]
+    held, abandoned, ttl_s, kind, since = row[8:]
     holder = Holder(name or "somebody", host, pid, process_started, job)
-    return Lock(model, environment, fence, operation_id, holder, expires_at, held, kind, since)
+    return Lock(
+        model, environment, fence, operation_id, holder, expires_at, held, abandoned, ttl_s, kind, since
+    )
 
 
 def claim(session: Session, model: str, environment: str, ref: OperationRef | None) -> None:
@@ -167,6 +179,7 @@ def take(
         " fence = held.fence + (held.operation_id IS DISTINCT FROM excluded.operation_id)::int,"
         " operation_id = excluded.operation_id, holder = excluded.holder, host = excluded.host,"
         " pid = excluded.pid, process_started = excluded.process_started, ttl_s = excluded.ttl_s,"
+        " watched = false,"
         " expires_at = clock_timestamp() + make_interval(secs => excluded.ttl_s)"
         " WHERE held.operation_id IS NULL OR held.expires_at <= clock_timestamp()"
         " OR held.operation_id IN (%(id)s::uuid, %(gone)s::uuid)"
@@ -189,11 +202,13 @@ def take(
 def renew(session: Session, ref: OperationRef, *, revive: bool) -> tuple[float, str, str]:
     """Let the lock last for another period; return its length in seconds, and the target.
 
-    With ``revive`` a lock that ran out and that nobody took since is renewed too. Raises ``fenced`` where it
-    is lost.
+    The session has an advisory lock from then on, by which others see that it lives. With ``revive`` a lock
+    that ran out and that nobody took since is renewed too. Raises ``fenced`` where it is lost.
     """
+    session.row("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (ref.id,))
     row = session.row(
-        "UPDATE operation_locks AS l SET expires_at = clock_timestamp() + make_interval(secs => l.ttl_s)"
+        "UPDATE operation_locks AS l SET watched = true,"
+        " expires_at = clock_timestamp() + make_interval(secs => l.ttl_s)"
         " FROM operations AS o WHERE o.id = %(id)s::uuid AND l.model_name = o.model_name"
         " AND l.deployment_environment = o.deployment_environment"
         " AND l.operation_id = o.id AND l.fence = %(fence)s"
@@ -207,6 +222,14 @@ def renew(session: Session, ref: OperationRef, *, revive: bool) -> tuple[float, 
         )
         raise fenced_error(session, ref, read_lock(session, *target) if target else None)
     return float(row[0]), row[1], row[2]
+
+
+def unwatch(session: Session, ref: OperationRef) -> None:
+    """Note that the session of an operation ends, and the operation does not."""
+    session.execute(
+        "UPDATE operation_locks SET watched = false WHERE operation_id = %(id)s::uuid AND fence = %(fence)s",
+        {"id": ref.id, "fence": ref.fence},
+    )
 
 
 def release(session: Session, model: str, environment: str, ref: OperationRef) -> bool:
