@@ -64,6 +64,15 @@ options:
     type: str
     choices: [auto, surge, unavailable-first, recreate]
     default: auto
+  force_conflicts:
+    description:
+      - Take fields over that somebody else manages, such as after C(kubectl scale) or C(kubectl edit).
+        Without it they are named, with who has them and since when, before anything is changed.
+      - An autoscaler does not want its C(replicas) taken. Leave them out for it, with C(replicas=null) in
+        O(chart_values).
+      - Helm 3, and releases that it has made, know no such conflicts.
+    type: bool
+    default: false
   check_capacity:
     description:
       - Whether to check that the pods fit before anything is changed.

@@ -66,6 +66,7 @@ RELEASE_SPEC: dict[str, Any] = {
         "choices": ["auto", "surge", "unavailable-first", "recreate"],
         "default": "auto",
     },
+    "force_conflicts": {"type": "bool", "default": False},
     "check_capacity": {"type": "bool", "default": True},
     "model_config": {"type": "raw"},
     "timeout": {"type": "float"},

@@ -48,7 +48,7 @@ CASES = [
     Case("no-rights", "auth", ("403", "cannot list resource", "secrets")),
     Case("may-only-read", "auth", ("forbidden", "cannot create resource"), spoils=True),
     Case("silent-cluster", "infrastructure", ("takes connections but does not answer",)),
-    Case("refused", "workload", ("no model servers on Sundays {{ 7*7 }}", "refused"), spoils=True),
+    Case("refused", "workload", ("no model servers on Sundays {{ 7*7 }}", "refuses"), begins=True),
 ]
 
 

@@ -428,6 +428,40 @@ def test_hand_made_change_is_shown_and_mended(site: Site) -> None:
     assert site.deploy().check().changed == []
 
 
+def test_fields_of_others_are_named_before_anything_is_changed(site: Site) -> None:
+    site.models = {"model": {}}
+    site.deploy().check()
+    rows = site.rows()
+    name = release_name("model", "development")
+    path = f"/apis/apps/v1/namespaces/{site.namespace}/deployments/{name}"
+
+    def scale(replicas: int) -> None:
+        site.api.patch(f"{path}/scale", {"spec": {"replicas": replicas}}, {"fieldManager": "by-hand"})
+
+    scale(2)
+    for arguments in (("--check",), ()):
+        refused = site.deploy(*arguments)
+        failed = next(task for task in refused.tasks if task.status == "failed").result
+        assert (failed["error_class"], failed["failed_step"]) == ("invalid", "plan")
+        assert f".spec.replicas of Deployment/{name} is managed by by-hand" in failed["msg"]
+        assert "vllm_force_conflicts" in failed["msg"]
+        assert "replicas to null" in failed["msg"]
+        assert site.revisions("model") == ["deployed"]
+        assert site.rows() == rows
+    site.deploy(vllm_force_conflicts=True).check()
+    assert site.api.get(path)["spec"]["replicas"] == 1
+    assert site.deploy().check().changed == []
+
+    # Left to whoever scales it, an autoscaler say.
+    scale(2)
+    site.models = {"model": {"vllm_values": {"replicas": None}}}
+    site.deploy().check()
+    assert site.api.get(path)["spec"]["replicas"] == 2
+    scale(3)
+    assert site.deploy().check().changed == []
+    assert site.api.get(path)["spec"]["replicas"] == 3
+
+
 def test_ten_models_at_once_two_of_them_broken(site: Site) -> None:
     site.models = {f"model-{number}": {} for number in range(8)}
     site.models["model-8"] = {"vllm_values": fault("crash-at-start")}

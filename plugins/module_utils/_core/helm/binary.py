@@ -48,6 +48,7 @@ class ReleaseSpec:
     values_files: tuple[Path, ...]
     values: Mapping[str, Any]
     create_namespace: bool = False
+    force_conflicts: bool = False
 
     def arguments(self) -> list[str]:
         """Return the arguments that rendering and upgrading have in common."""
@@ -121,6 +122,8 @@ class Helm:
             # Server-side apply refuses unknown fields itself; checking here too would fetch the whole OpenAPI
             # document of the cluster, for nothing.
             options += ["--wait=hookOnly", "--disable-openapi-validation"]
+            if spec.force_conflicts:
+                options.append("--force-conflicts")
         if spec.create_namespace:
             options.append("--create-namespace")
         if labels:

@@ -47,6 +47,7 @@ class ReleaseRecord:
     chart_version: str
     description: str
     secret: JSONObject  #: the Secret as read, so that a change of it can name its resourceVersion
+    server_side: bool = False  #: Helm lets the API server apply, which refuses fields that others manage
 
     @property
     def pending(self) -> bool:
@@ -114,6 +115,7 @@ def parse_record(secret: JSONObject) -> ReleaseRecord:
             chart_version=str(chart["version"]),
             description=str(info.get("description", "")),
             secret=secret,
+            server_side=release.get("apply_method") == "ssa",
         )
     except (
         KeyError,

@@ -51,6 +51,13 @@ class Comparison:
         return self.on_record and not self.drift
 
     @property
+    def replicas(self) -> int:
+        """Number of pods that there are to be: the chart's, or the autoscaler's where the chart leaves it."""
+        if "replicas" in self.rendered.deployment["spec"]:
+            return self.rendered.replicas
+        return max(1, self.replicas_before)
+
+    @property
     def replicas_before(self) -> int:
         """Number of pods that the Deployment on the cluster asks for."""
         return int(self.live["spec"].get("replicas", 1)) if self.live is not None else 0

@@ -69,7 +69,7 @@ class Plan:
         at_once = before.live is None or self.strategy == "recreate"
         if at_once or (self.changed and not before.replaces_pods):
             return 1
-        return max(1, self.wanted.replicas)
+        return max(1, before.replicas)
 
     @property
     def interrupts(self) -> bool:
@@ -107,7 +107,7 @@ def _decide(comparison: Comparison, asked: str | None, assess: Assess | None) ->
     if comparison.in_sync:
         return Plan("none", comparison, rendered.strategy)
     action = "install" if comparison.record is None else "upgrade"
-    replaces, wanted = comparison.replaces_pods, rendered.replicas
+    replaces, wanted = comparison.replaces_pods, comparison.replicas
     template = rendered.deployment["spec"]["template"]
     shape = PodShape.from_pod_template(template, rendered.spec.namespace)
     room = Room(shape, wanted, claims=rendered.claims)

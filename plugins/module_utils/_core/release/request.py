@@ -85,6 +85,7 @@ class ReleaseRequest(ReleaseTarget):
     values: Mapping[str, Any] = field(default_factory=dict)
     strategy: str = "auto"
     create_namespace: bool = False
+    force_conflicts: bool = False
 
     @classmethod
     def build(
@@ -98,6 +99,7 @@ class ReleaseRequest(ReleaseTarget):
         values: Mapping[str, Any] | None = None,
         strategy: str = "auto",
         create_namespace: bool = False,
+        force_conflicts: bool = False,
     ) -> ReleaseRequest:
         """Check the input; raises ``invalid`` errors that name field and value."""
         target = ReleaseTarget.named(model=model, environment=environment, namespace=namespace, name=name)
@@ -115,6 +117,7 @@ class ReleaseRequest(ReleaseTarget):
             values=values or {},
             strategy=strategy,
             create_namespace=create_namespace,
+            force_conflicts=force_conflicts,
         )
 
     def spec(self, strategy: str | None) -> ReleaseSpec:
@@ -133,6 +136,7 @@ class ReleaseRequest(ReleaseTarget):
             values_files=(environment_values,) if environment_values.is_file() else (),
             values=values,
             create_namespace=self.create_namespace,
+            force_conflicts=self.force_conflicts,
         )
 
 

@@ -82,7 +82,7 @@ def release_facts(
         "chart_digest": chart_digest,
         "image": container["image"],
         "image_digest": image_digest,
-        "replicas": rendered.replicas,
+        "replicas": plan.comparison.replicas,
         "manifest_digest": rendered.digest,
         **shown_values(rendered.spec.values),
         "ready": ready,

@@ -34,6 +34,7 @@ def checked_target(params: Mapping[str, Any]) -> ReleaseTarget:
         values=params["chart_values"],
         strategy=params["strategy"],
         create_namespace=params["create_namespace"],
+        force_conflicts=params["force_conflicts"],
     )
 
 

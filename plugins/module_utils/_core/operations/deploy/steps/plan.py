@@ -10,6 +10,7 @@ from ....release.capacity import require_possible
 from ....release.plan import plan_change
 from ....release.rendering import asked_strategy
 from ....release.result import describe
+from ....release.tryout import refuse_conflicts, refuse_pod
 from ..run import Run
 
 
@@ -20,3 +21,9 @@ def take(run: Run) -> None:
     run.plan = plan_change(run.compared(), asked_strategy(request), assess, run.renderer.render)
     run.say(describe(run.plan))
     require_possible(run.plan)
+    if not run.plan.changed:
+        return
+    if not request.force_conflicts:
+        refuse_conflicts(run.tools.client, run.plan)
+    if run.check_capacity:
+        refuse_pod(run.tools.client, run.plan)

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask the API server what it would refuse, by dry run, before anything is changed."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from dataclasses import dataclass
+
+from ..cluster.client import APIError, ClusterClient, JSONObject, segment
+from ..cluster.manifests import object_path
+from ..common.errors import ErrorClass, PlatformError
+from .plan import Plan
+
+#: Helm's own name as a manager of fields.
+_HELM = "helm"
+_DRY_RUN = {"dryRun": "All", "fieldManager": _HELM}
+_MANAGER = re.compile(r'conflict with "(?P<manager>[^"]*)"')
+#: Refused because of who asks or how, not because of what is asked for; a quota is for the capacity check.
+_SAYS_NOTHING = re.compile(
+    r"is forbidden: User |cannot create resource|exceeded quota|service account|does not support dry run"
+)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A field that somebody else manages."""
+
+    where: str
+    field: str
+    manager: str
+    since: str
+
+    def __str__(self) -> str:
+        since = f" since {self.since}" if self.since else ""
+        return f"{self.field} of {self.where} is managed by {self.manager}{since}"
+
+
+def refuse_conflicts(client: ClusterClient, plan: Plan) -> None:
+    """Raise ``invalid`` where Helm would meet fields that others manage, or objects that are refused.
+
+    Helm applies one object after the other, so a conflict in the last one leaves half of a revision. Where
+    Helm merges by itself, as it does for releases that Helm 3 made, there are none.
+    """
+    record = plan.comparison.record
+    if record is None or not record.server_side:
+        return
+    namespace = plan.wanted.spec.namespace
+    conflicts: list[Conflict] = []
+    for item in plan.wanted.objects:
+        path = object_path(item, namespace)
+        if path is None:
+            continue
+        try:
+            client.request(
+                "PATCH",
+                path,
+                {**_DRY_RUN, "force": "false"},
+                json.dumps(item).encode(),
+                "application/apply-patch+yaml",
+            )
+        except APIError as error:
+            found = _conflicts(client, error, item, path)
+            if not found and error.status == 422:
+                raise
+            conflicts += found
+    if not conflicts:
+        return
+    advice = (
+        "Undo these changes, or take the fields over with force_conflicts (vllm_force_conflicts). "
+        "Nothing was changed."
+    )
+    if any(conflict.field == ".spec.replicas" for conflict in conflicts):
+        advice += " Where an autoscaler decides about replicas, set replicas to null in the chart's values."
+    raise PlatformError(
+        ErrorClass.INVALID,
+        f"{plan.wanted.spec.name}: {'; '.join(map(str, conflicts))}.",
+        advice,
+        {"conflicts": [vars(conflict) for conflict in conflicts]},
+    )
+
+
+def _conflicts(client: ClusterClient, error: APIError, item: JSONObject, path: str) -> list[Conflict]:
+    named = [
+        (str(cause.get("field", "")), found["manager"])
+        for cause in error.causes
+        if cause.get("reason") == "FieldManagerConflict"
+        and (found := _MANAGER.search(str(cause.get("message", ""))))
+    ]
+    if not named:
+        return []
+    live = client.find(path) or {}
+    since = {
+        str(entry.get("manager")): str(entry.get("time", ""))
+        for entry in live.get("metadata", {}).get("managedFields") or ()
+    }
+    where = f"{item['kind']}/{item['metadata']['name']}"
+    return [Conflict(where, field, manager, since.get(manager, "")) for field, manager in named]
+
+
+def refuse_pod(client: ClusterClient, plan: Plan) -> None:
+    """Raise ``workload`` where admission would refuse the pods that the plan makes.
+
+    Quotas are left to the check of capacity, which says who uses them up; rights that are missing for the
+    question say nothing about the answer.
+    """
+    if plan.room is None or not plan.room.pods:
+        return
+    template = plan.wanted.deployment["spec"]["template"]
+    namespace = plan.wanted.spec.namespace
+    name = plan.wanted.spec.name
+    # As a ReplicaSet makes it: there are policies against pods that nobody owns.
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": str(uuid.uuid4())}
+    metadata = {**template.get("metadata", {}), "generateName": f"{name}-", "ownerReferences": [owner]}
+    # The ServiceAccount may be one that the release brings.
+    spec = {key: value for key, value in template["spec"].items() if not key.startswith("serviceAccount")}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    try:
+        client.create(f"/api/v1/namespaces/{segment(namespace)}/pods", pod, {"dryRun": "All"})
+    except APIError as error:
+        text = error.message
+        if error.status not in (400, 403, 422) or _SAYS_NOTHING.search(text):
+            return
+        raise PlatformError(
+            ErrorClass.WORKLOAD,
+            f"{name}: the API server refuses the pod: {text}",
+            "Change the values, or the policy of the namespace. Where a policy refuses only this question, "
+            "turn off check_capacity (vllm_check_capacity). Nothing was changed.",
+            {"cause": "Refused", "events": [], "log_tail": ""},
+        ) from error
