@@ -70,6 +70,12 @@ def _walk(run: Run) -> None:
         run.row_before = run.row
     while (step := next_step(run.state(), run.wanted)) is not Step.DONE:
         run.step = step
+        if run.waits.total.expired() and step is not Step.FINISH:
+            raise run.waits.total.timeout_error(
+                f"The deployment of {run.target.name}",
+                f"{step.value} is next",
+                "Run again: it goes on from what is there. Or give a longer timeout (vllm_timeout).",
+            )
         take, phase = STEPS[step]
         with run.timed(phase):
             take(run)
