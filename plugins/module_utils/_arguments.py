@@ -42,8 +42,8 @@ POSTGRES_SPEC: dict[str, Any] = {
     "connect_timeout": {"type": "int", "default": 10},
 }
 
-OPERATION_SPEC: dict[str, Any] = {
-    "operation": {
+LOCK_SPEC: dict[str, Any] = {
+    "lock": {
         "type": "dict",
         "options": {
             "id": {"type": "str", "required": True},

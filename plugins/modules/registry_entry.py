@@ -17,7 +17,7 @@ description:
   - Options that are left out keep what the row says. An empty string removes the value.
   - Every change names the version of the row that it saw. If somebody else changed the row in between,
     nothing is written, and the task fails with RV(error_class=fenced) and says who changed what.
-  - While an operation holds the lock of the target, only that operation writes (see O(operation)), with one
+  - While an operation holds the lock of the target, only that operation writes (see O(lock)), with one
     exception. O(desired_state), and the status V(disabled) that follows from it, may be set at any time.
   - A change that takes an endpoint away from routers is confirmed. The task waits until every live router of
     the environment reports that it knows, and fails with RV(error_class=timeout) and the names of those that
@@ -140,9 +140,9 @@ options:
         another one and a change is needed. V(0) means that there must be no row.
       - Without it, the version that this task itself read counts.
     type: int
-  operation:
+  lock:
     description:
-      - The operation that this change is part of, as the module P(llmops.platform.operation#module) returned
+      - The lock that this change is made under, as the module P(llmops.platform.lock#module) returned
         it.
       - Fails with RV(error_class=fenced) and writes nothing if the operation no longer holds the lock.
       - Without it, a change fails with RV(error_class=locked) while somebody's operation holds the lock. In
@@ -357,7 +357,7 @@ error_class:
   description:
     - Kind of failure, for conditions.
     - V(fenced) means that somebody else changed the row, and RV(changed_by), RV(changed_at) and
-      RV(current_version) say who, when and to what. Or it means that O(operation) lost its lock.
+      RV(current_version) say who, when and to what. Or it means that O(lock) lost its lock.
     - V(locked) means that somebody else's operation holds the lock of the target.
     - V(timeout) may mean that the row is written, but that routers did not confirm it (RV(routers)).
   returned: failure
@@ -389,7 +389,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
-    OPERATION_SPEC,
+    LOCK_SPEC,
     POSTGRES_SPEC,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
@@ -470,7 +470,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "health_checked": {"type": "bool", "default": False},
     "expected_version": {"type": "int"},
     "actor": {"type": "str"},
-    **OPERATION_SPEC,
+    **LOCK_SPEC,
     "routers_timeout": {"type": "float", "default": 15.0},
     "drain_timeout": {"type": "float", "default": 30.0},
     "timeout": {"type": "float", "default": 30.0},
@@ -612,7 +612,7 @@ def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Con
 def _locked(session: Session, params: Mapping[str, Any], done: Published) -> str | None:
     """Say who would keep a run from doing what check mode shows."""
     records = done.manifest is not None and done.manifest.written
-    if params["operation"] or not (records or done.change.needs_lock):
+    if params["lock"] or not (records or done.change.needs_lock):
         return None
     lock = read_lock(session, params["model"], params["environment"])
     if lock is None or not lock.held or lock.holder.is_gone():

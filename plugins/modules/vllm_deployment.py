@@ -217,7 +217,7 @@ log_tail:
   returned: failures of class V(workload)
   type: str
 locked_by:
-  description: Who holds the lock, as M(llmops.platform.operation) returns it.
+  description: Who holds the lock, as M(llmops.platform.lock) returns it.
   returned: failures of class V(locked) and V(fenced)
   type: dict
 """

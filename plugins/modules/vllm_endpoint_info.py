@@ -24,7 +24,6 @@ extends_documentation_fragment:
   - llmops.platform.attributes
   - llmops.platform.attributes.info_module
   - llmops.platform.kubernetes_auth
-  - llmops.platform.postgres_auth
 options:
   model:
     description: The name that clients ask for (the served model name).
@@ -123,21 +122,6 @@ options:
     description: Seconds for everything, including the wait for a server that is not ready.
     type: float
     default: 120.0
-  operation:
-    description:
-      - The operation that this check is part of, as the module M(llmops.platform.operation) returned it. Its
-        lock is kept while the check lasts, and the check is noted as one of its steps.
-      - The registry's database is needed for that, see O(dsn).
-    type: dict
-    suboptions:
-      id:
-        description: Id of the operation.
-        type: str
-        required: true
-      fence:
-        description: Number of the lock that it got.
-        type: int
-        required: true
 requirements:
   - kubernetes >= 29.0.0 (unless O(url) is given)
 seealso:
@@ -271,8 +255,6 @@ from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
     KUBERNETES_SPEC,
-    OPERATION_SPEC,
-    POSTGRES_SPEC,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
@@ -283,7 +265,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arg
 from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.verification import (
     verify_service,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     ModuleContract,
@@ -293,8 +274,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **KUBERNETES_SPEC,
-    **POSTGRES_SPEC,
-    **OPERATION_SPEC,
     "model": {"type": "str", "required": True},
     "root": {"type": "str"},
     "service": {"type": "str", "aliases": ["name"]},
@@ -330,15 +309,11 @@ ARGUMENT_SPEC: dict[str, Any] = {
 
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
-    """Verify the endpoint; nothing but the lock and the record of the operation is written."""
+    """Verify the endpoint; nothing is written."""
     params = {**params, "api_key_secret": named_secret(params["api_key_secret"])}
     check_arguments(params)
-    with (
-        permit(params, context.progress, check_mode=context.check_mode) as given,
-        given.step("verify the endpoint"),
-    ):
-        client = None if params["url"] and not params["api_key_secret"] else ClusterClient.from_params(params)
-        return Outcome(result=verify_service(client, params, Deadline(params["timeout"]), context.progress))
+    client = None if params["url"] and not params["api_key_secret"] else ClusterClient.from_params(params)
+    return Outcome(result=verify_service(client, params, Deadline(params["timeout"]), context.progress))
 
 
 CONTRACT = ModuleContract(

@@ -23,7 +23,7 @@ description:
     a missing Secret, a node selection that no node meets) with the cause, the events and the log's tail.
   - A run that was killed needs no repair, run it again. A release that was left pending is recovered, a
     rollout that goes on is followed, and pods that crashed before are replaced once.
-  - With O(operation), nothing is changed after the operation lost its lock. Helm is stopped then. What an
+  - With O(lock), nothing is changed after the operation lost its lock. Helm is stopped then. What an
     earlier holder of the lock left pending is recovered without a wait.
   - How pods are replaced is decided from capacity, so that an update never waits for a GPU that it holds
     itself.
@@ -45,9 +45,9 @@ attributes:
   idempotent:
     support: full
 options:
-  operation:
+  lock:
     description:
-      - The operation that this change is part of, as the module M(llmops.platform.operation) returned it. It
+      - The lock that this change is made under, as the module M(llmops.platform.lock) returned it. It
         is written on the Helm release.
       - The registry's database is needed to keep its lock, see O(dsn).
       - Fails with RV(error_class=fenced) when the operation does not hold the lock of the target.
@@ -63,7 +63,7 @@ options:
         required: true
 seealso:
   - module: llmops.platform.vllm_deployment
-  - module: llmops.platform.operation
+  - module: llmops.platform.lock
   - module: llmops.platform.gpu_capacity_info
   - module: llmops.platform.vllm_endpoint_info
 """
@@ -247,7 +247,7 @@ from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
     KUBERNETES_SPEC,
-    OPERATION_SPEC,
+    LOCK_SPEC,
     POSTGRES_SPEC,
     RELEASE_SPEC,
 )
@@ -273,7 +273,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
     run_as_module,
 )
 
-ARGUMENT_SPEC: dict[str, Any] = {**KUBERNETES_SPEC, **POSTGRES_SPEC, **OPERATION_SPEC, **RELEASE_SPEC}
+ARGUMENT_SPEC: dict[str, Any] = {**KUBERNETES_SPEC, **POSTGRES_SPEC, **LOCK_SPEC, **RELEASE_SPEC}
 
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:

@@ -159,7 +159,7 @@ def test_only_the_holder_of_the_lock_writes(
     assert not entry(**READY).changed
     assert query("SELECT * FROM model_registry_entries") == before
     assert query("SELECT count(*) FROM deployment_manifests") == [(0,)]
-    written = entry(status="deploying", operation=operation)
+    written = entry(status="deploying", lock=operation)
     assert written.changed
     assert query("SELECT operation_id::text FROM model_registry_history ORDER BY seq") == [
         (None,),
@@ -183,7 +183,7 @@ def test_an_operator_may_disable_while_a_deployment_runs(
     assert entry(**change, actor="alice@laptop").changed
     assert query(STATES)[0][:2] == ("disabled", "disabled")
     # The deployment goes on, and does not undo it.
-    entry(**READY, release_revision=2, operation=operation)
+    entry(**READY, release_revision=2, lock=operation)
     assert query(STATES)[0][:2] == ("disabled", "disabled")
     assert entry(desired_state="enabled").changed
     assert query(STATES)[0][:2] == ("disabled", "enabled")
@@ -227,7 +227,7 @@ def test_check_mode_says_who_would_keep_a_run_from_it(
     # What nobody needs the lock for, or this operation has it for, and what changes nothing.
     free: list[dict[str, Any]] = [
         {"desired_state": "disabled"},
-        {"image": "vllm:2", "operation": operation},
+        {"image": "vllm:2", "lock": operation},
         READY,
     ]
     for change in free:
@@ -247,10 +247,10 @@ def test_an_operation_that_lost_its_lock_writes_nothing(
     # Not even a wish: whoever gives an operation wants to be told.
     for change in ({"status": "failed"}, {"state": "absent"}, {"desired_state": "disabled"}):
         with pytest.raises(PlatformError) as failure:
-            entry(**change, operation=paused)
+            entry(**change, lock=paused)
         assert failure.value.error_class is ErrorClass.FENCED
     assert query("SELECT * FROM model_registry_entries") == before
-    entry(status="failed", operation=successor)
+    entry(status="failed", lock=successor)
 
 
 def test_the_lock_is_kept_while_an_entry_drains(
@@ -271,7 +271,7 @@ def test_the_lock_is_kept_while_an_entry_drains(
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        removed = entry(state="absent", operation=operation)
+        removed = entry(state="absent", lock=operation)
     finally:
         query("DELETE FROM model_registry_entries")
         watcher.join(10)
@@ -286,8 +286,8 @@ def test_the_lock_is_kept_while_an_entry_drains(
 
 
 def test_an_operation_on_another_target_is_refused(entry: Run, lock: Callable[..., dict[str, Any]]) -> None:
-    with pytest.raises(PlatformError, match="operation") as failure:
-        entry(model="another", operation=lock(), **READY)
+    with pytest.raises(PlatformError, match="lock") as failure:
+        entry(model="another", lock=lock(), **READY)
     assert failure.value.error_class is ErrorClass.INVALID
 
 
@@ -300,5 +300,5 @@ def test_after_the_lock_ended_everybody_writes(entry: Run, lock: Callable[..., d
 @pytest.mark.parametrize("value", [{"id": "no-id", "fence": 1}, {"id": str(uuid.uuid4()), "fence": 0}])
 def test_a_broken_operation_is_refused(entry: Run, value: dict[str, Any]) -> None:
     with pytest.raises(PlatformError) as failure:
-        entry(**READY, operation=value)
+        entry(**READY, lock=value)
     assert failure.value.error_class is ErrorClass.INVALID

@@ -204,7 +204,7 @@ def test_lost_lock_stops_the_next_write(dsn: str, entry: Run, query: Query) -> N
         with pytest.raises(PlatformError, match="bob@bastion"), lease.step("helm upgrade"):
             pytest.fail("the step was taken without the lock")
     with pytest.raises(PlatformError, match="bob@bastion") as caught:
-        entry(status="pending", operation=started.ref.as_json())
+        entry(status="pending", lock=started.ref.as_json())
     assert caught.value.error_class is ErrorClass.FENCED
     assert query("SELECT count(*) FROM model_registry_entries") == [(0,)]
     assert query("SELECT count(*) FROM operation_steps") == [(0,)]
@@ -252,7 +252,7 @@ def test_holder_who_slept_past_the_end_of_his_lock_writes_nothing_though_nobody_
 def _remove(entry: Run, ref: OperationRef, told: Connection) -> None:
     """Remove the entry and say what came of it."""
     try:
-        entry(state="absent", operation=ref.as_json())
+        entry(state="absent", lock=ref.as_json())
     except PlatformError as error:
         told.send((error.error_class.value, str(error)))
         return
@@ -353,7 +353,7 @@ def test_entry_is_changed_by_the_holder_only(dsn: str, entry: Run, query: Query)
     with pytest.raises(PlatformError, match="alice@bastion") as caught:
         entry(status="failed")
     assert caught.value.error_class is ErrorClass.LOCKED
-    entry(status="deploying", operation=started.ref.as_json())
+    entry(status="deploying", lock=started.ref.as_json())
     assert query("SELECT operation_id::text FROM model_registry_history ORDER BY seq") == [
         (None,),
         (started.ref.id,),
@@ -362,7 +362,7 @@ def test_entry_is_changed_by_the_holder_only(dsn: str, entry: Run, query: Query)
     entry(desired_state="disabled")
     end(dsn, started.ref)
     with pytest.raises(PlatformError) as caught:
-        entry(namespace="elsewhere", operation=started.ref.as_json())
+        entry(namespace="elsewhere", lock=started.ref.as_json())
     assert caught.value.error_class is ErrorClass.FENCED
     assert "it is succeeded" in str(caught.value)
     entry(namespace="elsewhere")
@@ -374,7 +374,7 @@ def test_entry_may_be_changed_with_a_lock_that_ran_out_and_nobody_took(
 ) -> None:
     started = start(dsn)
     query("UPDATE operation_locks SET expires_at = now() - interval '1 s'")
-    assert entry(status="pending", operation=started.ref.as_json()).changed
+    assert entry(status="pending", lock=started.ref.as_json()).changed
 
 
 @pytest.mark.usefixtures("ready")

@@ -225,7 +225,7 @@ def permit(
     with Lease(settings(params), operation, progress) as lease:
         if target is not None and target != lease.target:
             raise invalid(
-                "operation.id",
+                "lock.id",
                 operation.id,
                 f"is an operation on {' in '.join(lease.target)}",
                 f"Start one on {' in '.join(target)}.",

@@ -48,18 +48,16 @@ class OperationRef:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> OperationRef | None:
-        """Return what a module's parameter ``operation`` names (``OPERATION_SPEC``), if anything."""
-        given = params.get("operation")
+        """Return what a module's parameter ``lock`` names (``LOCK_SPEC``), if anything."""
+        given = params.get("lock")
         if not given:
             return None
         if given["fence"] < 1:
-            raise invalid(
-                "operation.fence", given["fence"], "is no fence", "Pass on what the start returned."
-            )
-        return cls(check_id(given["id"], "operation.id"), given["fence"])
+            raise invalid("lock.fence", given["fence"], "is no fence", "Pass on what the start returned.")
+        return cls(check_id(given["id"], "lock.id"), given["fence"])
 
     def as_json(self) -> dict[str, Any]:
-        """Return what modules take as their parameter ``operation``."""
+        """Return what modules take as their parameter ``lock``."""
         return {"id": self.id, "fence": self.fence}
 
 
@@ -265,7 +263,7 @@ def locked_error(lock: Lock, waited_s: float = 0.0) -> PlatformError:
         f"{lock.model} in {lock.environment} is locked by {lock}. The lock ends at "
         f"{rfc3339(lock.expires_at)} unless that run renews it.{waited}",
         "Wait until that run has ended, or give a longer lock_timeout. If it is dead, the lock ends by "
-        "itself; to end it now, run module operation with state unlocked and that operation's id.",
+        "itself; to end it now, run module lock with state broken and that operation's id.",
         {"locked_by": lock.as_json()},
     )
 

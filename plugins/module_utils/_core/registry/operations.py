@@ -239,7 +239,7 @@ def read_finished(
     )
     if row is None:
         raise invalid(
-            "operation.id",
+            "lock.id",
             ref.id,
             f"is no operation of {model} in {environment}",
             "Pass on what the start of the operation returned.",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Module operation on a real database: one runs, the others are told who; a dead one is followed at once."""
+"""Module lock on a real database: one runs, the others are told who; a dead one is followed at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import Lease
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import OperationRef
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
-from ansible_collections.llmops.platform.plugins.modules import operation
+from ansible_collections.llmops.platform.plugins.modules import lock
 from tests.services.registry.conftest import Run
 from tests.support.playbooks import ROOT
 from tests.support.postgres import Server
@@ -35,21 +35,21 @@ TARGET = {"model": "org/Model-7B", "environment": "staging"}
 
 @pytest.fixture
 def operate(dsn: str, schema: Run) -> Run:
-    """Return a function that runs the operation of module operation on a fresh registry."""
+    """Return a function that runs the operation of module lock on a fresh registry."""
     schema()
 
     def run(check: bool = False, run_pid: int | None = None, **arguments: Any) -> Outcome:
         given = {"dsn": dsn, **TARGET, **arguments}
-        defaults = {name: option.get("default") for name, option in operation.ARGUMENT_SPEC.items()}
+        defaults = {name: option.get("default") for name, option in lock.ARGUMENT_SPEC.items()}
         assert set(given) <= set(defaults)
-        return operation.run({**defaults, **given}, Context(check_mode=check, run_pid=run_pid))
+        return lock.run({**defaults, **given}, Context(check_mode=check, run_pid=run_pid))
 
     return run
 
 
 def lease_of(dsn: str, started: Outcome) -> Lease:
     """Return the lease of an operation."""
-    return Lease(settings({"dsn": dsn}), OperationRef(**started.result["operation"]), lambda line: None)
+    return Lease(settings({"dsn": dsn}), OperationRef(**started.result["lock"]), lambda line: None)
 
 
 def dead_process() -> subprocess.Popen[bytes]:
@@ -64,18 +64,18 @@ def test_second_is_told_who_holds_the_lock_and_gets_it_afterwards(operate: Run) 
     assert caught.value.error_class is ErrorClass.LOCKED
     told = caught.value.details["locked_by"]
     assert told["holder"] == "alice@bastion"
-    assert told["operation_id"] == first["operation"]["id"]
+    assert told["operation_id"] == first["lock"]["id"]
     assert told["kind"] == "deploy"
     assert told["since"] < told["expires_at"]
     assert "alice@bastion" in str(caught.value)
-    assert first["operation"]["id"] in str(caught.value)
+    assert first["lock"]["id"] in str(caught.value)
     assert told["expires_at"] in str(caught.value)
     assert caught.value.resolution
 
-    done = operate(state="finished", operation=first["operation"]).result
+    done = operate(state="released", lock=first["lock"]).result
     assert (done["outcome"], done["resumes"]) == ("succeeded", None)
     second = operate(actor="bob@bastion").result
-    assert second["operation"]["fence"] == first["operation"]["fence"] + 1
+    assert second["lock"]["fence"] == first["lock"]["fence"] + 1
     assert second["resumes"] is None
 
 
@@ -89,7 +89,7 @@ def test_wait_ends_when_the_lock_is_given_back(operate: Run) -> None:
     first = operate(lock_ttl=1.0).result
     waited = operate(lock_timeout=10.0).result
     assert 0.5 < waited["seconds"] < 6
-    assert waited["resumes"] == first["operation"]["id"]
+    assert waited["resumes"] == first["lock"]["id"]
 
 
 def test_wait_that_is_too_short_says_how_long_it_was(operate: Run) -> None:
@@ -107,17 +107,17 @@ def test_lock_that_ran_out_is_taken_and_the_old_operation_interrupted(
     first = operate(lock_ttl=1.0)
     time.sleep(1.1)
     second = operate(actor="bob@bastion")
-    assert second.result["resumes"] == first.result["operation"]["id"]
+    assert second.result["resumes"] == first.result["lock"]["id"]
     assert query(
         "SELECT outcome, resumes::text, reason FROM operations ORDER BY fence",
     ) == [
         ("interrupted", None, "its lock ran out"),
-        ("running", first.result["operation"]["id"], None),
+        ("running", first.result["lock"]["id"], None),
     ]
     with pytest.raises(PlatformError, match="bob@bastion") as caught, lease_of(dsn, first):
         pytest.fail("a lost lock was renewed")
     assert caught.value.error_class is ErrorClass.FENCED
-    late = operate(state="finished", operation=first.result["operation"])
+    late = operate(state="released", lock=first.result["lock"])
     assert (late.changed, late.result["outcome"]) == (False, "interrupted")
     assert late.warnings
     with lease_of(dsn, second) as lease:
@@ -141,7 +141,7 @@ def test_lease_keeps_the_lock_alive(operate: Run, dsn: str) -> None:
             with pytest.raises(PlatformError, match="is locked"):
                 operate()
     time.sleep(1.1)
-    assert operate().result["resumes"] == started.result["operation"]["id"]
+    assert operate().result["resumes"] == started.result["lock"]["id"]
 
 
 def test_run_that_died_on_this_machine_is_followed_at_once(
@@ -149,7 +149,7 @@ def test_run_that_died_on_this_machine_is_followed_at_once(
 ) -> None:
     holder = dead_process()
     try:
-        first = operate(run_pid=holder.pid).result["operation"]
+        first = operate(run_pid=holder.pid).result["lock"]
         with pytest.raises(PlatformError, match=f"process {holder.pid}"):
             operate()
     finally:
@@ -159,7 +159,7 @@ def test_run_that_died_on_this_machine_is_followed_at_once(
         second = operate().result
         holder.wait()
     assert second["resumes"] == first["id"]
-    assert second["operation"]["fence"] == first["fence"] + 1
+    assert second["lock"]["fence"] == first["fence"] + 1
     reason = query("SELECT reason FROM operations WHERE outcome = 'interrupted'")[0][0]
     assert f"process {holder.pid}" in reason
 
@@ -204,7 +204,7 @@ with Lease(settings({{"dsn": sys.argv[1]}}), OperationRef(sys.argv[2], int(sys.a
 def keeper(dsn: str, started: Outcome, query: Callable[..., list[tuple[Any, ...]]]) -> subprocess.Popen[str]:
     """Return a process, of which nothing is known here, that keeps the lock of an operation."""
     query("UPDATE operation_locks SET process_started = 'another-boot pid:[4026531836] 77'")
-    held = started.result["operation"]
+    held = started.result["lock"]
     process = subprocess.Popen(
         [sys.executable, "-c", KEEPER, dsn, held["id"], str(held["fence"])],
         env={**os.environ, "PYTHONPATH": str(ROOT / "build/collections")},
@@ -230,7 +230,7 @@ def test_run_that_died_elsewhere_is_followed_long_before_its_lock_ends(
     before = time.monotonic()
     second = operate().result
     assert 9 < time.monotonic() - before < 20
-    assert second["resumes"] == first.result["operation"]["id"]
+    assert second["resumes"] == first.result["lock"]["id"]
     ((reason,),) = query("SELECT reason FROM operations WHERE outcome = 'interrupted'")
     assert reason.startswith("its session from ")
 
@@ -276,16 +276,16 @@ def test_unlocked_names_its_operation_and_is_on_record(
     operate: Run, dsn: str, query: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
     started = operate(actor="alice@bastion")
-    held = started.result["operation"]["id"]
+    held = started.result["lock"]["id"]
     with pytest.raises(PlatformError, match=held) as caught:
-        operate(state="unlocked", operation_id=str(uuid.uuid4()))
+        operate(state="broken", operation_id=str(uuid.uuid4()))
     assert caught.value.error_class is ErrorClass.LOCKED
-    planned = operate(check=True, state="unlocked", operation_id=held)
+    planned = operate(check=True, state="broken", operation_id=held)
     assert planned.changed
-    done = operate(state="unlocked", operation_id=held, reason="lost its way", actor="carol@bastion")
+    done = operate(state="broken", operation_id=held, reason="lost its way", actor="carol@bastion")
     assert done.changed
     assert done.result["locked_by"]["holder"] == "alice@bastion"
-    assert not operate(state="unlocked", operation_id=held).changed
+    assert not operate(state="broken", operation_id=held).changed
     assert query("SELECT outcome, reason FROM operations") == [
         ("interrupted", "unlocked by carol@bastion: lost its way")
     ]
@@ -306,7 +306,7 @@ def test_finished_keeps_class_and_reason_and_may_be_repeated(
         with pytest.raises(PlatformError), lease.step("rollout"):
             raise PlatformError(ErrorClass.WORKLOAD, "it crashed, token=hf_abcdefghijklmnopqrstuvwxyz", "")
     ended = {"outcome": "failed", "error_class": "workload", "reason": "postgresql://u:canary@h/x is wrong"}
-    given = {"state": "finished", "operation": started.result["operation"], **ended}
+    given = {"state": "released", "lock": started.result["lock"], **ended}
     assert operate(check=True, **given).changed
     done = operate(**given)
     assert done.changed
@@ -337,10 +337,10 @@ def test_deployer_has_the_rights_that_an_operation_needs(
             lease.check()
         time.sleep(1.1)
         second = operate(dsn=dsn).result
-        assert operate(dsn=dsn, state="unlocked", operation_id=second["operation"]["id"]).changed
+        assert operate(dsn=dsn, state="broken", operation_id=second["lock"]["id"]).changed
         third = operate(dsn=dsn).result
-        assert third["resumes"] == second["operation"]["id"]
-        assert operate(dsn=dsn, state="finished", operation=third["operation"]).changed
+        assert third["resumes"] == second["lock"]["id"]
+        assert operate(dsn=dsn, state="released", lock=third["lock"]).changed
     finally:
         query(f"DROP ROLE {user}")
 
@@ -358,7 +358,7 @@ def test_check_mode_says_who_holds_it_and_takes_nothing(
     operate: Run, query: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
     planned = operate(check=True)
-    assert (planned.changed, planned.result["operation"], planned.result["locked_by"]) == (True, None, None)
+    assert (planned.changed, planned.result["lock"], planned.result["locked_by"]) == (True, None, None)
     assert query("SELECT count(*) FROM operation_locks") == [(0,)]
     operate(actor="alice@bastion")
     planned = operate(check=True)
@@ -368,8 +368,8 @@ def test_check_mode_says_who_holds_it_and_takes_nothing(
 
 
 def test_check_mode_works_before_there_is_a_schema(dsn: str) -> None:
-    defaults = {name: option.get("default") for name, option in operation.ARGUMENT_SPEC.items()}
-    planned = operation.run({**defaults, "dsn": dsn, **TARGET}, Context(check_mode=True))
+    defaults = {name: option.get("default") for name, option in lock.ARGUMENT_SPEC.items()}
+    planned = lock.run({**defaults, "dsn": dsn, **TARGET}, Context(check_mode=True))
     assert planned.changed
 
 
@@ -379,12 +379,12 @@ def test_check_mode_works_before_there_is_a_schema(dsn: str) -> None:
         ({"lock_timeout": -1}, "lock_timeout"),
         ({"lock_ttl": float("nan")}, "lock_ttl"),
         ({"kind": "Deploy it"}, "kind"),
-        ({"state": "finished"}, "operation"),
-        ({"state": "unlocked"}, "operation_id"),
-        ({"state": "unlocked", "operation_id": "the last one"}, "operation_id"),
-        ({"state": "finished", "operation": {"id": "x", "fence": 1}}, "operation.id"),
-        ({"state": "finished", "operation": {"id": str(uuid.uuid4()), "fence": 0}}, "operation.fence"),
-        ({"state": "finished", "operation": {"id": str(uuid.uuid4()), "fence": 1}}, "operation.id"),
+        ({"state": "released"}, "lock"),
+        ({"state": "broken"}, "operation_id"),
+        ({"state": "broken", "operation_id": "the last one"}, "operation_id"),
+        ({"state": "released", "lock": {"id": "x", "fence": 1}}, "lock.id"),
+        ({"state": "released", "lock": {"id": str(uuid.uuid4()), "fence": 0}}, "lock.fence"),
+        ({"state": "released", "lock": {"id": str(uuid.uuid4()), "fence": 1}}, "lock.id"),
     ],
 )
 def test_wrong_argument_is_named(operate: Run, arguments: dict[str, Any], field: str) -> None:

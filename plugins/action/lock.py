@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""In-process twin of the module ``operation``."""
+"""In-process twin of the module ``lock``."""
 
 from __future__ import annotations
 
-from ansible_collections.llmops.platform.plugins.modules import operation
+from ansible_collections.llmops.platform.plugins.modules import lock
 from ansible_collections.llmops.platform.plugins.plugin_utils._action import CoreActionBase
 
 
 class ActionModule(CoreActionBase):
-    contract = operation.CONTRACT
+    contract = lock.CONTRACT

@@ -3,12 +3,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Module operation."""
+"""Module lock."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: operation
+module: lock
 short_description: Start and finish an operation on a model, so that only one runs at a time
 version_added: 0.1.0
 author:
@@ -16,7 +16,7 @@ author:
 description:
   - Takes the lock of a target (a model in an environment) for one run of a playbook and gives it back. Who
     comes second fails with RV(error_class=locked) and is told who holds the lock, since when and until when.
-  - A lock ends by itself. Modules that take the parameter O(operation) renew it while they work. A run that
+  - A lock ends by itself. Modules that take the parameter O(lock) renew it while they work. A run that
     lost its lock writes nothing more.
   - A run that died on this machine is noticed, and its lock is taken over at once. Elsewhere the lock is
     taken over when it has ended. The new operation then says which one it resumes.
@@ -34,18 +34,18 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Each O(state=started) starts another operation. The other states may be repeated.
+      - Each O(state=acquired) starts another operation. The other states may be repeated.
 options:
   state:
     description:
-      - V(started) takes the lock for a new operation.
-      - V(finished) notes the end of O(operation) and gives its lock back. A lock that was lost meanwhile
+      - V(acquired) takes the lock for a new operation.
+      - V(released) notes the end of O(lock) and gives its lock back. A lock that was lost meanwhile
         stays with its new holder.
-      - V(unlocked) takes the lock away from the operation O(operation_id), whatever it does. It is noted in
+      - V(broken) takes the lock away from the operation O(operation_id), whatever it does. It is noted in
         the audit log. The operation, should it live, writes nothing more.
     type: str
-    choices: [started, finished, unlocked]
-    default: started
+    choices: [acquired, released, broken]
+    default: acquired
   model:
     description: Full name of the model, as clients ask for it.
     type: str
@@ -71,8 +71,8 @@ options:
         cannot renew it stops after two thirds of it.
     type: float
     default: 60
-  operation:
-    description: The operation to finish, as O(state=started) returned it.
+  lock:
+    description: The lock to give back, as O(state=acquired) returned it.
     type: dict
     suboptions:
       id:
@@ -84,12 +84,12 @@ options:
         type: int
         required: true
   outcome:
-    description: How the operation ended. For O(state=finished).
+    description: How the operation ended. For O(state=released).
     type: str
     choices: [succeeded, failed]
     default: succeeded
   error_class:
-    description: Class of the failure. For O(state=finished).
+    description: Class of the failure. For O(state=released).
     type: str
   reason:
     description: Why it failed, or why the lock is taken away.
@@ -111,12 +111,12 @@ seealso:
 
 EXAMPLES = r"""
 - name: Start a deployment, or wait up to five minutes for somebody else's
-  llmops.platform.operation:
+  llmops.platform.lock:
     dsn: "{{ registry_dsn }}"
     model: meta-llama/Llama-3.1-8B-Instruct
     environment: staging
     lock_timeout: 300
-  register: started
+  register: taken
 
 - name: Deploy under its lock
   llmops.platform.vllm_release:
@@ -125,30 +125,30 @@ EXAMPLES = r"""
     environment: staging
     namespace: llm-staging
     chart_path: "{{ playbook_dir }}/charts/vllm-deployment"
-    operation: "{{ started.operation }}"
+    lock: "{{ taken.lock }}"
 
 - name: Say that it is done
-  llmops.platform.operation:
+  llmops.platform.lock:
     dsn: "{{ registry_dsn }}"
     model: meta-llama/Llama-3.1-8B-Instruct
     environment: staging
-    state: finished
-    operation: "{{ started.operation }}"
+    state: released
+    lock: "{{ taken.lock }}"
 
 - name: End the lock of a run that is known to be dead
-  llmops.platform.operation:
+  llmops.platform.lock:
     dsn: "{{ registry_dsn }}"
     model: meta-llama/Llama-3.1-8B-Instruct
     environment: staging
-    state: unlocked
+    state: broken
     operation_id: 5f0c1f0e-4f5c-4c36-9a39-0d2b2f6f2a55
     reason: its machine burned down
 """
 
 RETURN = r"""
-operation:
-  description: The operation, for the parameter of that name. V(null) in check mode for O(state=started).
-  returned: success, unless O(state=unlocked)
+lock:
+  description: The lock, for the parameter of that name. V(null) in check mode for O(state=acquired).
+  returned: success, unless O(state=broken)
   type: dict
   contains:
     id:
@@ -162,22 +162,22 @@ operation:
     fence: 12
 resumes:
   description: The interrupted operation that this one goes on with, V(null) if there is none.
-  returned: success, unless O(state=unlocked)
+  returned: success, unless O(state=broken)
   type: str
   sample: 0b7a3c5c-8c8e-4a6a-8f0b-0f6c2d2f9f10
 seconds:
-  description: How long the wait for the lock took, or for O(state=finished) the whole operation.
-  returned: success, unless O(state=unlocked)
+  description: How long the wait for the lock took, or for O(state=released) the whole operation.
+  returned: success, unless O(state=broken)
   type: float
   sample: 0.012
 outcome:
   description: How the operation ended. V(interrupted) if it had lost its lock.
-  returned: O(state=finished)
+  returned: O(state=released)
   type: str
   sample: succeeded
 steps:
   description: What the operation did, in order, each with its C(name), C(outcome) and C(seconds).
-  returned: O(state=finished)
+  returned: O(state=released)
   type: list
   elements: dict
   sample:
@@ -186,8 +186,8 @@ steps:
       seconds: 1.204
 locked_by:
   description:
-    - Who holds the lock. For O(state=unlocked), who held it. V(null) if nobody does.
-  returned: failures of class V(locked) and V(fenced), check mode, O(state=unlocked)
+    - Who holds the lock. For O(state=broken), who held it. V(null) if nobody does.
+  returned: failures of class V(locked) and V(fenced), check mode, O(state=broken)
   type: dict
   contains:
     operation_id:
@@ -242,7 +242,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
-    OPERATION_SPEC,
+    LOCK_SPEC,
     POSTGRES_SPEC,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import actor
@@ -278,8 +278,8 @@ if TYPE_CHECKING:
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **POSTGRES_SPEC,
-    **OPERATION_SPEC,
-    "state": {"type": "str", "choices": ["started", "finished", "unlocked"], "default": "started"},
+    **LOCK_SPEC,
+    "state": {"type": "str", "choices": ["acquired", "released", "broken"], "default": "acquired"},
     "model": {"type": "str", "required": True},
     "environment": {"type": "str", "choices": ["development", "staging", "production"], "required": True},
     "kind": {"type": "str", "default": "deploy"},
@@ -299,8 +299,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     _check(params)
     if context.check_mode:
         return _preview(params, context)
-    states = {"started": _started, "finished": _finished, "unlocked": _unlocked}
-    wait = params["lock_timeout"] if params["state"] == "started" else 0.0
+    states = {"acquired": _started, "released": _finished, "broken": _unlocked}
+    wait = params["lock_timeout"] if params["state"] == "acquired" else 0.0
     with Database(
         settings(params), Deadline(params["timeout"] + wait + operations.LONGEST_GRACE_S), context.progress
     ) as database:
@@ -314,7 +314,7 @@ def _check(params: Mapping[str, Any]) -> None:
             raise invalid(name, params[name], f"is not between {low} and {high}", "Give a number of seconds.")
     if not re.fullmatch(r"[a-z][a-z_]{0,62}", params["kind"]):
         raise invalid("kind", params["kind"], "is not a word", "Use lower-case letters and underscores.")
-    wanted = {"finished": "operation", "unlocked": "operation_id"}.get(params["state"])
+    wanted = {"released": "lock", "broken": "operation_id"}.get(params["state"])
     if wanted and not params[wanted]:
         raise invalid(wanted, params[wanted], "is missing", f"State {params['state']} needs it.")
 
@@ -328,7 +328,7 @@ def _started(database: Database, params: Mapping[str, Any], context: Context) ->
         params["lock_ttl"],
     )
     done = operations.start(database, wanted, params["lock_timeout"], context.progress)
-    result = {"operation": done.ref.as_json(), "resumes": done.resumes, "seconds": done.waited_s}
+    result = {"lock": done.ref.as_json(), "resumes": done.resumes, "seconds": done.waited_s}
     return Outcome(True, result, _difference(params, "free", f"held by operation {done.ref.id}"))
 
 
@@ -351,7 +351,7 @@ def _finished(database: Database, params: Mapping[str, Any], context: Context) -
 
 def _over(params: Mapping[str, Any], ref: OperationRef, done: operations.Finished) -> Outcome:
     result = {
-        "operation": ref.as_json(),
+        "lock": ref.as_json(),
         "resumes": done.resumes,
         "seconds": done.seconds,
         "outcome": done.outcome,
@@ -397,7 +397,7 @@ def _preview(params: Mapping[str, Any], context: Context) -> Outcome:
     def look(session: Session) -> tuple[Lock | None, operations.Finished | None]:
         lock = read_lock(session, model, environment)
         done = None
-        if params["state"] == "finished":
+        if params["state"] == "released":
             done = operations.read_finished(session, model, environment, _given(params))
         return (lock if lock is not None and lock.operation_id else None), done
 
@@ -409,7 +409,7 @@ def _preview(params: Mapping[str, Any], context: Context) -> Outcome:
             # In check mode an earlier task did not really create the tables.
             if not is_without_schema(error):
                 raise
-    if params["state"] == "unlocked":
+    if params["state"] == "broken":
         wanted = check_id(params["operation_id"], "operation_id")
         return _taken_away(params, lock if lock is not None and lock.operation_id == wanted else None)
     if done is not None:
@@ -418,7 +418,7 @@ def _preview(params: Mapping[str, Any], context: Context) -> Outcome:
     else:
         held = lock is not None and lock.held and not lock.holder.is_gone()
         resumes = lock.operation_id if lock is not None and not held else None
-        result = {"operation": None, "resumes": resumes, "seconds": 0.0}
+        result = {"lock": None, "resumes": resumes, "seconds": 0.0}
         after = f"held by a new operation ({params['kind']})"
         outcome = Outcome(not held, result, _difference(params, "free", after))
         if held:
@@ -433,7 +433,7 @@ def _preview(params: Mapping[str, Any], context: Context) -> Outcome:
 def _given(params: Mapping[str, Any]) -> OperationRef:
     ref = OperationRef.from_params(params)
     if ref is None:
-        raise invalid("operation", None, "is missing", "Pass on what the start of the operation returned.")
+        raise invalid("lock", None, "is missing", "Pass on what the start of the operation returned.")
     return ref
 
 
@@ -450,7 +450,7 @@ def _difference(params: Mapping[str, Any], before: str, after: str) -> dict[str,
 CONTRACT = ModuleContract(
     argument_spec=ARGUMENT_SPEC,
     run=run,
-    required_if=[("state", "finished", ("operation",)), ("state", "unlocked", ("operation_id",))],
+    required_if=[("state", "released", ("lock",)), ("state", "broken", ("operation_id",))],
 )
 
 
