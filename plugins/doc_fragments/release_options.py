@@ -100,7 +100,7 @@ options:
     type: float
     default: 600
   helm_timeout:
-    description: Seconds for each command of Helm.
+    description: Seconds for each command of Helm, at least 1.
     type: float
     default: 300
   rollout_timeout:

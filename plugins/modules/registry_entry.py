@@ -521,7 +521,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             for warning in (
                 done.warning,
                 withdrawal.lost_warning(published.routers),
-                _drained_badly(params, done.drain),
+                withdrawal.cut_off_warning(model, done.drain, params["drain_timeout"]),
                 overruled_warning(changes, after),
             )
             if warning
@@ -618,15 +618,6 @@ def _locked(session: Session, params: Mapping[str, Any], done: Published) -> str
     if lock is None or not lock.held or lock.holder.is_gone():
         return None
     return f"{lock.model} in {lock.environment} is locked by {lock}: a run would fail."
-
-
-def _drained_badly(params: Mapping[str, Any], drain: Mapping[str, Any] | None) -> str | None:
-    if not drain or not drain["in_flight"]:
-        return None
-    return (
-        f"{drain['in_flight']} requests of {params['model']} were still in flight after "
-        f"{params['drain_timeout']:g} s. The entry was removed all the same."
-    )
 
 
 CONTRACT = ModuleContract(argument_spec=ARGUMENT_SPEC, run=run)

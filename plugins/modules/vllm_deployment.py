@@ -21,8 +21,9 @@ description:
     those that are needed are taken, and each is shown while the task runs.
   - A row of the registry says C(ready) only for an endpoint that answered a real completion. When a run
     fails, the row says afterwards what is true, and a run's own mistake is never held against the model.
-  - Whatever is changed is changed under the registry's lock of the model, which is kept renewed. A run that
-    finds everything as it should be takes no lock and writes nothing.
+  - The release is changed under the registry's lock of the model, which is kept renewed. A run that finds it
+    as it should be takes no lock. It verifies the model, and writes the row only if that says something else,
+    and nobody has the lock or has written it meanwhile.
   - A run that was killed needs no repair, run it again.
   - The role P(llmops.platform.vllm#role) brings the chart and calls this module once a model.
 extends_documentation_fragment:
@@ -170,13 +171,15 @@ verification:
   returned: success
   type: dict
 entry:
-  description: The registry's row, as M(llmops.platform.registry_entry) returns it. V(null) if there is none.
+  description:
+    - The registry's row, as M(llmops.platform.registry_entry) returns it. V(null) if there is none.
+    - In check mode the row as it is. The diff shows what would become of it.
   returned: success
   type: dict
 steps:
   description:
     - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(seconds).
-    - Empty where nothing had to be done.
+    - Empty where no lock was taken, or without O(register).
   returned: success
   type: list
   elements: dict
@@ -198,6 +201,16 @@ resolution:
   description: What to do about the failure.
   returned: failure
   type: str
+checks:
+  description: The checks of the verification, as M(llmops.platform.vllm_endpoint_info) returns them.
+  returned: failures of the step C(verify)
+  type: list
+  elements: dict
+conflicts:
+  description: Fields that somebody else manages, each with C(where), C(field), C(manager) and C(since).
+  returned: where fields would have to be taken over, see O(force_conflicts)
+  type: list
+  elements: dict
 capacity:
   description: Verdict of the capacity check in short.
   returned: failures of class V(capacity)

@@ -217,6 +217,11 @@ timings:
   returned: success and O(state=present)
   type: dict
   sample: {"plan_s": 0.2, "capacity_s": 0.0, "helm_s": 0.5, "rollout_s": 42.1, "total_s": 42.8}
+failed_step:
+  description: The step that failed, see M(llmops.platform.vllm_deployment).
+  returned: failure, once the run had begun
+  type: str
+  sample: rollout
 error_class:
   description: Class of the failure, to branch on.
   returned: failure

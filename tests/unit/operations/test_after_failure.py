@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import ErrorClass
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.after_failure import (
+    Answer,
     Failure,
     RowIs,
     row_after_failure,
@@ -29,6 +31,7 @@ AUTH, CAPACITY, FENCED, INFRASTRUCTURE, INVALID, LOCKED, TIMEOUT, VERIFICATION, 
     ErrorClass.VERIFICATION,
     ErrorClass.WORKLOAD,
 )
+YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
 KEPT, ASKED, READY, GONE = RowIs.KEPT, RowIs.ASKED, RowIs.READY, RowIs.FAILED
 
 CASES = [
@@ -44,56 +47,64 @@ CASES = [
     (Step.LOCK, INFRASTRUCTURE, False, "ready", None, KEPT),
     (Step.RECOVER, FENCED, True, "ready", None, KEPT),
     (Step.RECOVER, INFRASTRUCTURE, True, "ready", None, ASKED),
-    (Step.RECOVER, INFRASTRUCTURE, True, "ready", True, READY),
-    (Step.RECOVER, INFRASTRUCTURE, True, "ready", False, GONE),
+    (Step.RECOVER, INFRASTRUCTURE, True, "ready", YES, READY),
+    (Step.RECOVER, INFRASTRUCTURE, True, "ready", NO, GONE),
     (Step.PLAN, CAPACITY, False, "absent", None, KEPT),
     (Step.PLAN, CAPACITY, False, "ready", None, KEPT),
     (Step.PLAN, INVALID, False, "ready", None, KEPT),
     # Whoever announced it is gone, and nobody is at it any more: the row is not true.
     (Step.PLAN, CAPACITY, False, "deploying", None, ASKED),
-    (Step.PLAN, CAPACITY, False, "deploying", True, READY),
-    (Step.PLAN, CAPACITY, False, "deploying", False, GONE),
-    (Step.ANNOUNCE, LOCKED, True, "ready", None, KEPT),
+    (Step.PLAN, CAPACITY, False, "deploying", YES, READY),
+    (Step.PLAN, CAPACITY, False, "deploying", NO, GONE),
+    (Step.ANNOUNCE, LOCKED, True, "ready", None, ASKED),
     (Step.ANNOUNCE, TIMEOUT, True, "ready", None, ASKED),
-    (Step.ANNOUNCE, INFRASTRUCTURE, True, "ready", True, READY),
+    (Step.ANNOUNCE, INFRASTRUCTURE, True, "ready", YES, READY),
     (Step.CAPACITY, CAPACITY, False, "ready", None, KEPT),
     (Step.CAPACITY, CAPACITY, True, "deploying", None, ASKED),
-    (Step.CAPACITY, CAPACITY, True, "deploying", False, GONE),
-    (Step.CAPACITY, CAPACITY, True, "deploying", True, READY),
+    (Step.CAPACITY, CAPACITY, True, "deploying", NO, GONE),
+    (Step.CAPACITY, CAPACITY, True, "deploying", YES, READY),
     (Step.RELEASE, INVALID, True, "ready", None, ASKED),
-    (Step.RELEASE, INVALID, True, "ready", True, READY),
-    (Step.RELEASE, INVALID, True, "deploying", False, GONE),
-    (Step.RELEASE, INFRASTRUCTURE, True, "ready", True, READY),
-    (Step.RELEASE, LOCKED, True, "ready", None, KEPT),
+    (Step.RELEASE, INVALID, True, "ready", YES, READY),
+    (Step.RELEASE, INVALID, True, "deploying", NO, GONE),
+    (Step.RELEASE, INFRASTRUCTURE, True, "ready", YES, READY),
+    # A helm by hand is at it, or a table is locked: with our own lock, nobody else tells the registry.
+    (Step.RELEASE, LOCKED, True, "deploying", None, ASKED),
     (Step.RELEASE, FENCED, True, "deploying", None, KEPT),
     (Step.RELEASE, None, True, "deploying", None, ASKED),
     (Step.ROLLOUT, WORKLOAD, True, "deploying", None, ASKED),
-    (Step.ROLLOUT, WORKLOAD, True, "deploying", False, GONE),
-    (Step.ROLLOUT, WORKLOAD, True, "ready", True, READY),
-    (Step.ROLLOUT, TIMEOUT, True, "ready", False, GONE),
+    (Step.ROLLOUT, WORKLOAD, True, "deploying", NO, GONE),
+    (Step.ROLLOUT, WORKLOAD, True, "ready", YES, READY),
+    (Step.ROLLOUT, TIMEOUT, True, "ready", NO, GONE),
     (Step.ROLLOUT, WORKLOAD, False, "ready", None, ASKED),
-    (Step.ROLLOUT, WORKLOAD, False, "ready", False, GONE),
-    (Step.ROLLOUT, INFRASTRUCTURE, False, "ready", None, KEPT),
+    (Step.ROLLOUT, WORKLOAD, False, "ready", NO, GONE),
+    # It was followed because not all was well.
+    (Step.ROLLOUT, INFRASTRUCTURE, False, "ready", None, ASKED),
+    (Step.ROLLOUT, AUTH, False, "ready", None, ASKED),
+    (Step.ROLLOUT, AUTH, False, "ready", UNKNOWN, KEPT),
     (Step.ROLLOUT, FENCED, True, "ready", None, KEPT),
     # The model was as wanted: only what it did itself counts.
     (Step.VERIFY, VERIFICATION, False, "ready", None, ASKED),
-    (Step.VERIFY, VERIFICATION, False, "ready", False, GONE),
-    (Step.VERIFY, VERIFICATION, False, "ready", True, READY),
+    (Step.VERIFY, VERIFICATION, False, "ready", NO, GONE),
+    (Step.VERIFY, VERIFICATION, False, "ready", YES, READY),
     (Step.VERIFY, TIMEOUT, False, "ready", None, ASKED),
     (Step.VERIFY, AUTH, False, "ready", None, KEPT),
     (Step.VERIFY, INFRASTRUCTURE, False, "ready", None, KEPT),
     (Step.VERIFY, INVALID, False, "ready", None, KEPT),
     (Step.VERIFY, None, False, "ready", None, KEPT),
     (Step.VERIFY, VERIFICATION, False, "absent", None, ASKED),
-    (Step.VERIFY, VERIFICATION, False, "absent", False, GONE),
-    (Step.VERIFY, VERIFICATION, False, "absent", True, KEPT),
+    (Step.VERIFY, VERIFICATION, False, "absent", NO, GONE),
+    (Step.VERIFY, VERIFICATION, False, "absent", YES, KEPT),
     # New pods that nobody could ask are not given to clients.
-    (Step.VERIFY, AUTH, True, "deploying", False, GONE),
-    (Step.VERIFY, INFRASTRUCTURE, True, "ready", False, GONE),
-    (Step.VERIFY, VERIFICATION, True, "deploying", False, GONE),
+    (Step.VERIFY, AUTH, True, "deploying", NO, GONE),
+    (Step.VERIFY, INFRASTRUCTURE, True, "ready", NO, GONE),
+    (Step.VERIFY, VERIFICATION, True, "deploying", NO, GONE),
+    (Step.VERIFY, AUTH, True, "deploying", UNKNOWN, GONE),
+    # Helm could not be told anything, and nobody can be asked: what serves goes on.
+    (Step.RELEASE, INFRASTRUCTURE, True, "ready", UNKNOWN, KEPT),
+    (Step.RELEASE, INFRASTRUCTURE, True, "deploying", UNKNOWN, GONE),
     (Step.REGISTER, INFRASTRUCTURE, False, "ready", None, KEPT),
     (Step.REGISTER, INFRASTRUCTURE, True, "deploying", None, ASKED),
-    (Step.REGISTER, INFRASTRUCTURE, True, "deploying", True, READY),
+    (Step.REGISTER, INFRASTRUCTURE, True, "deploying", YES, READY),
     (Step.REGISTER, LOCKED, False, "failed", None, KEPT),
     (Step.REGISTER, FENCED, True, "deploying", None, KEPT),
     (Step.REGISTER, None, False, "ready", None, KEPT),
@@ -102,9 +113,34 @@ CASES = [
 
 @pytest.mark.parametrize(("step", "kind", "touched", "row", "answers", "expected"), CASES)
 def test_row_after_a_failure(
-    step: Step, kind: ErrorClass | None, touched: bool, row: str, answers: bool | None, expected: RowIs
+    step: Step, kind: ErrorClass | None, touched: bool, row: str, answers: Answer | None, expected: RowIs
 ) -> None:
-    assert row_after_failure(Failure(step, kind, touched, row, answers)) is expected
+    holds_lock = step not in (Step.OBSERVE, Step.LOCK)
+    assert row_after_failure(Failure(step, kind, touched, row, answers, holds_lock)) is expected
+
+
+MORE: list[tuple[Failure, RowIs]] = [
+    # Who has no lock leaves the row to who has it.
+    (Failure(Step.REGISTER, LOCKED, True, "ready", holds_lock=False), KEPT),
+    (Failure(Step.VERIFY, VERIFICATION, False, "ready", NO, holds_lock=False), GONE),
+    # New pods that nobody could ask are not given to clients.
+    (Failure(Step.ROLLOUT, INFRASTRUCTURE, True, "ready", UNKNOWN, released=True), GONE),
+    (Failure(Step.VERIFY, AUTH, True, "ready", UNKNOWN, released=True), GONE),
+    (Failure(Step.ROLLOUT, WORKLOAD, True, "ready", YES, released=True), READY),
+    # The run has seen that nothing serves, whatever it failed at then.
+    (Failure(Step.PLAN, CAPACITY, False, "ready", serves=False), ASKED),
+    (Failure(Step.PLAN, CAPACITY, False, "ready", NO, serves=False), GONE),
+    (Failure(Step.PLAN, INVALID, False, "ready", UNKNOWN, serves=False), GONE),
+    (Failure(Step.PLAN, CAPACITY, False, "ready", YES, serves=False), READY),
+    (Failure(Step.LOCK, LOCKED, False, "ready", holds_lock=False, serves=False), KEPT),
+    (Failure(Step.OBSERVE, INFRASTRUCTURE, False, "ready", holds_lock=False, serves=False), KEPT),
+    (Failure(Step.RECOVER, FENCED, True, "ready", serves=False), KEPT),
+]
+
+
+@pytest.mark.parametrize(("failure", "expected"), MORE, ids=str)
+def test_row_by_what_else_is_known(failure: Failure, expected: RowIs) -> None:
+    assert row_after_failure(failure) is expected
 
 
 def test_the_table_has_sixty_rows() -> None:
@@ -113,14 +149,17 @@ def test_the_table_has_sixty_rows() -> None:
 
 def test_nothing_is_asked_twice_and_nobody_elses_row_is_written() -> None:
     rows = ("absent", "ready", "deploying", "failed")
-    for step, kind, touched, row in product(Step, [None, *ErrorClass], (False, True), rows):
-        first = row_after_failure(Failure(step, kind, touched, row))
-        assert first in (KEPT, ASKED)
-        for answers in (False, True):
-            after = row_after_failure(Failure(step, kind, touched, row, answers))
-            assert after is not ASKED
-            assert (after is KEPT) or first is ASKED
-            if after is READY:
-                assert answers
-        if kind in (LOCKED, FENCED):
-            assert first is KEPT
+    flags = (False, True)
+    for step, kind, row in product(Step, [None, *ErrorClass], rows):
+        for touched, holds_lock, released, serves in product(flags, repeat=4):
+            more: dict[str, Any] = {"holds_lock": holds_lock, "released": released, "serves": serves}
+            first = row_after_failure(Failure(step, kind, touched, row, **more))
+            assert first in (KEPT, ASKED)
+            for answers in Answer:
+                after = row_after_failure(Failure(step, kind, touched, row, answers, **more))
+                assert after is not ASKED
+                assert (after is KEPT) or first is ASKED
+                if after is READY:
+                    assert answers is YES
+            if kind is FENCED or (kind is LOCKED and not holds_lock):
+                assert first is KEPT

@@ -23,7 +23,8 @@ ALLOWED = {
     "registry.timeout_s": "the option database_timeout, also for what is left to do when the whole is over",
     "registry.timeout_s + patience + operations.LONGEST_GRACE_S": "the same, and a share for the wait",
     "patience": "database_timeout, routers_timeout and drain_timeout",
-    "_ASK_S": "asks once after a failure, when the whole may be over",
+    'max(_ASK_S, run.verification["max_latency_s"] + 1)': "asks once after a failure; the whole may be over",
+    "registry.routers_timeout_s": "tells routers after a failure; the whole may be over",
 }
 
 

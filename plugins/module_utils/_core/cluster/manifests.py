@@ -13,6 +13,7 @@ from typing import Any
 
 from ..common.errors import ErrorClass, PlatformError, missing_library
 from ..common.quantity import parse_quantity
+from ..common.redaction import redact, redact_text
 from .client import ClusterClient, JSONObject, segment
 
 try:
@@ -111,8 +112,19 @@ def find_drift(client: ClusterClient, objects: list[JSONObject], namespace: str)
         if live is None:
             lines.append(f"{name}: is missing")
         else:
-            lines.extend(f"{name}: {line}" for line in differences(item, live))
+            lines.extend(f"{name}: {line}" for line in _shown_differences(item, live))
     return lines
+
+
+def _shown_differences(wanted: JSONObject, live: JSONObject) -> Iterator[str]:
+    """Yield the differences as they may be shown: what is a secret differs, and is not told."""
+    shown = {_place(line): redact_text(line) for line in differences(redact(wanted), redact(live))}
+    for line in differences(wanted, live):
+        yield shown.get(_place(line), f"{_place(line)} differs")
+
+
+def _place(line: str) -> str:
+    return line.partition(" is ")[0]
 
 
 def differences(wanted: Any, live: Any, path: str = "") -> Iterator[str]:

@@ -104,7 +104,7 @@ def follow_rollout(
         if rollout.cause is not None and not rollout.cause.outdated:
             raise _workload_error(client, request, rollout, rollout.cause, snapshot)
         if rollout.done and patiently(
-            partial(_endpoints_are_new, client, request, snapshot), deadline, progress
+            partial(endpoints_are_new, client, request, snapshot), deadline, progress
         ):
             return restarted
         line = rollout.waiting_for or f"{' and '.join(request.services)} to list the new pods"
@@ -230,7 +230,7 @@ def _restart(
             client.delete(f"{pods}/{segment(pod['metadata']['name'])}")
 
 
-def _endpoints_are_new(client: ClusterClient, request: Workload, snapshot: Snapshot) -> bool:
+def endpoints_are_new(client: ClusterClient, request: Workload, snapshot: Snapshot) -> bool:
     """Tell whether the Services send requests to the pods of this rollout only."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{segment(request.namespace)}/endpointslices"
     current = {pod["metadata"]["name"] for pod in snapshot.pods if not is_terminating(pod)}

@@ -90,6 +90,16 @@ def lost_warning(routers: dict[str, Any] | None) -> str | None:
     )
 
 
+def cut_off_warning(model: str, drain: dict[str, Any] | None, drain_timeout_s: float) -> str | None:
+    """Return a warning about requests that a removal has cut off, if there are any."""
+    if not drain or not drain["in_flight"]:
+        return None
+    return (
+        f"{drain['in_flight']} requests of {model} were still in flight after {drain_timeout_s:g} s. "
+        "The entry was removed all the same."
+    )
+
+
 def remove(database: Database, wanted: Removal, progress: Callable[[str], None]) -> Removed:
     """Remove an entry without cutting off clients: no new requests, wait for those in flight, then delete.
 

@@ -24,7 +24,11 @@ def describe(plan: Plan) -> str:
     if plan.comparison.drift:
         first, *more = plan.comparison.drift
         # Where it differs, not what is there: a value may be a secret.
-        where = first if first.endswith("is missing") else f"{first.partition(' is ')[0]} differs"
+        where = (
+            first
+            if first.endswith("is missing")
+            else f"{first.removesuffix(' differs').partition(' is ')[0]} differs"
+        )
         why = f" (on the cluster, {where}{f', and {len(more)} more' if more else ''})"
     room = f"; {plan.verdict.message}" if plan.verdict is not None else ""
     return f"needs {'an install' if plan.action == 'install' else 'an upgrade'}{why}{room}"

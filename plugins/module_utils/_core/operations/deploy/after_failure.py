@@ -23,6 +23,14 @@ class RowIs(StrEnum):
     FAILED = "failed"
 
 
+class Answer(StrEnum):
+    """What the endpoint said when it was asked after a failure."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"  #: nobody could ask it
+
+
 @dataclass(frozen=True)
 class Failure:
     """How a run failed. ``error_class`` is None for an error that has none, which is a bug."""
@@ -31,28 +39,42 @@ class Failure:
     error_class: ErrorClass | None
     touched: bool  #: the run has changed the row, the release or the pods
     row: str = NO_ROW  #: its status
-    answers: bool | None = None  #: what the endpoint said after the failure; None before it was asked
+    answers: Answer | None = None  #: None before it was asked
+    holds_lock: bool = True
+    released: bool = False  #: a new revision was made, so there may be new pods
+    serves: bool = True  #: pods were seen that can answer
 
 
-#: Somebody else has the lock: they go on, and tell the registry how it ended.
-_SOMEBODY_ELSES = (ErrorClass.LOCKED, ErrorClass.FENCED)
-#: Steps that look at the model itself, and the failures of them that say something about it.
-_LOOKS_AT_THE_MODEL = (Step.ROLLOUT, Step.VERIFY)
+#: Failures of a verification that say something about the model.
 _SAYS_SOMETHING = (ErrorClass.WORKLOAD, ErrorClass.CAPACITY, ErrorClass.VERIFICATION, ErrorClass.TIMEOUT)
 
 
 def row_after_failure(failure: Failure) -> RowIs:
     """Return what becomes of the row. A run's own mistake is never held against the model."""
-    if failure.error_class in _SOMEBODY_ELSES:
+    others = failure.error_class is ErrorClass.LOCKED and not failure.holds_lock
+    if others or failure.error_class is ErrorClass.FENCED:
+        # They go on, and tell the registry how it ended.
         return RowIs.KEPT
-    seen = failure.step in _LOOKS_AT_THE_MODEL and failure.error_class in _SAYS_SOMETHING
-    # A run that died has announced it, and this one, which has its lock, ends as well.
-    untrue = failure.row == "deploying" and failure.step not in (Step.OBSERVE, Step.LOCK)
-    if not (failure.touched or seen or untrue):
+    # A rollout is followed only where not all is well.
+    seen = failure.step is Step.ROLLOUT or (
+        failure.step is Step.VERIFY and failure.error_class in _SAYS_SOMETHING
+    )
+    if not (failure.touched or seen or _is_untrue(failure)):
         return RowIs.KEPT
     if failure.answers is None:
         return RowIs.ASKED
-    if not failure.answers:
-        return RowIs.FAILED
-    # Who was never registered has no route that could be kept.
-    return RowIs.READY if failure.row != NO_ROW else RowIs.KEPT
+    if failure.answers is Answer.YES:
+        # Who was never registered has no route that could be kept.
+        return RowIs.READY if failure.row != NO_ROW else RowIs.KEPT
+    if failure.answers is Answer.UNKNOWN and failure.row == "ready" and failure.serves:
+        # New pods that nobody could ask are not given to clients. Old ones stay with theirs.
+        return RowIs.FAILED if failure.released else RowIs.KEPT
+    return RowIs.FAILED
+
+
+def _is_untrue(failure: Failure) -> bool:
+    """Tell whether the row says what this run, which has looked closely, knows better."""
+    if failure.step in (Step.OBSERVE, Step.LOCK):
+        return False
+    # A run that died has announced it, and this one, which has its lock, ends as well.
+    return failure.row == "deploying" or (failure.row == "ready" and not failure.serves)

@@ -40,7 +40,8 @@ def checked_target(params: Mapping[str, Any]) -> ReleaseTarget:
 
 def checked_waits(params: Mapping[str, Any]) -> Waits:
     """Return how long each part may take, and start the deadline of the whole. Raises ``invalid``."""
-    check_times(params, ("timeout", "capacity_timeout", "helm_timeout", "rollout_timeout", "takeover_after"))
+    check_times(params, ("timeout", "capacity_timeout", "rollout_timeout", "takeover_after"))
+    check_range(params, "helm_timeout", 1, 86400)
     return Waits(
         Deadline(params["timeout"] or math.inf),
         capacity_s=params["capacity_timeout"],

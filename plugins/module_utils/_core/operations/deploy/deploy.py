@@ -31,6 +31,9 @@ from .steps import (
     withdraw,
 )
 
+#: Steps that may take long, so that no connection to the database is kept for them but the lease's.
+_LONG = (Step.CAPACITY, Step.ROLLOUT)
+
 #: Each step, and the phase that its time counts for.
 STEPS: dict[Step, tuple[Callable[[Run], None], str]] = {
     Step.LOCK: (lock.take, "lock_s"),
@@ -67,7 +70,7 @@ def deploy(run: Run) -> None:
 def _walk(run: Run) -> None:
     with run.timed("plan_s"):
         observe(run)
-        run.row_before = run.row
+        run.row_before, run.had_release = run.row, run.record is not None
     while (step := next_step(run.state(), run.wanted)) is not Step.DONE:
         run.step = step
         if run.waits.total.expired() and step is not Step.FINISH:
@@ -76,6 +79,8 @@ def _walk(run: Run) -> None:
                 f"{step.value} is next",
                 "Run again: it goes on from what is there. Or give a longer timeout (vllm_timeout).",
             )
+        if run.registry is not None and step in _LONG:
+            run.registry.database.close()
         take, phase = STEPS[step]
         with run.timed(phase):
             take(run)

@@ -6,22 +6,22 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
 from ...endpoint.verification import verify_service
-from ...registry.publication import Publication
-from .after_failure import Failure, RowIs, row_after_failure
-from .publication import tell
+from .after_failure import Answer, Failure, RowIs, row_after_failure
+from .publication import row_of, tell
 from .run import Registry, Run
 from .state import NO_ROW
 from .steps import finish
 
-#: A model that is asked after a failure has so long to answer, in seconds.
+#: A model that is asked after a failure has so long to answer, in seconds, or what a completion may take.
 _ASK_S = 5.0
 _REASON_LENGTH = 500
+#: Errors of a question that say nothing about who was asked.
+_COULD_NOT_ASK = (ErrorClass.AUTH, ErrorClass.INFRASTRUCTURE, ErrorClass.INVALID, ErrorClass.FENCED)
 
 
 def name_step(run: Run, error: Exception) -> None:
@@ -31,28 +31,39 @@ def name_step(run: Run, error: Exception) -> None:
 
 
 def settle(run: Run, error: Exception) -> None:
-    """See that no row says ready for what does not serve, note the end, and give the lock back."""
+    """See that no row says ready for what does not serve, note the end, and give the lock back.
+
+    Whatever goes wrong here: the failure itself matters more, so it is only told.
+    """
     kind = error.error_class if isinstance(error, PlatformError) else None
     name_step(run, error)
     if run.registry is None:
         return
     told = str(error) or type(error).__name__
-    if run.wanted.present and run.wanted.registers:
-        try:
+    try:
+        if run.wanted.present and run.wanted.registers:
             _correct_row(run, run.registry, kind, told)
-        except PlatformError as another:
-            # The failure itself matters more.
-            run.say(f"the registry's row was not corrected: {another.message}")
-    with suppress(PlatformError):
+    except Exception as another:  # noqa: BLE001
+        run.say(f"the registry's row was not corrected: {another}")
+    try:
         finish.end(run, outcome="failed", error_class=kind.value if kind else "unknown", reason=told)
+    except Exception as another:  # noqa: BLE001
+        run.say(f"the lock was not given back: {another}")
 
 
 def _correct_row(run: Run, registry: Registry, kind: ErrorClass | None, told: str) -> None:
-    status = run.row.status if run.row is not None else NO_ROW
-    failed = Failure(run.step, kind, run.touched, status)
+    failed = Failure(
+        run.step,
+        kind,
+        run.touched,
+        run.row.status if run.row is not None else NO_ROW,
+        holds_lock=run.operation is not None,
+        released=run.released,
+        serves=run.comparison is None or run.comparison.serves,
+    )
     row = row_after_failure(failed)
     if row is RowIs.ASKED:
-        row = row_after_failure(replace(failed, answers=_answers(run)))
+        row = row_after_failure(replace(failed, answers=_ask(run)))
     if row is RowIs.KEPT:
         return
     if row is RowIs.READY:
@@ -62,13 +73,13 @@ def _correct_row(run: Run, registry: Registry, kind: ErrorClass | None, told: st
         reason = f"{run.step.value}: {told}"
         shown = reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 3]}..."
         changes = {"namespace": run.target.namespace, "status": "failed", "status_reason": shown}
-    wanted = Publication(run.target.model, run.target.environment, changes, operation=run.operation)
-    tell(run, registry, wanted)
+    tell(run, registry, row_of(run, registry, changes), Deadline(registry.routers_timeout_s))
 
 
-def _answers(run: Run) -> bool:
+def _ask(run: Run) -> Answer:
+    deadline = Deadline(max(_ASK_S, run.verification["max_latency_s"] + 1))
     try:
-        verify_service(run.tools.client, run.verification, Deadline(_ASK_S), run.tools.progress)
-    except PlatformError:
-        return False
-    return True
+        verify_service(run.tools.client, run.verification, deadline, run.tools.progress)
+    except PlatformError as error:
+        return Answer.UNKNOWN if error.error_class in _COULD_NOT_ASK else Answer.NO
+    return Answer.YES

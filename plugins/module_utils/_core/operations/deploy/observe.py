@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...cluster import workload
 from ...cluster.namespaces import require_namespace
+from ...cluster.rollout import endpoints_are_new
 from ...common.deadline import Deadline
 from ...helm.storage import read_release
 from ...registry import entries
@@ -25,6 +26,7 @@ def observe(run: Run) -> None:
     if run.registry is not None:
         _look_at_registry(run, run.registry)
     run.comparison, run.plan, run.snapshot, run.rolled_out, run.room = None, None, None, False, False
+    run.released = False
     target, client = run.target, run.tools.client
     run.record = read_release(client, target.name, target.namespace)
     # Before anything is recovered or removed: what belongs to others stays as it is.
@@ -50,6 +52,9 @@ def look_at_pods(run: Run) -> None:
     target = run.target
     run.snapshot = workload.observe(run.tools.client, target.namespace, target.name, target.selector)
     run.rolled_out = workload.judge(run.snapshot, workload.Symptoms()).done
+    if not run.wanted.verifies:
+        # Nobody will notice otherwise that the Service does not send requests there.
+        run.rolled_out = run.rolled_out and endpoints_are_new(run.tools.client, target, run.snapshot)
 
 
 def _look_at_registry(run: Run, registry: Registry) -> None:

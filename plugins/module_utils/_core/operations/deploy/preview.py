@@ -11,7 +11,7 @@ from ...common.errors import PlatformError
 from ...registry import entries
 from ...registry.entry_fields import Entry, merged
 from ...registry.failures import is_without_schema
-from ...registry.publication import Published, write
+from ...registry.publication import Published, overruled_warning, write
 from . import failure
 from .next_step import Step, next_step
 from .observe import observe
@@ -33,14 +33,13 @@ def preview(run: Run) -> None:
 def _preview(run: Run) -> None:
     with run.timed("plan_s"):
         observe(run)
-        run.row_before = run.row
+        run.row_before, run.had_release = run.row, run.record is not None
         if run.wanted.present:
             run.step = Step.PLAN
             plan.take(run)
     would = next_step(run.state(), run.wanted)
     if would is Step.LOCK and run.state().lock is LockIs.THEIRS:
-        target = f"{run.target.model} in {run.target.environment}"
-        run.warnings.append(f"{target} is locked by {run.lock}: a run would wait or fail.")
+        run.warnings.append(f"{_target(run)} is locked by {run.lock}: a run would wait or fail.")
     if not run.wanted.present:
         run.changed = would is not Step.DONE
         return
@@ -56,11 +55,26 @@ def _preview(run: Run) -> None:
         run.step = Step.REGISTER
         run.published = _published(run, run.registry)
         run.changed |= run.published.changed
+        _say_what_stands_against_it(run, run.published)
+
+
+def _say_what_stands_against_it(run: Run, published: Published) -> None:
+    after = published.change.after
+    if after is not None and (warning := overruled_warning({"status": "ready"}, after)):
+        run.warnings.append(warning)
+    if run.planned().changed or not published.change.needs_lock:
+        return
+    if run.state().lock is LockIs.THEIRS:
+        run.warnings.append(f"{_target(run)} is locked by {run.lock}: a run would fail.")
+
+
+def _target(run: Run) -> str:
+    return f"{run.target.model} in {run.target.environment}"
 
 
 def _published(run: Run, registry: Registry) -> Published:
     """Return what would be written to the registry in the end."""
-    wanted = publication(run)
+    wanted = publication(run, registry)
     registry.database.begin_anew(Deadline(registry.timeout_s))
     try:
         return registry.database.transaction(

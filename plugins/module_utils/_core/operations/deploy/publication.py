@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ...cluster.workload import running_image
+from ...common.deadline import Deadline
 from ...registry.entry_fields import check_changes
 from ...registry.publication import Publication, Published, overruled_warning, publish
 from ...registry.withdrawal import lost_warning
@@ -30,13 +34,32 @@ def facts(run: Run) -> dict[str, object]:
     )
 
 
-def tell(run: Run, registry: Registry, wanted: Publication) -> Published:
+def row_of(run: Run, registry: Registry, changes: Mapping[str, Any], **more: Any) -> Publication:
+    """Return a row as this run may write it.
+
+    Who has no lock names the version that was seen: what somebody else has written since is not undone.
+    """
+    version = None
+    if run.operation is None:
+        version = run.row.version if run.row is not None else 0
+    return Publication(
+        run.target.model,
+        run.target.environment,
+        check_changes(changes),
+        expected_version=version,
+        operation=run.operation,
+        by=registry.holder.name,
+        **more,
+    )
+
+
+def tell(run: Run, registry: Registry, wanted: Publication, routers: Deadline) -> Published:
     """Write a row, and wait for the routers that have to know."""
     done = publish(
         registry.database,
         wanted,
         timeout_s=registry.timeout_s,
-        routers_timeout_s=registry.routers_timeout_s,
+        routers_timeout_s=routers.seconds,
         progress=run.tools.progress,
     )
     run.row = done.change.after
@@ -45,7 +68,7 @@ def tell(run: Run, registry: Registry, wanted: Publication) -> Published:
     return done
 
 
-def publication(run: Run) -> Publication:
+def publication(run: Run, registry: Registry) -> Publication:
     """Return the row of a model that serves."""
     release = facts(run)
     model = run.request.values.get("model") or {}
@@ -59,8 +82,8 @@ def publication(run: Run) -> Publication:
         "manifest_digest": release["manifest_digest"],
         "chart_version": release["chart_version"],
         "image": release["image"],
-        "model_source": model.get("source") or None,
-        "model_revision": model.get("revision") or None,
+        "model_source": model.get("source") or "",
+        "model_revision": model.get("revision") or "",
     }
     manifest = {
         "chart_digest": release["chart_digest"],
@@ -69,11 +92,4 @@ def publication(run: Run) -> Publication:
         "values_digest": release["values_digest"],
         "values_redacted": release["values_redacted"],
     }
-    return Publication(
-        run.target.model,
-        run.target.environment,
-        check_changes(changes),
-        manifest,
-        health_checked=True,
-        operation=run.operation,
-    )
+    return row_of(run, registry, changes, manifest=manifest, health_checked=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...registry.entry_fields import as_json, shown
-from ...release.result import difference, warnings
+from ...release.result import difference
 from .publication import facts
 from .run import Run
 
@@ -20,14 +20,13 @@ def release_result(run: Run) -> dict[str, Any]:
     """Return what module vllm_release documents."""
     run.phases["total_s"] = round(sum(run.phases.values()), 3)
     if run.wanted.present:
-        run.warnings += warnings(run.request, run.planned())
         return {**facts(run), "timings": run.phases}
     return {
         "name": run.target.name,
         "namespace": run.target.namespace,
         "environment": run.target.environment,
         "model": run.target.model,
-        "action": "uninstall" if run.changed else "none",
+        "action": "uninstall" if run.had_release else "none",
     }
 
 
@@ -35,7 +34,7 @@ def release_difference(run: Run) -> dict[str, Any]:
     """Return the difference of the release."""
     if run.wanted.present:
         return difference(run.request, run.planned())
-    return {"before": f"{run.target.name}: deployed\n" if run.changed else "", "after": ""}
+    return {"before": f"{run.target.name}: deployed\n" if run.had_release else "", "after": ""}
 
 
 def row_difference(run: Run) -> dict[str, Any]:
@@ -67,7 +66,9 @@ def _line(run: Run, release: dict[str, Any]) -> str:
     """Say in one line how it went."""
     if not run.wanted.present:
         done = "to be removed" if run.check_mode else "removed"
-        return f"{release['name']} {done if run.changed else 'was not there'}"
+        if run.had_release or not run.changed:
+            return f"{release['name']} {done if run.had_release else 'was not there'}"
+        return f"{release['name']} was not there, its row is {done}"
     word = _WORDS[release["action"]]
     if run.check_mode and release["action"] != "none":
         word = f"to be {word}"

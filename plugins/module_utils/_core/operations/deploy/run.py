@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from ...cluster.workload import Snapshot
+from ...common.deadline import Deadline
 from ...common.permit import Permit
 from ...helm.storage import ReleaseRecord
 from ...placement.model_memory import ModelMemory
@@ -67,6 +68,7 @@ class Run:
     lock: Lock | None = None
     operation: OperationRef | None = None
     row: Entry | None = None
+    had_release: bool = False  #: as the first look found it
     row_before: Entry | None = None  #: as the first look found it
     record: ReleaseRecord | None = None
     comparison: Comparison | None = None
@@ -74,6 +76,7 @@ class Run:
     snapshot: Snapshot | None = None
     rolled_out: bool = False
     announced: bool = False
+    released: bool = False  #: Helm has made the revision that is wanted
     room: bool = False
     verified: dict[str, Any] | None = None
     published: Published | None = None
@@ -114,6 +117,15 @@ class Run:
         """Show a line to the person who waits."""
         self.tools.progress(f"{self.target.name}: {line}")
 
+    def warn(self, line: str) -> None:
+        """Tell a person at once what they should know, and once more with the result."""
+        self.tools.progress(f"warning: {line}")
+        self.warnings.append(line)
+
+    def routers(self) -> Deadline:
+        """Start the share of the whole that routers have to confirm a change."""
+        return self.waits.total.share(self.registry.routers_timeout_s if self.registry else 0.0)
+
     def end_lease(self) -> None:
         """Stop renewing the lock; nothing is written any more that needs it."""
         self.stack.close()
@@ -134,8 +146,9 @@ class Run:
         return State(
             lock=self._lock_is(),
             release=self._release_is(),
-            on_record=found is not None and found.on_record,
-            drifted=found is not None and bool(found.drift),
+            # What Helm has just made is what is wanted, whatever it is compared with: it is made once.
+            on_record=self.released or (found is not None and found.on_record),
+            drifted=found is not None and bool(found.drift) and not self.released,
             serves=found is not None and found.serves,
             rolled_out=self.rolled_out,
             row=self.row.status if self.row is not None else NO_ROW,

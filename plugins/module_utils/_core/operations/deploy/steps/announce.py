@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from ....registry.publication import Publication
-from ..publication import tell
+from ..publication import row_of, tell
 from ..run import Run
 
 
@@ -24,5 +23,5 @@ def take(run: Run) -> None:
         "status_reason": action,
     }
     run.touched = True
-    tell(run, registry, Publication(target.model, target.environment, changes, operation=run.operation))
+    tell(run, registry, row_of(run, registry, changes), run.routers())
     run.announced = True

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from ....common.actor import actor
 from ....common.deadline import Deadline
 from ....common.errors import PlatformError
 from ....registry import operations
@@ -38,7 +37,7 @@ def end(run: Run, *, outcome: str, error_class: str | None = None, reason: str |
             outcome=outcome,
             error_class=error_class,
             reason=reason,
-            by=actor(),
+            by=registry.holder.name,
         )
     )
     run.operation = run.lock = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ....release.capacity import require_possible
 from ....release.plan import plan_change
 from ....release.rendering import asked_strategy
-from ....release.result import describe
+from ....release.result import describe, warnings
 from ....release.tryout import refuse_conflicts, refuse_pod
 from ..run import Run
 
@@ -20,6 +20,8 @@ def take(run: Run) -> None:
     assess = run.assess if run.check_capacity else None
     run.plan = plan_change(run.compared(), asked_strategy(request), assess, run.renderer.render)
     run.say(describe(run.plan))
+    for line in warnings(request, run.plan):
+        run.warn(line)
     require_possible(run.plan)
     if not run.plan.changed:
         return

@@ -15,5 +15,5 @@ def take(run: Run) -> None:
     run.say("registering what was verified")
     registry = run.registry
     assert registry is not None  # noqa: S101 - who registers has one
-    run.published = tell(run, registry, publication(run))
+    run.published = tell(run, registry, publication(run, registry), run.routers())
     run.changed |= run.published.changed

@@ -15,6 +15,8 @@ from ..run import Run
 def take(run: Run) -> None:
     """Make the revision. From here on, what is on the cluster is what is wanted, or on its way there."""
     plan = run.planned()
+    run.tools.permit.check()
     run.touched = run.changed = True
     run.record = upgrade(run.tools, run.request, plan, run.waits)
+    run.released = True
     run.comparison = replace(run.compared(), rendered=plan.wanted, record=run.record, drift=[])

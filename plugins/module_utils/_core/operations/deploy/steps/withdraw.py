@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ....common.deadline import Deadline
-from ....registry.withdrawal import Removal, lost_warning, remove
+from ....registry.withdrawal import Removal, cut_off_warning, lost_warning, remove
 from ..run import Run
 
 
@@ -19,9 +19,10 @@ def take(run: Run) -> None:
     wanted = Removal(
         target.model,
         target.environment,
-        routers_timeout_s=registry.routers_timeout_s,
-        drain_timeout_s=registry.drain_timeout_s,
+        routers_timeout_s=run.routers().seconds,
+        drain_timeout_s=run.waits.total.share(registry.drain_timeout_s).seconds,
         operation=run.operation,
+        by=registry.holder.name,
     )
     patience = registry.timeout_s + registry.routers_timeout_s + registry.drain_timeout_s
     registry.database.begin_anew(Deadline(patience))
@@ -29,5 +30,8 @@ def take(run: Run) -> None:
         removed = remove(registry.database, wanted, run.tools.progress)
     run.row = None
     run.changed |= removed.change.changed
-    if warning := lost_warning(removed.routers):
-        run.warnings.append(warning)
+    told = (
+        lost_warning(removed.routers),
+        cut_off_warning(target.model, removed.drain, wanted.drain_timeout_s),
+    )
+    run.warnings += [warning for warning in told if warning]
