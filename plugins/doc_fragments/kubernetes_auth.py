@@ -44,16 +44,19 @@ options:
     description:
       - Path of a client certificate.
       - If the value is not specified, the environment variable E(K8S_AUTH_CERT_FILE) is used.
+    aliases: [cert_file]
     type: path
   client_key:
     description:
       - Path of the key of O(client_cert).
       - If the value is not specified, the environment variable E(K8S_AUTH_KEY_FILE) is used.
+    aliases: [key_file]
     type: path
   validate_certs:
     description:
       - Whether to check the API server's certificate. Leave it on.
       - If the value is not specified, the environment variable E(K8S_AUTH_VERIFY_SSL) is used.
+    aliases: [verify_ssl]
     type: bool
     default: true
 requirements:

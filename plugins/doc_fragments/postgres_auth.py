@@ -15,41 +15,52 @@ options:
   dsn:
     description:
       - Where the registry's database is, as a libpq URI or as C(keyword=value) pairs.
-      - Settings given one by one, such as O(pg_host), replace those of the DSN.
+      - Settings given one by one, such as O(login_host), replace those of the DSN.
       - If the value is not specified, the environment variable E(LLMOPS_REGISTRY_DSN) is used.
     type: str
-  pg_host:
+  login_host:
     description:
       - Host name, address, or folder of the Unix socket.
       - Where neither this nor O(dsn) says it, libpq's environment variable E(PGHOST) counts.
     type: str
-  pg_port:
+  login_port:
     description:
       - TCP port.
       - Where neither this nor O(dsn) says it, libpq's environment variable E(PGPORT) counts.
     type: int
-  pg_database:
+  login_db:
     description:
       - Name of the database.
       - Where neither this nor O(dsn) says it, libpq's environment variable E(PGDATABASE) counts.
     type: str
-  pg_user:
+  login_user:
     description:
       - Role to connect as.
       - Where neither this nor O(dsn) says it, libpq's environment variable E(PGUSER) counts.
     type: str
-  pg_password:
+  login_password:
     description:
       - Password of the role. A C(~/.pgpass) file or E(PGPASSFILE) works too.
       - Where neither this nor O(dsn) says it, libpq's environment variable E(PGPASSWORD) counts.
     type: str
-  pg_sslmode:
+  ssl_mode:
     description:
       - How far TLS is demanded and the server's certificate is checked.
       - Use V(verify-full) wherever the connection leaves the machine.
       - Where neither this nor O(dsn) says it, libpq's environment variable E(PGSSLMODE) counts.
     type: str
     choices: [disable, allow, prefer, require, verify-ca, verify-full]
+  ssl_rootcert:
+    description:
+      - File with the certificates of authorities that the server's certificate is checked with.
+      - Where neither this nor O(dsn) says it, libpq's environment variable E(PGSSLROOTCERT) counts.
+    type: path
+  ssl_cert:
+    description: File with the client's certificate.
+    type: path
+  ssl_key:
+    description: File with the client's private key.
+    type: path
   connect_timeout:
     description:
       - Seconds that one attempt to connect may take.

@@ -29,6 +29,7 @@ options:
     required: true
   namespace:
     description: Namespace of the release.
+    aliases: [release_namespace]
     type: str
     required: true
   create_namespace:
@@ -39,6 +40,7 @@ options:
     description:
       - Name of the release and of its Service, at most 53 characters.
       - By default C({slug}-{environment}), where the slug is made from O(model).
+    aliases: [release_name]
     type: str
   chart_path:
     description:
@@ -51,6 +53,7 @@ options:
         C(values-{environment}.yaml), which is always used.
       - The name of the model, the environment and the slug are set by the module.
       - Secrets have no place here. The chart takes references to existing Secrets only.
+    aliases: [release_values]
     type: dict
     default: {}
   strategy:
@@ -108,6 +111,7 @@ options:
       - Seconds to wait for the new pods.
       - By default, and with V(0), the progress deadline that the chart derives from the model's size, for
         each pod where one starts after the other, and a minute.
+    aliases: [wait_timeout]
     type: float
   takeover_after:
     description:
@@ -118,6 +122,7 @@ options:
     default: 30
   helm_binary:
     description: Name or path of the Helm binary, 3.20.2 or later, or 4.1.4 or later.
+    aliases: [binary_path]
     type: str
     default: helm
 requirements:

@@ -36,26 +36,26 @@ options:
       - Where the registry's database is, as a libpq URI or as C(keyword=value) pairs. May be a template.
       - It may hold a password, so it is best left to the environment variable. It is neither shown nor
         cached.
-      - Settings given one by one, such as O(pg_host), replace those of the DSN.
+      - Settings given one by one, such as O(login_host), replace those of the DSN.
     type: str
     env:
       - name: LLMOPS_REGISTRY_DSN
-  pg_host:
+  login_host:
     description: Host name, address, or folder of the Unix socket.
     type: str
-  pg_port:
+  login_port:
     description: TCP port.
     type: int
-  pg_database:
+  login_db:
     description: Name of the database.
     type: str
-  pg_user:
+  login_user:
     description: Role to connect as.
     type: str
-  pg_password:
+  login_password:
     description: Password of the role. May be a template. A C(~/.pgpass) file or E(PGPASSFILE) works too.
     type: str
-  pg_sslmode:
+  ssl_mode:
     description: How far TLS is demanded and the server's certificate is checked.
     type: str
     choices: [disable, allow, prefer, require, verify-ca, verify-full]
@@ -144,7 +144,7 @@ if TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
     from ansible.parsing.dataloader import DataLoader
 
-_CONNECTION = ("dsn", "pg_host", "pg_port", "pg_database", "pg_user", "pg_password", "pg_sslmode")
+_CONNECTION = ("dsn", "login_host", "login_port", "login_db", "login_user", "login_password", "ssl_mode")
 _FILTERS = ("model", "environment", "namespace", "status", "desired_state")
 
 

@@ -21,24 +21,33 @@ KUBERNETES_SPEC: dict[str, Any] = {
     "host": {"type": "str", **_env("K8S_AUTH_HOST")},
     "api_key": {"type": "str", "no_log": True, **_env("K8S_AUTH_API_KEY")},
     "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"], **_env("K8S_AUTH_SSL_CA_CERT")},
-    "client_cert": {"type": "path", **_env("K8S_AUTH_CERT_FILE")},
-    "client_key": {"type": "path", "no_log": False, **_env("K8S_AUTH_KEY_FILE")},
-    "validate_certs": {"type": "bool", "default": True, **_env("K8S_AUTH_VERIFY_SSL")},
+    "client_cert": {"type": "path", "aliases": ["cert_file"], **_env("K8S_AUTH_CERT_FILE")},
+    "client_key": {"type": "path", "no_log": False, "aliases": ["key_file"], **_env("K8S_AUTH_KEY_FILE")},
+    "validate_certs": {
+        "type": "bool",
+        "default": True,
+        "aliases": ["verify_ssl"],
+        **_env("K8S_AUTH_VERIFY_SSL"),
+    },
 }
 
 POSTGRES_SPEC: dict[str, Any] = {
     "dsn": {"type": "str", "no_log": True, **_env("LLMOPS_REGISTRY_DSN")},
     # No fallback to PGHOST and its like here: libpq reads them itself, for what the DSN does not say.
     # As values of these arguments they would replace what the DSN says.
-    "pg_host": {"type": "str"},
-    "pg_port": {"type": "int"},
-    "pg_database": {"type": "str"},
-    "pg_user": {"type": "str"},
-    "pg_password": {"type": "str", "no_log": True},
-    "pg_sslmode": {
+    "login_host": {"type": "str"},
+    "login_port": {"type": "int"},
+    "login_db": {"type": "str"},
+    "login_user": {"type": "str"},
+    "login_password": {"type": "str", "no_log": True},
+    "ssl_mode": {
         "type": "str",
         "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
     },
+    # As community.postgresql names them; its ca_cert is the cluster's here.
+    "ssl_rootcert": {"type": "path"},
+    "ssl_cert": {"type": "path"},
+    "ssl_key": {"type": "path", "no_log": False},
     "connect_timeout": {"type": "int", "default": 10},
 }
 
@@ -56,11 +65,11 @@ RELEASE_SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "model": {"type": "str", "required": True},
     "environment": {"type": "str", "choices": ["development", "staging", "production"], "required": True},
-    "namespace": {"type": "str", "required": True},
+    "namespace": {"type": "str", "required": True, "aliases": ["release_namespace"]},
     "create_namespace": {"type": "bool", "default": False},
-    "name": {"type": "str"},
+    "name": {"type": "str", "aliases": ["release_name"]},
     "chart_path": {"type": "path"},
-    "chart_values": {"type": "dict", "default": {}},
+    "chart_values": {"type": "dict", "default": {}, "aliases": ["release_values"]},
     "strategy": {
         "type": "str",
         "choices": ["auto", "surge", "unavailable-first", "recreate"],
@@ -72,7 +81,7 @@ RELEASE_SPEC: dict[str, Any] = {
     "timeout": {"type": "float"},
     "capacity_timeout": {"type": "float", "default": 600},
     "helm_timeout": {"type": "float", "default": 300},
-    "rollout_timeout": {"type": "float"},
+    "rollout_timeout": {"type": "float", "aliases": ["wait_timeout"]},
     "takeover_after": {"type": "float", "default": 30},
-    "helm_binary": {"type": "str", "default": "helm"},
+    "helm_binary": {"type": "str", "default": "helm", "aliases": ["binary_path"]},
 }

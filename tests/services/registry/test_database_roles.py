@@ -384,7 +384,7 @@ def test_owner_who_may_not_make_roles_is_told_what_an_administrator_has_to_do(
     query(f"CREATE ROLE {owner} LOGIN PASSWORD '{PASSWORD}'")
     query(f"ALTER SCHEMA public OWNER TO {owner}")
     try:
-        warnings = schema(pg_user=owner, pg_password=PASSWORD).warnings
+        warnings = schema(login_user=owner, login_password=PASSWORD).warnings
         assert len(warnings) == len(ROLES)
         for role, warning in zip(ROLES, warnings, strict=True):
             assert f"CREATE ROLE {role} NOLOGIN" in warning
@@ -399,7 +399,7 @@ def test_owner_who_may_not_make_roles_is_told_what_an_administrator_has_to_do(
         deployer(INSERT)
         assert query("SELECT db_user FROM audit_log") == [(logins.make("llmops_deployer"),)]
         # Going down takes the rights away, as the same owner.
-        schema(pg_user=owner, pg_password=PASSWORD, target_version=12)
+        schema(login_user=owner, login_password=PASSWORD, target_version=12)
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             deployer("SELECT * FROM model_registry_entries")
     finally:

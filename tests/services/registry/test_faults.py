@@ -73,8 +73,8 @@ def test_wrong_password_is_not_tried_again(info: Run, server: Server) -> None:
 
 
 def test_unknown_role_and_database(info: Run, server: Server) -> None:
-    assert failure_of(info, 3, pg_user="nobody-such").error_class is ErrorClass.AUTH
-    error = failure_of(info, 3, pg_database="no-such")
+    assert failure_of(info, 3, login_user="nobody-such").error_class is ErrorClass.AUTH
+    error = failure_of(info, 3, login_db="no-such")
     assert error.error_class is ErrorClass.INVALID
     assert "Create the database" in error.resolution
 
@@ -98,7 +98,7 @@ def test_listener_that_says_nothing(info: Run, server: Server) -> None:
 
 
 def test_tls_that_the_server_does_not_have(info: Run) -> None:
-    assert failure_of(info, 3, pg_sslmode="verify-full").error_class is ErrorClass.AUTH
+    assert failure_of(info, 3, ssl_mode="verify-full").error_class is ErrorClass.AUTH
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_answer_to_commit_is_lost(
 ) -> None:
     schema()
     with proxy(server.port, committed) as link:
-        outcome = entry(pg_port=link.port, pg_sslmode="disable", status="pending", expected_version=0)
+        outcome = entry(login_port=link.port, ssl_mode="disable", status="pending", expected_version=0)
     assert link.committing.is_set()
     # Written once, whichever of the two happened, and told truthfully.
     assert outcome.changed
@@ -384,7 +384,7 @@ def test_server_that_goes_away_for_good_during_commit(schema: Run, entry: Run, s
         stopper.start()
         try:
             error = failure_of(
-                entry, 10, pg_port=link.port, pg_sslmode="disable", status="pending", timeout=3
+                entry, 10, login_port=link.port, ssl_mode="disable", status="pending", timeout=3
             )
         finally:
             stopper.join(10)

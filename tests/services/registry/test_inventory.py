@@ -287,11 +287,11 @@ def test_dsn_may_be_a_template_and_settings_single(
     assert len(inventory.hosts(MY_REGISTRY=dsn, LLMOPS_REGISTRY_DSN="host=nowhere.invalid")) == 1
     settings = dict(part.split("=", 1) for part in dsn.split() if part.startswith(("host", "port")))
     inventory.configure(
-        pg_host=settings["host"],
-        pg_port=int(settings["port"]),
-        pg_user="postgres",
-        pg_database=database_name,
-        pg_password="{{ lookup('ansible.builtin.env', 'SECRET') }}",
+        login_host=settings["host"],
+        login_port=int(settings["port"]),
+        login_user="postgres",
+        login_db=database_name,
+        login_password="{{ lookup('ansible.builtin.env', 'SECRET') }}",
     )
     assert len(inventory.hosts(SECRET=PASSWORD, LLMOPS_REGISTRY_DSN="")) == 3
 
@@ -299,10 +299,10 @@ def test_dsn_may_be_a_template_and_settings_single(
 @pytest.mark.parametrize(
     ("options", "environment", "message"),
     [
-        ({"pg_password": f"{PASSWORD} of another"}, {}, "authentication failed"),
+        ({"login_password": f"{PASSWORD} of another"}, {}, "authentication failed"),
         ({"dsn": f"postgresql://u:{PASSWORD}@h:port"}, {}, "cannot be parsed"),
         ({}, {"LLMOPS_REGISTRY_DSN": ""}, "No database is given"),
-        ({"pg_host": "127.0.0.1", "pg_port": 9, "timeout": 1}, {}, "Cannot connect"),
+        ({"login_host": "127.0.0.1", "login_port": 9, "timeout": 1}, {}, "Cannot connect"),
         ({"environment": "qa"}, {}, "qa"),
         ({"status": ["running"]}, {}, "running"),
     ],

@@ -125,7 +125,7 @@ def test_never_two_holders_and_fences_only_grow(dsn: str, query: Query, rounds: 
 @pytest.mark.parametrize("committed", [True, False])
 def test_answer_to_the_start_is_lost(dsn: str, server: Server, query: Query, committed: bool) -> None:
     with proxy(server.port, committed) as link:
-        where = settings({"dsn": dsn, "pg_port": link.port, "pg_sslmode": "disable"})
+        where = settings({"dsn": dsn, "login_port": link.port, "ssl_mode": "disable"})
         wanted = operations.Wanted(MODEL, ENVIRONMENT, "deploy", Holder("alice@bastion"), 60.0)
         with Database(where, Deadline(20)) as database:
             started = operations.start(database, wanted, 0.0, lambda line: None)

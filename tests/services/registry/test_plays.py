@@ -144,7 +144,7 @@ def test_both_ways_of_running_return_the_same(runner: PlayRunner, uri: str) -> N
             "llmops.platform.registry_schema": {"migrations_path": "/nowhere/at/all"},
             "ignore_errors": True,
         },
-        {"llmops.platform.registry_info": {"pg_password": "c4n@ry of another"}, "ignore_errors": True},
+        {"llmops.platform.registry_info": {"login_password": "c4n@ry of another"}, "ignore_errors": True},
         {
             "llmops.platform.registry_schema": {
                 "migrations_path": str(MIGRATIONS),

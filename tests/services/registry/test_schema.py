@@ -396,7 +396,7 @@ def test_database_role_without_rights(schema: Run, query: Query, database_name: 
     query(f"CREATE ROLE {role} LOGIN PASSWORD 'weak'")
     try:
         with pytest.raises(PlatformError, match="42501") as failure:
-            schema(pg_user=role, pg_password="weak")
+            schema(login_user=role, login_password="weak")
         assert failure.value.error_class is ErrorClass.AUTH
     finally:
         query(f"DROP ROLE {role}")

@@ -33,9 +33,9 @@ def test_single_settings_replace_those_of_the_dsn() -> None:
     found = settings(
         {
             "dsn": "postgresql://a:p@one:1/x?sslmode=require&hostaddr=10.0.0.1&application_name=mine",
-            "pg_host": "two",
-            "pg_port": 2,
-            "pg_sslmode": "",
+            "login_host": "two",
+            "login_port": 2,
+            "ssl_mode": "",
             "connect_timeout": 7,
         }
     ).parameters
@@ -45,7 +45,7 @@ def test_single_settings_replace_those_of_the_dsn() -> None:
 
 
 def test_defaults() -> None:
-    found = settings({"pg_host": "h"}).parameters
+    found = settings({"login_host": "h"}).parameters
     assert found["application_name"] == "llmops.platform"
     assert found["client_encoding"] == "UTF8"
     assert int(found["keepalives_idle"]) <= 30
@@ -70,13 +70,13 @@ def test_settings_never_show_themselves() -> None:
     ],
 )
 def test_every_form_of_the_password_is_hidden(text: str) -> None:
-    found = settings({"pg_host": "h", "pg_password": SECRET})
+    found = settings({"login_host": "h", "login_password": SECRET})
     assert "c4n" not in found.clean(text)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=4, max_size=40))
 def test_no_password_survives(password: str) -> None:
-    found = settings({"pg_host": "h", "pg_password": password})
+    found = settings({"login_host": "h", "login_password": password})
     for form in (password, quote(password, safe=""), repr(password)[1:-1]):
         cleaned = found.clean(f"<{form}>")
         assert cleaned.replace("[hidden]", "").strip("<> ") == ""

@@ -76,12 +76,15 @@ def settings(params: Mapping[str, Any]) -> Settings:
     given = {
         keyword: str(params[name])
         for keyword, name in (
-            ("host", "pg_host"),
-            ("port", "pg_port"),
-            ("dbname", "pg_database"),
-            ("user", "pg_user"),
-            ("password", "pg_password"),
-            ("sslmode", "pg_sslmode"),
+            ("host", "login_host"),
+            ("port", "login_port"),
+            ("dbname", "login_db"),
+            ("user", "login_user"),
+            ("password", "login_password"),
+            ("sslmode", "ssl_mode"),
+            ("sslrootcert", "ssl_rootcert"),
+            ("sslcert", "ssl_cert"),
+            ("sslkey", "ssl_key"),
         )
         if params.get(name) not in (None, "")
     }
@@ -90,7 +93,7 @@ def settings(params: Mapping[str, Any]) -> Settings:
         raise PlatformError(
             ErrorClass.INVALID,
             "No database is given.",
-            "Set dsn (or LLMOPS_REGISTRY_DSN), or pg_host and its companions, or libpq's PGHOST and others.",
+            "Set dsn (or LLMOPS_REGISTRY_DSN), or login_host and its like, or libpq's PGHOST and others.",
             {"field": "dsn"},
         )
     parameters = _parse(dsn)

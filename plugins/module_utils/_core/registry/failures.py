@@ -28,7 +28,7 @@ _READ_ONLY = (
     "This server is read-only, such as a standby: connect to the primary (target_session_attrs=read-write)."
 )
 _RUN_SCHEMA = "Create or update the schema first: run llmops.platform.registry_schema or the role registry."
-_CREATE_DATABASE = "Create the database, or correct pg_database or the DSN."
+_CREATE_DATABASE = "Create the database, or correct login_db or the DSN."
 _CREDENTIALS = "Check the user, the password and pg_hba.conf of the server."
 _TLS = "Check sslmode, sslrootcert and the server's certificate; do not switch the verification off."
 _REACH = "Check host, port, name resolution and firewalls, and that PostgreSQL is running."
