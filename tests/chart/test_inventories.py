@@ -29,17 +29,20 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.release.requ
 from tests.support.chart import CHART
 from tests.support.lab import lab_folder
 from tests.support.playbooks import ROOT, PlayRunner
+from tests.support.repository import load_yaml
 
 INVENTORIES = sorted(path.name for path in (ROOT / "inventories").iterdir())
 EXAMPLES = ("development", "staging", "production")
 SIZES = {"qwen2-5-7b": (7, 1, 20), "llama-2-13b": (13, 1, 20), "llama-3-3-70b": (70, 4, 40)}
 
 
-# The role's own variables do the merging.
+# The role's own expression does the merging.
+ARGUMENTS = load_yaml(ROOT / "roles/vllm/tasks/main.yml")[0]["module_defaults"][
+    "llmops.platform.vllm_deployment"
+]
 SHOW = f"""
 - hosts: models
   gather_facts: false
-  vars_files: ["{ROOT}/roles/vllm/vars/main.yml"]
   tasks:
     - name: Show what the role would use
       ansible.builtin.debug:
@@ -47,7 +50,7 @@ SHOW = f"""
           model: "{{{{ vllm_model }}}}"
           environment: "{{{{ vllm_environment }}}}"
           namespace: "{{{{ vllm_namespace }}}}"
-          values: "{{{{ _vllm_chart_values }}}}"
+          values: "{ARGUMENTS["chart_values"]}"
 """
 
 

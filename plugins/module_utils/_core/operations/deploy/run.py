@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from ...cluster.workload import Snapshot
 from ...common.deadline import Deadline
@@ -32,6 +32,8 @@ from ...release.request import ReleaseRequest, ReleaseTarget
 from ...release.tools import Tools, Waits
 from .next_step import Step
 from .state import NO_ROW, LockIs, ReleaseIs, State, Wanted
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,12 @@ class Run:
     @property
     def request(self) -> ReleaseRequest:
         """What is wanted of the release; only where it is to be present."""
-        assert isinstance(self.target, ReleaseRequest)  # noqa: S101 - what is removed is never rendered
-        return self.target
+        return _there(self.target if isinstance(self.target, ReleaseRequest) else None, "a chart")
+
+    @property
+    def used_registry(self) -> Registry:
+        """The registry; only for steps that are not taken without one."""
+        return _there(self.registry, "a registry")
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -105,8 +111,7 @@ class Run:
 
     def compared(self) -> Comparison:
         """Return the comparison, after it was made."""
-        assert self.comparison is not None  # noqa: S101 - steps come after the first look
-        return self.comparison
+        return _there(self.comparison, "a look")
 
     def planned(self) -> Plan:
         """Return the plan; where none had to be made, there is nothing to do."""
@@ -176,3 +181,10 @@ class Run:
         if self.record.status == "uninstalling":
             return ReleaseIs.UNINSTALLING
         return ReleaseIs.DEPLOYED if self.record.status == "deployed" else ReleaseIs.FAILED
+
+
+def _there(value: T | None, what: str) -> T:
+    """Return what a step cannot be without; the tables see to it that it is there."""
+    if value is None:
+        raise RuntimeError(f"this step needs {what}")
+    return value

@@ -13,8 +13,7 @@ from ..run import Run
 def take(run: Run) -> None:
     """Write the status deploying, and wait until routers know that the endpoint was withdrawn."""
     run.say("telling routers that it is being deployed")
-    registry, target = run.registry, run.target
-    assert registry is not None  # noqa: S101 - who registers has one
+    registry, target = run.used_registry, run.target
     action = run.plan.action if run.plan is not None else "rollout"
     changes = {
         "namespace": target.namespace,

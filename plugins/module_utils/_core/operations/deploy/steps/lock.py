@@ -16,8 +16,7 @@ from ..run import Run
 def take(run: Run) -> None:
     """Take the lock, waiting for its holder as long as allowed, and keep it renewed."""
     run.say("taking the lock")
-    registry = run.registry
-    assert registry is not None  # noqa: S101 - without one there is no lock
+    registry = run.used_registry
     wanted = operations.Wanted(
         run.target.model,
         run.target.environment,

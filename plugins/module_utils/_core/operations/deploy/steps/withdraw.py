@@ -14,8 +14,7 @@ from ..run import Run
 def take(run: Run) -> None:
     """Drain the model and remove its row."""
     run.say("taking it from clients")
-    registry, target = run.registry, run.target
-    assert registry is not None  # noqa: S101 - who registers has one
+    registry, target = run.used_registry, run.target
     wanted = Removal(
         target.model,
         target.environment,
