@@ -144,6 +144,7 @@ def test_unusual_names_are_served(model: str) -> None:
         ("{{ lookup('pipe', 'id') }}", "template delimiter"),
         ("{% raw %}", "template delimiter"),
         ("{# comment", "template delimiter"),
+        ("True", "what YAML makes of"),
     ],
 )
 def test_impossible_names_are_refused_with_what_to_do(model: str, problem: str) -> None:

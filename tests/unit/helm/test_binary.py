@@ -226,6 +226,13 @@ def test_what_helm_says_has_a_class(expected: ErrorClass, message: str) -> None:
     assert error.resolution
 
 
+def test_a_bound_that_is_left_out_is_told_so() -> None:
+    error = _failure(
+        "template", "Error: values\n- at '/model/sizeBillions': exclusiveMinimum: got 0, want 0\n"
+    )
+    assert "at '/model/sizeBillions': got 0, want more than 0" in error.message
+
+
 def test_messages_are_short_and_without_log_lines() -> None:
     noise = 'level=WARN msg="x"\nWARNING: Kubernetes configuration file is group-readable\n'
     error = _failure("upgrade", f"{noise}Error: {'long ' * 100_000}\x1b[0m")

@@ -347,11 +347,15 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
 )
 
 
+# "exclusiveMinimum: got 0, want 0" tells nobody what is wrong.
+_EXCLUSIVE = re.compile(r"exclusive(Minimum|Maximum): got (\S+), want (\S+)")
 _NOISE = re.compile(r"^(level|time)=.*$|^WARNING: .*$|^Use --debug flag to render .*$", re.MULTILINE)
 
 
 def _failure(command: str, errors: str) -> PlatformError:
     text = excerpt(_NOISE.sub("", errors), 3000)
+    text = _EXCLUSIVE.sub(r"got \2, want \1 than \3", text).replace("want Minimum", "want more")
+    text = text.replace("want Maximum", "want less")
     for pattern, error_class, advice in _FAILURES:
         if re.search(pattern, text, re.DOTALL):
             return PlatformError(error_class, f"helm {command}: {text}", advice)
