@@ -227,9 +227,8 @@ def test_what_helm_says_has_a_class(expected: ErrorClass, message: str) -> None:
 
 
 def test_a_bound_that_is_left_out_is_told_so() -> None:
-    error = _failure(
-        "template", "Error: values\n- at '/model/sizeBillions': exclusiveMinimum: got 0, want 0\n"
-    )
+    said = "- at '/model/sizeBillions': exclusiveMinimum: got 0, want 0"
+    error = _failure("template", f"Error: values\n{said}\n")
     assert "at '/model/sizeBillions': got 0, want more than 0" in error.message
 
 

@@ -48,7 +48,10 @@ def check_model(model: str, field: str = "model") -> str:
             raise invalid(field, model, f"holds the template delimiter {mark!r}", advice)
     if model in ("True", "False", "None"):
         raise invalid(
-            field, model, "is what YAML makes of a word such as yes, no or null", "Put the name into quotes."
+            field,
+            model,
+            "is what YAML makes of a word such as yes, no or null",
+            f"Put it into quotes. {advice}",
         )
     if model[0] in "[{":
         # Ansible turns a list or a mapping into its text where a text is wanted.
