@@ -129,14 +129,16 @@ def test_a_rollout_is_watched(
     watch = client.wait_for_change
 
     def noted(path: str, query: dict[str, Any], version: str, seconds: int) -> bool:
+        # While it is watched, and not while it is read.
+        if len(answers) == 1:
+            later.start()
         answers.append(watch(path, query, version, seconds))
         return answers[-1]
 
     monkeypatch.setattr(client, "wait_for_change", noted)
     server = Server(api, namespace, nodeSelector={"watched": namespace})
     node = f"/api/v1/nodes/{OPEN_NODE}"
-    later = threading.Timer(2.0, api.patch, (node, {"metadata": {"labels": {"watched": namespace}}}))
-    later.start()
+    later = threading.Timer(0.1, api.patch, (node, {"metadata": {"labels": {"watched": namespace}}}))
     try:
         follow_rollout(
             client, server, Deadline(60), lambda _line: None, replace_failed=False, nodes_may_come=True

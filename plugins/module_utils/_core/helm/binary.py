@@ -107,6 +107,7 @@ class Helm:
 
     def template(self, spec: ReleaseSpec, deadline: Deadline) -> str:
         """Return the manifests as Helm would store them, without hooks; nothing on the cluster is read."""
+        self.check_version()
         return self._run(["template", "--no-hooks", *spec.arguments()], deadline, spec.stdin())
 
     def upgrade(

@@ -43,7 +43,6 @@ def observe(run: Run) -> None:
         look_at_pods(run)
         return
     # What no change can be made without is asked for before the lock is taken.
-    run.tools.helm.check_version()
     require_namespace(client, target.namespace, create=run.request.create_namespace)
 
 
