@@ -90,8 +90,8 @@ options:
         and with this option the cache of one request of the longest context beside them. What no engine could
         make fit is refused; what is merely tight is a warning.
       - Without it, the weights alone are judged, from C(model.sizeBillions) in O(chart_values). As nobody
-        knows then whether they are quantised, only what would not fit with 4 bits a weight is refused.
-      - Models of which a part is offloaded (C(model.extraArgs)) are not judged.
+        knows then whether they are quantised, only what would not fit with 2 bits a weight is refused.
+      - Models that C(model.extraArgs) spread over more than the GPUs of the pod, or offload, are not judged.
     type: raw
   timeout:
     description:

@@ -67,7 +67,7 @@ options:
     default: 0
   lock_ttl:
     description:
-      - Seconds that the lock lasts from each renewal. It is renewed twelve times in that time, and whoever
+      - Seconds that the lock lasts from each renewal. It is renewed four times in that time, and whoever
         cannot renew it stops after two thirds of it.
     type: float
     default: 60
@@ -301,9 +301,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         return _preview(params, context)
     states = {"acquired": _started, "released": _finished, "broken": _unlocked}
     wait = params["lock_timeout"] if params["state"] == "acquired" else 0.0
-    with Database(
-        settings(params), Deadline(params["timeout"] + wait + operations.LONGEST_GRACE_S), context.progress
-    ) as database:
+    with Database(settings(params), Deadline(params["timeout"] + wait), context.progress) as database:
         return states[params["state"]](database, params, context)
 
 

@@ -87,7 +87,7 @@ options:
     default: 0
   lock_ttl:
     description:
-      - Seconds that the lock lasts from each renewal. It is renewed twelve times in that time, and a run that
+      - Seconds that the lock lasts from each renewal. It is renewed four times in that time, and a run that
         cannot renew it stops after two thirds of it.
     type: float
     default: 60

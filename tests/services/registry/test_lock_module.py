@@ -221,15 +221,21 @@ def test_run_that_died_elsewhere_is_followed_long_before_its_lock_ends(
 ) -> None:
     first = operate(lock_ttl=600)
     holder = keeper(dsn, first, query)
+    silent = "UPDATE operation_locks SET expires_at = clock_timestamp() + make_interval(secs => %s)"
     try:
+        # It lives: though it has not renewed its lock for long, nobody follows it.
+        query(silent, (150,))
         with pytest.raises(PlatformError, match="is locked"):
             operate()
     finally:
         holder.kill()
         holder.wait()
-    before = time.monotonic()
+    # One that only lost its session, and lives, may still be at work.
+    query(silent, (202,))
+    with pytest.raises(PlatformError, match="is locked"):
+        operate()
+    query(silent, (198,))
     second = operate().result
-    assert 9 < time.monotonic() - before < 20
     assert second["resumes"] == first.result["lock"]["id"]
     ((reason,),) = query("SELECT reason FROM operations WHERE outcome = 'interrupted'")
     assert reason.startswith("its session from ")
@@ -242,23 +248,7 @@ def test_run_that_is_asleep_elsewhere_keeps_its_lock(
     try:
         os.kill(holder.pid, signal.SIGSTOP)
         with pytest.raises(PlatformError, match="is locked"):
-            operate(lock_timeout=3)
-    finally:
-        holder.kill()
-        holder.wait()
-
-
-def test_run_that_has_to_connect_again_keeps_its_lock(
-    operate: Run, dsn: str, query: Callable[..., list[tuple[Any, ...]]]
-) -> None:
-    """A server that was restarted ends all sessions, and none of the runs."""
-    holder = keeper(dsn, operate(lock_ttl=60), query)
-    gone = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database <> 0"
-    try:
-        assert query(gone) == [(True,)]
-        with pytest.raises(PlatformError, match="is locked"):
-            operate()
-        assert holder.poll() is None
+            operate(lock_timeout=1)
     finally:
         holder.kill()
         holder.wait()

@@ -21,7 +21,7 @@ ALLOWED = {
     'params["timeout"] or math.inf': "the whole itself",
     "math.inf": "the whole, where none is given",
     "registry.timeout_s": "the option database_timeout, also for what is left to do when the whole is over",
-    "registry.timeout_s + patience + operations.LONGEST_GRACE_S": "the same, and a share for the wait",
+    "registry.timeout_s + patience": "the same, and a share for the wait",
     "patience": "database_timeout, routers_timeout and drain_timeout",
     'max(_ASK_S, run.verification["max_latency_s"] + 1)': "asks once after a failure; the whole may be over",
     "registry.routers_timeout_s": "tells routers after a failure; the whole may be over",

@@ -27,6 +27,8 @@ LLAMA_70B: dict[str, Any] = {
     "max_position_embeddings": 131072,
 }
 FP8 = LLAMA_70B | {"quantization_config": {"quant_method": "fp8"}}
+NVFP4 = LLAMA_70B | {"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}
+NESTED = {"architectures": ["X"], "text_config": LLAMA_70B | {"compression_config": {"bits": 4}}}
 AWQ = LLAMA_70B | {"quantization_config": {"quant_method": "awq", "bits": 4}}
 
 
@@ -41,14 +43,21 @@ CASES = [
     ({}, None, 1, T4, "fits", ""),
     ({"sizeBillions": 8}, None, 1, H100, "fits", ""),
     ({"sizeBillions": 8}, None, 1, T4, "fits", "unless they are quantised, weights take 14.9 of 12.6 GiB"),
-    ({"sizeBillions": 70}, None, 1, T4, "never", "would hold 32.6 GiB"),
+    ({"sizeBillions": 70}, None, 1, T4, "fits", "unless they are quantised"),
     ({"sizeBillions": 70}, None, 1, H100, "fits", "unless they are quantised"),
     ({"sizeBillions": 70}, None, 2, H100, "fits", ""),
     ({"sizeBillions": 70, "dtype": "float32"}, None, 2, H100, "fits", "unless they are quantised"),
     ({"sizeBillions": 70, "quantization": "awq"}, None, 1, H100, "fits", ""),
     ({"sizeBillions": 70, "quantization": "fp8"}, None, 1, L4, "never", "would hold 65.2 GiB"),
     ({"sizeBillions": 70, "quantization": "of-next-year"}, None, 1, H100, "fits", ""),
-    ({"sizeBillions": 405}, None, 1, H100, "never", "would hold 188.6 GiB"),
+    ({"sizeBillions": 405}, None, 1, H100, "never", "would hold 75.4 GiB"),
+    ({"sizeBillions": 405, "extraArgs": ["--pipeline-parallel-size", "4"]}, None, 1, H100, "fits", ""),
+    ({"sizeBillions": 405, "source": "/models/x.gguf"}, None, 1, H100, "fits", ""),
+    ({"sizeBillions": 8}, LLAMA_70B | {"torch_dtype": "float32"}, 1, L4, "never", "would hold 34.9 GiB"),
+    ({"sizeBillions": 70, "maxModelLen": 8192}, NVFP4, 1, H100, "fits", ""),
+    ({"sizeBillions": 70, "maxModelLen": 8192}, NESTED, 1, H100, "fits", ""),
+    ({"sizeBillions": 9}, {"state_size": 16, "hidden_size": 4096}, 1, T4, "fits", "quantised"),
+    ({"sizeBillions": 405}, None, 1, 0, "fits", ""),
     ({"sizeBillions": 405, "extraArgs": ["--cpu-offload-gb=200"]}, None, 1, H100, "fits", ""),
     ({"sizeBillions": 70}, LLAMA_70B, 1, H100, "never", "would hold 150.4 GiB"),
     ({"sizeBillions": 70}, LLAMA_70B, 2, H100, "never", "would hold 75.2 GiB"),
@@ -93,7 +102,7 @@ def test_a_node_that_does_not_tell_its_memory_is_not_refused() -> None:
 def test_one_large_node_among_small_ones_is_enough() -> None:
     small = node("small", labels={"nvidia.com/gpu.memory": str(T4)})
     large = node("large", labels={"nvidia.com/gpu.memory": str(H100)})
-    demand = ModelMemory.of({"sizeBillions": 70}, None, shape(1))
+    demand = ModelMemory.of({"sizeBillions": 70, "quantization": "awq"}, None, shape(1))
     found = assess(Cluster(small, large), shape(1), 1, "llm", node_demand=demand)
     assert [item["node"] for item in found.nodes_fit] == ["large"]
 
@@ -105,7 +114,7 @@ def test_a_pod_without_gpus_is_not_judged() -> None:
 @pytest.mark.parametrize(
     ("config", "field"),
     [
-        ({"architectures": ["X"]}, "model_config"),
+        ({"num_attention_heads": 8}, "model_config"),
         (LLAMA_70B | {"num_hidden_layers": "many"}, "model_config.num_hidden_layers"),
         (LLAMA_70B | {"quantization_config": "awq"}, "model_config.quantization_config"),
     ],

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..cluster.manifests import parse_manifest
@@ -32,11 +34,27 @@ def chart_metadata(chart: Path) -> tuple[str, str]:
 
 
 def chart_digest(chart: Path) -> str:
-    """Return the SHA-256 over names and contents of a chart's files; hidden files do not count."""
+    """Return the SHA-256 over names and contents of a chart's files, those behind links too."""
     total = hashlib.sha256()
-    for path in sorted(chart.rglob("*")):
-        name = path.relative_to(chart)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{content}  {name.as_posix()}\n".encode())
+    for name, path in sorted(_files(chart)):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{content}  {name}\n".encode())
     return f"sha256:{total.hexdigest()}"
+
+
+def _files(chart: Path) -> Iterator[tuple[str, Path]]:
+    """Yield each file with its path in the chart. Helm follows links to folders, so a change there counts."""
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(chart, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            # A link back to where it came from.
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for file in files:
+            path = Path(folder) / file
+            # What editors and systems leave behind is no part of the chart.
+            if path.is_file() and (not file.startswith(".") or file == ".helmignore"):
+                yield path.relative_to(chart).as_posix(), path

@@ -65,7 +65,9 @@ class ModelGeometry:
         layers = _positive(text, field, "num_hidden_layers", "n_layer", "n_layers")
         heads = _positive(text, field, "num_attention_heads", "n_head", "n_heads")
         default_kv = 1 if text.get("multi_query") else heads
-        kv_heads = _positive(text, field, "num_key_value_heads", "num_kv_heads", default=default_kv)
+        kv_heads = _positive(
+            text, field, "num_key_value_heads", "num_kv_heads", "multi_query_group_num", default=default_kv
+        )
         if text.get("head_dim"):
             head_dim = _positive(text, field, "head_dim")
         else:

@@ -10,6 +10,7 @@ with nothing else beside them but the cache that the engine insists on. What is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,17 @@ from .memory_fit import GIB, LABEL_MARGIN_GIB, ModelGeometry, Serving, dtype_byt
 from .scheduling import Misfit, Node, PodShape
 
 #: Bytes of one weight by the name of a quantisation. Others are taken for the smallest that are in use.
-_QUANTIZED = {"fp8": 1.0, "modelopt": 1.0, "fbgemm_fp8": 1.0, "ptpc_fp8": 1.0, "awq": 0.5, "gptq": 0.5}
-_SMALLEST = 0.5
+_QUANTIZED = {"fp8": 1.0, "fbgemm_fp8": 1.0, "ptpc_fp8": 1.0, "awq": 0.5}
+#: Less than the 2 bits of the smallest formats, with their scales.
+_SMALLEST = 0.2
+#: Arguments that spread a model over more than the pod's GPUs, or go by other rules.
+_OTHER_RULES = re.compile(r"offload|pipeline|^-pp|data-parallel|expert-parallel|kv-cache-memory|load-format")
 _UTILIZATION = 0.9
+#: Parts of the names by which configurations say that not all layers keep all tokens.
+_LIMITED = (
+    *("sliding", "layer_types", "layers_block", "mamba", "chunk", "linear_", "ssm"),
+    *("block_configs", "full_attention", "attn_type", "hybrid"),
+)
 
 
 @dataclass
@@ -45,11 +54,12 @@ class ModelMemory:
 
         Raises ``invalid`` for a configuration that is none.
         """
-        geometry = ModelGeometry.from_config(config, "model_config") if config is not None else None
+        geometry = _geometry(config)
         resource = shape.device_resource()
         size = model.get("sizeBillions")
-        offloads = any("offload" in str(argument) for argument in model.get("extraArgs") or ())
-        if resource is None or offloads or not (size or geometry):
+        otherwise = any(_OTHER_RULES.search(str(item)) for item in model.get("extraArgs") or ())
+        otherwise = otherwise or str(model.get("source") or "").endswith(".gguf")
+        if resource is None or otherwise or not (size or geometry):
             return None
         least, likely = _bytes_of_a_weight(model, config, geometry)
         parameters = float(size or 0) * 1e9
@@ -67,7 +77,7 @@ class ModelMemory:
     def __call__(self, node: Node) -> Misfit | None:
         """Return why the model cannot run on the node. One that does not tell its memory is not refused."""
         stated = node.labels.get(f"{self.resource}.memory", "")
-        if not stated.isdigit() or not self.gpus:
+        if not stated.isdigit() or not int(stated) or not self.gpus:
             return None
         size = int(stated)
         has = self.utilization * size / 1024
@@ -125,7 +135,16 @@ class ModelMemory:
 def _limits_its_cache(config: Mapping[str, Any] | None) -> bool:
     """Tell whether some layers keep less than all tokens, by which no formula here goes."""
     text = str(sorted(_keys(config or {})))
-    return any(word in text for word in ("sliding", "layer_types", "mamba", "chunk", "linear_attn", "ssm"))
+    return any(word in text for word in _LIMITED)
+
+
+def _geometry(config: Mapping[str, Any] | None) -> ModelGeometry | None:
+    """Return what a configuration says of attention; None where it knows none, as for state spaces."""
+    if config is None:
+        return None
+    if isinstance(config, Mapping) and not any("head" in key for key in _keys(config)):
+        return None
+    return ModelGeometry.from_config(config, "model_config")
 
 
 def _keys(config: Mapping[str, Any]) -> set[str]:
@@ -142,8 +161,11 @@ def _bytes_of_a_weight(
     if dtype in (None, "auto"):
         dtype = geometry.dtype if geometry else "bfloat16"
     full = dtype_bytes(str(dtype), "model.dtype")
+    if model.get("dtype") in (None, "auto"):
+        # The engine takes 16 bits of what is stored with 32.
+        full = min(full, 2.0)
     name = model.get("quantization")
-    stored = (config or {}).get("quantization_config")
+    stored = _stored(config or {})
     if stored is not None and not isinstance(stored, Mapping):
         advice = "Give the config.json as the model has it."
         raise invalid("model_config.quantization_config", stored, "is not a JSON object", advice)
@@ -155,5 +177,17 @@ def _bytes_of_a_weight(
         if isinstance(bits, int) and not isinstance(bits, bool) and bits > 0:
             return bits / 8, bits / 8
         name = str(stored.get("quant_method", ""))
+        if "fp8" in str(stored.get("quant_algo", "")).lower():
+            name = "fp8"
     least = _QUANTIZED.get(str(name).lower(), _SMALLEST)
     return least, least
+
+
+def _stored(config: Mapping[str, Any]) -> Any:
+    """Return what a configuration says of quantisation, wherever the engine looks for it."""
+    inner = config.get("text_config")
+    for place in (config, inner if isinstance(inner, Mapping) else {}):
+        for key in ("quantization_config", "compression_config"):
+            if place.get(key) is not None:
+                return place[key]
+    return None

@@ -4,12 +4,12 @@
 
 """Keep the lock of an operation while a module works, and stop the work when the lock is lost.
 
-A thread renews the lock twelve times in its life, and each 5 s at least. A holder that could not renew it
-for two thirds of its life stops by itself: nobody can have taken it yet, and nobody has to be asked. With the
-usual 60 s that is after 40 s.
+A thread renews the lock four times in its life. A holder that could not renew it for two thirds of that time
+stops by itself: nobody can have taken it yet, and nobody has to be asked. With the usual 60 s that is a
+renewal each 15 s and an end after 40 s.
 
 The session of the lease has an advisory lock, by which others see that the holder lives, wherever it runs.
-One whose session is gone, and that does not renew its lock for a while, is followed before the lock ends.
+One whose session is gone, and that has stopped by then if it lives, is followed before the lock ends.
 
 A lock that ran out and that nobody took may be renewed by the next module that starts, which looks at what is
 there. It is not in the middle of one: whoever slept past its end was about to act on what it saw before.
@@ -27,17 +27,14 @@ from ..common.deadline import Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.permit import Permit
 from .connection import Database, Session, Settings, settings
-from .lock import TTL_S, OperationRef, claim, renew, unwatch
+from .lock import LOST_AFTER, TTL_S, OperationRef, claim, renew, unwatch
 from .operations import begin_step, end_step
 
 T = TypeVar("T")
 
-_RENEWALS = 12
-_LOST_AFTER = 2 / 3
+_RENEWALS = 4
 # A renewal that failed is tried again so much sooner.
-_HURRY = 3
-# Whoever waits sees by it that the holder lives.
-_LONGEST_PAUSE_S = 5.0
+_HURRY = 5
 #: An answer of the database is good for so long, in seconds: who writes twice in a row asks once.
 _FRESH_S = 1.0
 _SLOWEST_ANSWER_S = 10.0
@@ -108,7 +105,7 @@ class Lease(Permit):
         if self._lost is not None:
             raise self._lost
         age = _clock() - self._renewed
-        if age > self._ttl * _LOST_AFTER:
+        if age > self._ttl * LOST_AFTER:
             raise self._overslept(age)
 
     def _overslept(self, age: float) -> PlatformError:
@@ -150,7 +147,7 @@ class Lease(Permit):
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Try again while the database is away, for as long as the lock is ours anyhow."""
-        left = self._ttl * _LOST_AFTER - (_clock() - self._renewed)
+        left = self._ttl * LOST_AFTER - (_clock() - self._renewed)
         return patiently(work, Deadline(max(0.0, left)), self._progress)
 
     def _transaction(self, work: Callable[[Session], T]) -> T:
@@ -194,9 +191,9 @@ class Lease(Permit):
                 self._database.close()
 
     def _renew_until_stopped(self) -> None:
-        pause = min(self._ttl / _RENEWALS, _LONGEST_PAUSE_S)
+        pause = self._ttl / _RENEWALS
         while self._lost is None and not self._stop.wait(pause):
-            pause = min(self._ttl / _RENEWALS, _LONGEST_PAUSE_S)
+            pause = self._ttl / _RENEWALS
             try:
                 self._renew()
             except PlatformError as error:

@@ -22,8 +22,10 @@ from .connection import Session
 from .entry_fields import rfc3339
 from .holder import Holder
 
-#: A lock lasts so long from each renewal, in seconds. It is renewed twelve times in that time (``lease``).
+#: A lock lasts so long from each renewal, in seconds. It is renewed four times in that time (``lease``).
 TTL_S = 60.0
+#: A holder that could not renew its lock for this part of its life writes nothing more.
+LOST_AFTER = 2 / 3
 
 _TARGET = "model_name = %(model)s AND deployment_environment = %(environment)s"
 _OURS = f"{_TARGET} AND operation_id = %(id)s::uuid AND fence = %(fence)s"
@@ -32,6 +34,10 @@ _SESSION = (
     "EXISTS (SELECT FROM pg_locks AS p WHERE p.locktype = 'advisory' AND p.objsubid = 1 AND p.granted"
     " AND p.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " AND (p.classid::bigint << 32 | p.objid::bigint) = hashtextextended(l.operation_id::text, 0))"
+)
+#: Whether a holder that cannot renew its lock has stopped by itself, by the database's clock.
+_SILENT = (
+    f"clock_timestamp() > l.expires_at + make_interval(secs => 1 - l.ttl_s * (1 - {LOST_AFTER}::float8))"
 )
 _FREED = (
     "operation_id = NULL, holder = NULL, host = NULL, pid = NULL, process_started = NULL, watched = false,"
@@ -72,8 +78,7 @@ class Lock:
     holder: Holder
     expires_at: datetime
     held: bool  #: somebody has it now, by the database's clock
-    abandoned: bool  #: the holder's session is gone: it died, or has to connect again
-    ttl_s: float
+    abandoned: bool  #: the holder's session is gone, and it has stopped by itself if it lives
     kind: str | None
     since: datetime | None
 
@@ -119,7 +124,7 @@ def read_lock(session: Session, model: str, environment: str, *, hold: bool = Fa
     row = session.row(
         "SELECT l.fence, l.operation_id::text, l.holder, l.host, l.pid, l.process_started, o.job,"  # noqa: S608
         " l.expires_at, l.operation_id IS NOT NULL AND l.expires_at > clock_timestamp(),"
-        f" l.watched AND NOT {_SESSION}, l.ttl_s, o.kind, o.started_at"
+        f" l.watched AND {_SILENT} AND NOT {_SESSION}, o.kind, o.started_at"
         " FROM operation_locks AS l LEFT JOIN operations AS o ON o.id = l.operation_id"
         " WHERE l.model_name = %(model)s AND l.deployment_environment = %(environment)s"
         + (" FOR UPDATE OF l" if hold else ""),
@@ -128,11 +133,9 @@ def read_lock(session: Session, model: str, environment: str, *, hold: bool = Fa
     if row is None:
         return None
     fence, operation_id, name, host, pid, process_started, job, expires_at = row[:8]
-    held, abandoned, ttl_s, kind, since = row[8:]
+    held, abandoned, kind, since = row[8:]
     holder = Holder(name or "somebody", host, pid, process_started, job)
-    return Lock(
-        model, environment, fence, operation_id, holder, expires_at, held, abandoned, ttl_s, kind, since
-    )
+    return Lock(model, environment, fence, operation_id, holder, expires_at, held, abandoned, kind, since)
 
 
 def claim(session: Session, model: str, environment: str, ref: OperationRef | None) -> None:

@@ -33,8 +33,6 @@ from .lock import (
 
 _REASON_LENGTH = 2000
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 16.0
-#: A holder whose session is gone has so much of its lock's life to connect again, between these two.
-_GRACE, _LEAST_GRACE_S, LONGEST_GRACE_S = 1 / 6, 2.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -73,20 +71,16 @@ def start(
 ) -> Started:
     """Take the lock of the target for a new operation, waiting up to ``lock_timeout_s`` for its holder.
 
-    A holder whose session is gone, and does not come back, is followed. The database's deadline has to leave
-    room for the wait, and for :data:`LONGEST_GRACE_S`. Raises ``locked`` with the holder.
+    The database's deadline has to leave room for the wait. Raises ``locked`` with the holder.
     """
     # Chosen here: an attempt whose commit nobody confirmed is found again by its id.
     operation_id = str(uuid.uuid4())
     deadline = Deadline(lock_timeout_s)
     backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
-    watch = _Watch(progress)
     while True:
-        answer = database.transaction(lambda session: _begin(session, wanted, operation_id, watch.dead))
+        answer = database.transaction(lambda session: _begin(session, wanted, operation_id))
         if isinstance(answer, Started):
             return Started(answer.ref, answer.resumes, round(deadline.elapsed(), 3))
-        if watch.sees(answer):
-            continue
         if deadline.expired():
             raise locked_error(answer, deadline.elapsed())
         delay = min(backoff.next(), deadline.remaining())
@@ -94,49 +88,15 @@ def start(
         deadline.pause(delay)
 
 
-def grace_s(ttl_s: float) -> float:
-    """Return for how long a holder is watched whose session is gone, in seconds."""
-    return min(max(_LEAST_GRACE_S, ttl_s * _GRACE), LONGEST_GRACE_S)
-
-
-class _Watch:
-    """Watches a holder whose session is gone: one that lives connects again, and renews its lock."""
-
-    def __init__(self, progress: Callable[[str], None]) -> None:
-        self.dead: Lock | None = None
-        self._progress = progress
-        self._seen: Lock | None = None
-        self._since = Deadline(0.0)
-
-    def sees(self, lock: Lock) -> bool:
-        """Look for a moment, and tell whether that was worth it: ``dead`` is set once there is no doubt."""
-        if not lock.abandoned:
-            self._seen = None
-            return False
-        grace = grace_s(lock.ttl_s)
-        if self._seen is None or self._seen.expires_at != lock.expires_at:
-            self._progress(
-                f"{lock.model} is locked by {lock}, whose session is gone; it is followed in {grace:.0f} s"
-            )
-            self._seen, self._since = lock, Deadline(grace)
-        self._since.pause(_FIRST_WAIT_S)
-        if self._since.expired():
-            self.dead = lock
-        return True
-
-
-def _begin(session: Session, wanted: Wanted, operation_id: str, dead: Lock | None) -> Started | Lock:
-    """Take the lock and write down the operation, or return the lock of whoever has it.
-
-    ``dead`` is the lock of a holder that is known to be gone, unless it was renewed since.
-    """
+def _begin(session: Session, wanted: Wanted, operation_id: str) -> Started | Lock:
+    """Take the lock and write down the operation, or return the lock of whoever has it."""
     act(session, wanted.holder.name, operation_id)
     target = (session, wanted.model, wanted.environment)
     over: Lock | None = None
     while (fence := take(*target, operation_id, wanted.holder, wanted.ttl_s, over)) is None:
         lock = read_lock(*target, hold=True)
         # The holder's run may have ended here, on this machine, without a word.
-        if lock is not None and lock.held and not lock.holder.is_gone() and lock != dead:
+        if lock is not None and lock.held and not lock.holder.is_gone() and not lock.abandoned:
             return lock
         over = lock
     resumes = _interrupt_others(session, wanted, operation_id, over)

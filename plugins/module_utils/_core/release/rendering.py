@@ -99,6 +99,13 @@ class Renderer:
         """SHA-256 of the chart's files."""
         return chart_digest(self._request.chart)
 
+    def require_same_chart(self) -> None:
+        """Raise ``invalid`` where the chart's files were changed since they were rendered."""
+        if chart_digest(self._request.chart) != self.chart_digest:
+            raise invalid(
+                "chart_path", str(self._request.chart), "was changed while this run waited", "Run again."
+            )
+
     def source(self, spec: ReleaseSpec) -> str:
         """Return a digest of all that the manifest is made of: the chart's files and the values.
 

@@ -21,9 +21,9 @@ _HELM = "helm"
 _DRY_RUN = {"dryRun": "All", "fieldManager": _HELM}
 _MANAGER = re.compile(r'conflict with "(?P<manager>[^"]*)"')
 #: Refused because of who asks or how, not because of what is asked for; a quota is for the capacity check.
-_SAYS_NOTHING = re.compile(
-    r"is forbidden: User |cannot create resource|exceeded quota|service account|does not support dry run"
-)
+_NOTHING = r"is forbidden: User |cannot create resource|exceeded quota|does not support dry run"
+_SAYS_NOTHING = re.compile(_NOTHING)
+_SAYS_NOTHING_OF_ANOTHER = re.compile(rf"{_NOTHING}|service ?account|security context constraint")
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Conflict:
         return f"{self.field} of {self.where} is managed by {self.manager}{since}"
 
 
-def refuse_conflicts(client: ClusterClient, plan: Plan) -> None:
+def refuse_conflicts(client: ClusterClient, plan: Plan, helm_version: tuple[int, int, int]) -> None:
     """Raise ``invalid`` where Helm would meet fields that others manage, or objects that are refused.
 
     Helm applies one object after the other, so a conflict in the last one leaves half of a revision. Where
     Helm merges by itself, as it does for releases that Helm 3 made, there are none.
     """
     record = plan.comparison.record
-    if record is None or not record.server_side:
+    if record is None or not record.server_side or helm_version[0] < 4:
         return
     namespace = plan.wanted.spec.namespace
     conflicts: list[Conflict] = []
@@ -116,14 +116,17 @@ def refuse_pod(client: ClusterClient, plan: Plan) -> None:
     # As a ReplicaSet makes it: there are policies against pods that nobody owns.
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": str(uuid.uuid4())}
     metadata = {**template.get("metadata", {}), "generateName": f"{name}-", "ownerReferences": [owner]}
-    # The ServiceAccount may be one that the release brings.
-    spec = {key: value for key, value in template["spec"].items() if not key.startswith("serviceAccount")}
+    spec, silent = dict(template["spec"]), _SAYS_NOTHING
+    if plan.comparison.record is None and _brings_account(plan, str(spec.get("serviceAccountName"))):
+        # It is not there yet, and another one may be allowed less.
+        spec = {key: value for key, value in spec.items() if not key.startswith("serviceAccount")}
+        silent = _SAYS_NOTHING_OF_ANOTHER
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     try:
         client.create(f"/api/v1/namespaces/{segment(namespace)}/pods", pod, {"dryRun": "All"})
     except APIError as error:
         text = error.message
-        if error.status not in (400, 403, 422) or _SAYS_NOTHING.search(text):
+        if error.status not in (400, 403, 422) or silent.search(text):
             return
         raise PlatformError(
             ErrorClass.WORKLOAD,
@@ -132,3 +135,9 @@ def refuse_pod(client: ClusterClient, plan: Plan) -> None:
             "turn off check_capacity (vllm_check_capacity). Nothing was changed.",
             {"cause": "Refused", "events": [], "log_tail": ""},
         ) from error
+
+
+def _brings_account(plan: Plan, name: str) -> bool:
+    return any(
+        item["kind"] == "ServiceAccount" and item["metadata"]["name"] == name for item in plan.wanted.objects
+    )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from ..common.deadline import Backoff, Deadline, patiently
@@ -35,11 +36,14 @@ def _upgrade(tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits) ->
     if operation_id is not None:
         description += f", operation {operation_id}, fence {fence}"
     record = plan.comparison.record
+    # Helm refuses the flag where it merges by itself.
+    force = wanted.spec.force_conflicts and record is not None and record.server_side
+    spec = replace(wanted.spec, force_conflicts=force)
     for attempt in range(1, _ATTEMPTS + 1):
         revision = record.revision + 1 if record else 1
         labels = revision_labels(revision, wanted.source, operation_id, fence)
         try:
-            tools.helm.upgrade(wanted.spec, deadline, description, labels)
+            tools.helm.upgrade(spec, deadline, description, labels)
             return _recorded(tools, request, deadline)
         except PlatformError as error:
             if error.error_class is not ErrorClass.INFRASTRUCTURE or attempt == _ATTEMPTS:

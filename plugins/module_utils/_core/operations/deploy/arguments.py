@@ -16,7 +16,6 @@ from ...common.errors import invalid
 from ...common.permit import Permit
 from ...helm.binary import Helm
 from ...placement.document import read_document
-from ...placement.memory_fit import ModelGeometry
 from ...release.request import ReleaseRequest, ReleaseTarget
 from ...release.tools import Tools, Waits
 
@@ -55,9 +54,7 @@ def checked_model_config(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the model's configuration, None where none is given. Raises ``invalid`` for what is none."""
     if not params["model_config"]:
         return None
-    config = read_document(params["model_config"], "model_config")
-    ModelGeometry.from_config(config, "model_config")
-    return config
+    return read_document(params["model_config"], "model_config")
 
 
 def check_times(params: Mapping[str, Any], names: tuple[str, ...]) -> None:

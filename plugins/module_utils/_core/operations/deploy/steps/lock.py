@@ -25,7 +25,7 @@ def take(run: Run) -> None:
         registry.lock_ttl_s,
     )
     database, patience = registry.database, run.waits.total.share(registry.lock_timeout_s).seconds
-    database.begin_anew(Deadline(registry.timeout_s + patience + operations.LONGEST_GRACE_S))
+    database.begin_anew(Deadline(registry.timeout_s + patience))
     started = operations.start(database, wanted, patience, run.tools.progress)
     run.operation = started.ref
     lease = Lease(database.settings, started.ref, run.tools.progress)

@@ -26,6 +26,6 @@ def take(run: Run) -> None:
     if not run.plan.changed:
         return
     if not request.force_conflicts:
-        refuse_conflicts(run.tools.client, run.plan)
+        refuse_conflicts(run.tools.client, run.plan, run.tools.helm.check_version())
     if run.check_capacity:
         refuse_pod(run.tools.client, run.plan)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ....release.handover import gives_up_replicas, hold_replicas
 from ....release.upgrade import upgrade
 from ..run import Run
 
@@ -15,8 +16,11 @@ from ..run import Run
 def take(run: Run) -> None:
     """Make the revision. From here on, what is on the cluster is what is wanted, or on its way there."""
     plan = run.planned()
+    run.renderer.require_same_chart()
     run.tools.permit.check()
     run.touched = run.changed = True
+    if gives_up_replicas(plan):
+        hold_replicas(run.tools.client, plan)
     run.record = upgrade(run.tools, run.request, plan, run.waits)
     run.released = True
     run.comparison = replace(run.compared(), rendered=plan.wanted, record=run.record, drift=[])

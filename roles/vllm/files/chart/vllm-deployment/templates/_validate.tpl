@@ -14,7 +14,7 @@
 {{- fail "probes.readiness.path lies under /v1, which answers 401 to the kubelet when secrets.apiKey is set: use /health" -}}
 {{- end -}}
 {{- if .Values.persistence.enabled -}}
-{{- if and (has "ReadWriteOncePod" .Values.persistence.accessModes) (or (gt (int .Values.replicas) 1) (eq .Values.strategy "surge")) -}}
+{{- if and (has "ReadWriteOncePod" .Values.persistence.accessModes) (or (kindIs "invalid" .Values.replicas) (gt (int .Values.replicas) 1) (eq .Values.strategy "surge")) -}}
 {{- fail "persistence.accessModes ReadWriteOncePod admits one pod only: use replicas 1 with strategy recreate or unavailable-first, or another access mode" -}}
 {{- end -}}
 {{- end -}}

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Leave the number of pods to an autoscaler without a fall to one pod.
+
+Where the chart stops saying ``replicas``, and nobody else has said it yet, the API server would take the
+field away with Helm's hold on it, and one pod is the default.
+"""
+
+from __future__ import annotations
+
+import json
+
+from ..cluster.client import ClusterClient
+from ..cluster.manifests import find_object, object_path, parse_manifest
+from .plan import Plan
+
+_MANAGER = "llmops.platform"
+
+
+def gives_up_replicas(plan: Plan) -> bool:
+    """Tell whether the change takes ``replicas`` out of what Helm manages."""
+    record, live = plan.comparison.record, plan.comparison.live
+    if record is None or live is None or "replicas" in plan.wanted.deployment["spec"]:
+        return False
+    before = find_object(parse_manifest(record.manifest), "Deployment")
+    return before is not None and "replicas" in before["spec"]
+
+
+def hold_replicas(client: ClusterClient, plan: Plan) -> None:
+    """Take a hold of ``replicas`` as it is, so that it stays when Helm lets go of it."""
+    wanted = plan.wanted.deployment
+    path = object_path(wanted, plan.wanted.spec.namespace)
+    if path is None:
+        return
+    body = {
+        "apiVersion": wanted["apiVersion"],
+        "kind": wanted["kind"],
+        "metadata": {"name": wanted["metadata"]["name"]},
+        "spec": {"replicas": plan.comparison.replicas_before},
+    }
+    query = {"fieldManager": _MANAGER, "force": "true"}
+    client.request("PATCH", path, query, json.dumps(body).encode(), "application/apply-patch+yaml")
