@@ -54,6 +54,21 @@ def test_replicas_that_stay_apart(key: str, placeable: int) -> None:
     assert verdict.exact
 
 
+def test_nobody_is_evicted_for_replicas_that_stay_apart_anyway() -> None:
+    classes = [{"metadata": {"name": "high"}, "value": 100}]
+    held = pod("theirs", "c", 8)
+    held["spec"]["priority"] = 1000
+    cluster = Cluster(
+        *(node(name) for name in "abc"),
+        pods=[pod("low-a", "a", 1), pod("low-b", "b", 1), held],
+        others={"/apis/scheduling.k8s.io/v1/priorityclasses": classes},
+    )
+    verdict = judge(cluster, 3, apart(HOST) | {"priorityClassName": "high"})
+    # Two have room, and the third would have to go where one of them is.
+    assert (verdict.verdict, verdict.placeable) == ("no_room", 2)
+    assert judge(cluster, 2, apart(HOST) | {"priorityClassName": "high"}).fits
+
+
 def test_nodes_without_the_key_are_not_limited_by_anti_affinity() -> None:
     assert judge(Cluster(*zones("z1", None)), 9, apart(ZONE)).placeable == 9
 

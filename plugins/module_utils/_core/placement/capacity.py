@@ -126,8 +126,11 @@ def _judge(found: Assessment, node_demand: NodeDemand | None, whole_devices: boo
     found.placeable = 0 if blocked else _place(found, eligible, topology, shape)
     if found.placeable >= wanted or blocked:
         return
+    # Replicas keep their distance from each other whoever goes away; what keeps others away is not foretold.
+    among = replace(shape, affinity_terms=(), spread=())
+    apart_only = Topology(among, nodes, lambda namespace: {})
     after = [node.without(node.terminating) for node in reachable]
-    found.placeable_after_termination = _place(found, after, None, shape)
+    found.placeable_after_termination = _place(found, after, apart_only.copy(), among)
     if shape.preempts:
         # Foretold from resources alone; whose eviction would lift a rule between pods is not followed.
         found.preemption_nodes = [node.name for node in reachable if node.lower]
@@ -135,18 +138,13 @@ def _judge(found: Assessment, node_demand: NodeDemand | None, whole_devices: boo
         found.exact = found.exact and not any(node.lower and node.name not in apart for node in eligible)
         if found.preemption_nodes:
             relieved = [node.without(node.lower) for node in reachable]
-            found.placeable_by_preemption = _place(found, relieved, None, shape)
+            found.placeable_by_preemption = _place(found, relieved, apart_only.copy(), among)
 
 
-def _place(found: Assessment, nodes: list[Node], topology: Topology | None, shape: PodShape) -> int:
-    """Return how many replicas find a place on the nodes, at most as many as are wanted.
-
-    Without ``topology`` only each node's own room counts.
-    """
+def _place(found: Assessment, nodes: list[Node], topology: Topology, shape: PodShape) -> int:
+    """Return how many replicas find a place on the nodes, at most as many as are wanted."""
     wanted = min(found.replicas, 1) if found.claims.single_pod else found.replicas
     room = {node.name: slots(shape, node) for node in nodes}
-    if topology is None:
-        return min(wanted, sum(room.values()))
     if not topology.restricts_replicas:
         free = (room[node.name] for node in nodes if room[node.name] and topology.misfit(node) is None)
         return min(wanted, sum(free))
