@@ -439,6 +439,14 @@ def test_fields_of_others_are_named_before_anything_is_changed(site: Site) -> No
     def scale(replicas: int) -> None:
         site.api.patch(f"{path}/scale", {"spec": {"replicas": replicas}}, {"fieldManager": "by-hand"})
 
+    env = [{"name": "BY_HAND", "value": "1"}]
+    added = {"spec": {"template": {"spec": {"containers": [{"name": "vllm", "env": env}]}}}}
+    merge = "application/strategic-merge-patch+json"
+    site.api.patch(path, added, {"fieldManager": "by-hand"}, merge)
+    told = site.deploy().check()
+    assert told.changed == []
+    assert "added by others: spec.template.spec.containers[vllm].env[BY_HAND] (set by by-hand" in told.output
+
     scale(2)
     for arguments in (("--check",), ()):
         refused = site.deploy(*arguments)

@@ -17,6 +17,8 @@ from ..cluster.manifests import find_object, object_path, parse_manifest
 from .plan import Plan
 
 _MANAGER = "llmops.platform"
+#: Who sets fields of a release: Helm, and this.
+OWN_MANAGERS = ("helm", _MANAGER)
 
 
 def gives_up_replicas(plan: Plan) -> bool:

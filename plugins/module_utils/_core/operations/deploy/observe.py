@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ...cluster import workload
+from ...cluster.managed_fields import additions
 from ...cluster.namespaces import require_namespace
 from ...cluster.rollout import endpoints_are_new
 from ...common.deadline import Deadline
@@ -16,7 +17,8 @@ from ...registry.connection import Session
 from ...registry.entry_fields import Entry
 from ...registry.failures import is_without_schema
 from ...registry.lock import Lock, read_lock
-from ...release.comparison import compare
+from ...release.comparison import Comparison, compare
+from ...release.handover import OWN_MANAGERS
 from ...release.request import CHART, check_owner
 from .run import Registry, Run
 
@@ -39,11 +41,23 @@ def observe(run: Run) -> None:
         # It ends before anything else begins, so there will be none.
         record = None
     run.comparison = compare(client, run.renderer, run.request, record)
+    _tell_additions(run, run.comparison)
     if run.comparison.in_sync:
         look_at_pods(run)
         return
     # What no change can be made without is asked for before the lock is taken.
     require_namespace(client, target.namespace, create=run.request.create_namespace)
+
+
+def _tell_additions(run: Run, found: Comparison) -> None:
+    """Say what others have added to the Deployment. It is no drift: an upgrade leaves it alone."""
+    record, live = found.record, found.live
+    if record is None or live is None or not record.server_side:
+        return
+    for line in additions(live, OWN_MANAGERS):
+        text = f"{run.target.name}: left alone is what was added by others: {line}"
+        if text not in run.warnings:
+            run.warn(text)
 
 
 def look_at_pods(run: Run) -> None:

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who has set which fields of an object, as the API server keeps the account (``metadata.managedFields``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from .client import JSONObject
+
+#: What keeps its own account and is nobody's change: status and its like, and the cluster's own controllers.
+_CONTROLLERS = ("kube-controller-manager", "kubelet", "kube-scheduler")
+
+
+def additions(item: JSONObject, own: Collection[str]) -> list[str]:
+    """Return what others than ``own`` managers have set below ``spec``, one line each, with their names.
+
+    Fields that a manager of ``own`` has set too are left out: they are no additions.
+    """
+    entries = item["metadata"].get("managedFields") or []
+    ours = {
+        path
+        for entry in entries
+        if entry.get("manager") in own
+        for path in _paths(entry.get("fieldsV1") or {})
+    }
+    lines = []
+    for entry in entries:
+        manager = str(entry.get("manager", ""))
+        if manager in own or manager in _CONTROLLERS or entry.get("subresource") == "status":
+            continue
+        theirs = [path for path in _paths(entry.get("fieldsV1") or {}) if path.startswith("spec.")]
+        added = sorted(set(theirs) - ours)
+        if added:
+            since = f" since {entry['time']}" if entry.get("time") else ""
+            lines.append(f"{', '.join(added)} (set by {manager}{since})")
+    return lines
+
+
+def _paths(fields: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the leaves of a set of fields, as ``spec.template.spec.containers[vllm].env[A]``."""
+    inner = {key: value for key, value in fields.items() if key != "."}
+    if path and (not inner or ("." in fields and path.endswith("]"))):
+        yield path
+        return
+    for key, value in inner.items():
+        yield from _paths(value, _join(path, key))
+
+
+def _join(path: str, key: str) -> str:
+    kind, _, name = key.partition(":")
+    if kind == "f":
+        return f"{path}.{name}" if path else name
+    if kind == "k":
+        # {"name":"A"}: an item of a list, by what tells it apart.
+        with suppress(ValueError, AttributeError):
+            name = ",".join(str(value) for value in json.loads(name).values())
+    return f"{path}[{name}]"
