@@ -14,7 +14,9 @@ CONTAINER = 'k:{"name":"vllm"}'
 
 
 def env(*names: str) -> dict[str, Any]:
-    items = {f'k:{{"name":"{name}"}}': {".": {}, "f:name": {}, "f:value": {}} for name in names}
+    items: dict[str, Any] = {
+        f'k:{{"name":"{name}"}}': {".": {}, "f:name": {}, "f:value": {}} for name in names
+    }
     containers = {CONTAINER: {"f:env": items, "f:image": {}}}
     return {"f:spec": {"f:template": {"f:spec": {"f:containers": containers}}}}
 
