@@ -119,7 +119,9 @@ class Deployments:
         file.write_text("\n---\n".join([made, *manifests]).replace(before, namespace), encoding="utf-8")
         kubectl = [str(self.place.lab.binary("kubectl")), f"--kubeconfig={self.place.lab.kubeconfig}"]
         kubectl += ["-n", namespace]
-        wait = ["wait", "--for=condition=Available", "deployment", "--all", "--timeout=120s"]
+        # Not the condition Available: a Deployment whose strategy lets one pod be away has it without any.
+        ready = "--for=jsonpath={.status.readyReplicas}=1"
+        wait = ["wait", ready, "deployment", "--all", "--timeout=120s"]
         log = self.logs / f"{job}-floor-{repeat}"
         try:
             applied = measure(

@@ -191,6 +191,19 @@ def test_python_file_states_its_licence(path: Path) -> None:
     assert "SPDX-License-Identifier: GPL-3.0-or-later" in head
 
 
+@pytest.mark.parametrize("role", roles())
+def test_secrets_of_roles_are_no_log(role: str) -> None:
+    specs = load_yaml(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+    secret = re.compile(r"(dsn|password|api_keys?|upstream_keys|redis_url|token)$")
+    shown = [
+        name
+        for entry in specs.values()
+        for name, option in (entry.get("options") or {}).items()
+        if secret.search(name) and not option.get("no_log")
+    ]
+    assert shown == []
+
+
 def test_both_requirement_files_agree() -> None:
     """The execution environment takes the wheel of psycopg2 that brings libpq; all else is the same."""
 
