@@ -403,7 +403,7 @@ def test_result_is_what_the_case_expects(results: dict[str, dict[str, TaskResult
         ("rows", False),
         ("plan of a removed entry", True),
         ("removed entry", True),
-        ("plan of an operation", True),
+        ("plan of a lock", True),
         ("lock", True),
         ("plan of a removal", True),
         ("removal", True),
