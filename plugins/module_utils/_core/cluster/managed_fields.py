@@ -53,7 +53,7 @@ def _paths(fields: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 def _join(path: str, key: str) -> str:
-    kind, _, name = key.partition(":")
+    kind, name = key.split(":", 1) if ":" in key else (key, "")
     if kind == "f":
         return f"{path}.{name}" if path else name
     if kind == "k":
