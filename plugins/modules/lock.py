@@ -246,7 +246,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
     POSTGRES_SPEC,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import actor
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import (
+    Deadline,
+    check_seconds,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import operations
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
@@ -307,9 +310,9 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
 
 def _check(params: Mapping[str, Any]) -> None:
     check_target(params["model"], params["environment"])
-    for name, low, high in (("lock_timeout", 0, 86400), ("lock_ttl", 1, 3600), ("timeout", 0.1, 86400)):
-        if not low <= params[name] <= high:
-            raise invalid(name, params[name], f"is not between {low} and {high}", "Give a number of seconds.")
+    check_seconds(params, 0, 86400, "lock_timeout")
+    check_seconds(params, 1, 3600, "lock_ttl")
+    check_seconds(params, 0.1, 86400, "timeout")
     if not re.fullmatch(r"[a-z][a-z_]{0,62}", params["kind"]):
         raise invalid("kind", params["kind"], "is not a word", "Use lower-case letters and underscores.")
     wanted = {"released": "lock", "broken": "operation_id"}.get(params["state"])

@@ -357,7 +357,7 @@ error_class:
   description:
     - Kind of failure, for conditions.
     - V(fenced) means that somebody else changed the row, and RV(changed_by), RV(changed_at) and
-      RV(current_version) say who, when and to what. Or it means that O(lock) lost its lock.
+      RV(current_version) say who, when and to what. Or it means that the lock of O(lock) was lost.
     - V(locked) means that somebody else's operation holds the lock of the target.
     - V(timeout) may mean that the row is written, but that routers did not confirm it (RV(routers)).
   returned: failure
@@ -392,8 +392,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
     LOCK_SPEC,
     POSTGRES_SPEC,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import (
+    Deadline,
+    check_seconds,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import ENVIRONMENTS
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import (
     entries,
@@ -407,11 +409,9 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import (
     DESIRED_STATES,
     STATUSES,
-    Entry,
     as_json,
     check_changes,
     check_target,
-    merged,
     shown,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import (
@@ -426,6 +426,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.loc
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.publication import (
     Publication,
     Published,
+    first_of_all,
     overruled_warning,
     publish,
     write,
@@ -491,9 +492,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     model, environment = params["model"], params["environment"]
     check_target(model, environment)
     changes = check_changes(params)
-    for name in ("routers_timeout", "drain_timeout"):
-        if not 0 <= params[name] <= 86400:
-            raise invalid(name, params[name], "is not between 0 and 86400", "Give a number of seconds.")
+    check_seconds(params, 0, 86400, "routers_timeout", "drain_timeout")
     if context.check_mode:
         done = _preview(params, changes, context)
     else:
@@ -605,8 +604,7 @@ def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Con
     )
     if params["state"] == "absent":
         return _Done(Published(entries.Change(None, None, changed=False)), warning=warning)
-    first = merged(Entry(params["model"], params["environment"]), changes)
-    return _Done(Published(entries.Change(None, first, changed=True)), warning=warning)
+    return _Done(first_of_all(_wanted(params, changes)), warning=warning)
 
 
 def _locked(session: Session, params: Mapping[str, Any], done: Published) -> str | None:

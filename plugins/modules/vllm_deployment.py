@@ -245,10 +245,12 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
     RELEASE_SPEC,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import actor
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import (
+    Deadline,
+    check_seconds,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arguments import check_planned
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.arguments import (
-    check_range,
     check_times,
     checked_model_config,
     checked_target,
@@ -309,8 +311,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Bring the model to the wanted state."""
     target, waits = checked_target(params), checked_waits(params)
     check_times(params, ("lock_timeout", "routers_timeout", "drain_timeout"))
-    check_range(params, "lock_ttl", 1, 3600)
-    check_range(params, "database_timeout", 0.1, 86400)
+    check_seconds(params, 1, 3600, "lock_ttl")
+    check_seconds(params, 0.1, 86400, "database_timeout")
     wanted = Wanted(params["state"] == "present", registers=params["register"])
     tools = make_tools(params, context.progress)
     verification = {}

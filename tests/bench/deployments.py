@@ -67,12 +67,13 @@ class Deployments:
     logs: Path
     say: Callable[[str], None]
     costs: dict[tuple[str, str], list[Cost]] = field(default_factory=dict)
-    manifests: dict[str, list[str]] = field(default_factory=dict)  #: of a namespace, as ours has made them
 
     def run(self, models: int, repeats: int) -> None:
         """Measure ``deploy_N`` and ``redeploy_N``; ours and the peer's take turns in going first."""
         for repeat in range(1, repeats + 1):
             order = self.sides if repeat % 2 else self.sides[::-1]
+            rendered: list[str] = []
+            made_in = ""
             for side in order:
                 namespace = self.place.namespace()
                 variables = self.place.variables(namespace)
@@ -80,13 +81,13 @@ class Deployments:
                     self._measure(side, f"deploy_{models}", variables, models, repeat)
                     self._check(side, namespace, models)
                     if side.name == "ours":
-                        self.manifests = {namespace: self.place.manifests(namespace)}
+                        rendered, made_in = self.place.manifests(namespace), namespace
                     self._measure(side, f"redeploy_{models}", variables, models, repeat)
                     self._check(side, namespace, models)
                 finally:
                     variables.unlink()
                     self.place.clear(namespace)
-            self._measure_floor(f"deploy_{models}", repeat)
+            self._measure_floor(f"deploy_{models}", repeat, rendered, made_in)
 
     def rows(self, models: int) -> list[Row]:
         """Return the rows of one number of models."""
@@ -109,14 +110,13 @@ class Deployments:
         self.costs.setdefault((side.name, job), []).append(cost)
         self.say(f"{job:<12} {side.name}  {cost.wall_s:7.2f} s wall  {cost.cpu_s:7.2f} s CPU")
 
-    def _measure_floor(self, job: str, repeat: int) -> None:
+    def _measure_floor(self, job: str, repeat: int, manifests: list[str], made_in: str) -> None:
         """Measure what the cluster itself takes for the same objects: applied at once, and waited for."""
-        ((before, manifests),) = self.manifests.items()
         namespace = self.place.namespace()
         file = self.place.folder / f"{namespace}.yaml"
         made = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n"
         # YAML itself puts documents side by side, so that one command sends all.
-        file.write_text("\n---\n".join([made, *manifests]).replace(before, namespace), encoding="utf-8")
+        file.write_text("\n---\n".join([made, *manifests]).replace(made_in, namespace), encoding="utf-8")
         kubectl = [str(self.place.lab.binary("kubectl")), f"--kubeconfig={self.place.lab.kubeconfig}"]
         kubectl += ["-n", namespace]
         # Not the condition Available: a Deployment whose strategy lets one pod be away has it without any.

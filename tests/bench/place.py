@@ -23,6 +23,7 @@ from psycopg2 import sql
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
     Authentication,
     ClusterClient,
+    JSONObject,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import read_release
 from tests.support.cached_venv import cached_venv
@@ -86,15 +87,17 @@ class Place:
 
     def revisions(self, namespace: str) -> int:
         """Return how many Helm revisions the namespace holds."""
-        secrets = self.api.get(f"/api/v1/namespaces/{namespace}/secrets", {"labelSelector": "owner=helm"})
-        return len(secrets["items"])
+        return len(self._records(namespace))
 
     def manifests(self, namespace: str) -> list[str]:
         """Return what Helm has on record for each release of the namespace, newest revisions only."""
-        secrets = self.api.get(f"/api/v1/namespaces/{namespace}/secrets", {"labelSelector": "owner=helm"})
-        names = sorted({item["metadata"]["labels"]["name"] for item in secrets["items"]})
+        names = sorted({item["metadata"]["labels"]["name"] for item in self._records(namespace)})
         found = (read_release(self.api, name, namespace) for name in names)
         return [record.manifest for record in found if record is not None]
+
+    def _records(self, namespace: str) -> list[JSONObject]:
+        path = f"/api/v1/namespaces/{namespace}/secrets"
+        return list(self.api.list_pages(path, {"labelSelector": "owner=helm"}))
 
     def clear(self, namespace: str) -> None:
         """Delete the namespace with all that is in it and the rows, and wait until both are gone."""

@@ -24,7 +24,7 @@ ALLOWED = {
     "registry.timeout_s + patience": "the same, and a share for the wait",
     "patience": "database_timeout, routers_timeout and drain_timeout",
     'max(_ASK_S, run.verification["max_latency_s"] + 1)': "asks once after a failure; the whole may be over",
-    "registry.routers_timeout_s": "tells routers after a failure; the whole may be over",
+    "run.used_registry.routers_timeout_s": "tells routers after a failure; the whole may be over",
 }
 
 

@@ -10,7 +10,6 @@ is needs no write, so a second run sends none.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -90,7 +89,6 @@ _PRUNED = (
     Resource("v1", "ServiceAccount", "serviceaccounts"),
 )
 _WARNING = re.compile(r'\b299 \S+ "((?:[^"\\]|\\.)*)"')
-_CONFLICT = re.compile(r'conflict with "(?P<manager>[^"]*)"')
 # Bookkeeping of the API server: it differs from run to run and says nothing about the wish.
 _BOOKKEEPING = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 
@@ -225,21 +223,9 @@ def _apply(
     force: bool,
     dry_run: bool,
 ) -> tuple[JSONObject, list[str]]:
-    query = {
-        "fieldManager": FIELD_MANAGER,
-        "fieldValidation": "Strict",
-        "force": "true" if force else "false",
-        **({"dryRun": "All"} if dry_run else {}),
-    }
+    path = resource.path(namespace, item["metadata"]["name"])
     try:
-        answer = client.request(
-            "PATCH",
-            resource.path(namespace, item["metadata"]["name"]),
-            query,
-            # JSON is YAML, and the type's name is the only one that old servers know.
-            json.dumps(item).encode(),
-            "application/apply-patch+yaml",
-        )
+        answer = client.apply(path, item, FIELD_MANAGER, force=force, dry_run=dry_run, strict=True)
     except APIError as error:
         raise _refusal(error, item) from error
     warnings = [excerpt(text, 500) for text in _WARNING.findall(answer.headers.get("Warning", ""))]
@@ -249,12 +235,7 @@ def _apply(
 def _refusal(error: APIError, item: JSONObject) -> PlatformError:
     """Say which object was refused; for fields of somebody else, which and whose."""
     name = describe(item)
-    conflicts = [
-        {"field": str(cause.get("field", "")), "manager": found["manager"]}
-        for cause in error.causes
-        if cause.get("reason") == "FieldManagerConflict"
-        and (found := _CONFLICT.search(str(cause.get("message", ""))))
-    ]
+    conflicts = [{"field": field, "manager": manager} for field, manager in error.conflicts]
     if conflicts:
         told = "; ".join(f"{conflict['field']} by {conflict['manager']}" for conflict in conflicts)
         return PlatformError(

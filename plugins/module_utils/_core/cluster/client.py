@@ -46,6 +46,7 @@ _NEXT_TIME = frozenset({409, 410})
 _ATTEMPTS = 5
 _EVENT = re.compile(rb'\s*\{\s*"type"\s*:\s*"(ADDED|MODIFIED|DELETED)"')
 _EVENT_BYTES = 40
+_CONFLICT = re.compile(r'conflict with "(?P<manager>[^"]*)"')
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 30.0
 # Nothing is sent again later than this: who waits wants to know.
@@ -121,6 +122,16 @@ class APIError(PlatformError):
         self.status = status
         self.reason = reason
         self.causes = causes
+
+    @property
+    def conflicts(self) -> list[tuple[str, str]]:
+        """The fields that somebody else manages, each with its manager, where an apply met any."""
+        return [
+            (str(cause.get("field", "")), found["manager"])
+            for cause in self.causes
+            if cause.get("reason") == "FieldManagerConflict"
+            and (found := _CONFLICT.search(str(cause.get("message", ""))))
+        ]
 
 
 class ClusterClient:
@@ -307,6 +318,29 @@ class ClusterClient:
     ) -> JSONObject:
         """PATCH an object."""
         return self._json("PATCH", path, query, body, content_type)
+
+    def apply(
+        self,
+        path: str,
+        item: Mapping[str, Any],
+        manager: str,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        strict: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """Apply an object on the server's side. ``strict`` refuses fields that the server does not know.
+
+        The error of fields that others manage has them as ``conflicts``.
+        """
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        if strict:
+            query["fieldValidation"] = "Strict"
+        if dry_run:
+            query["dryRun"] = "All"
+        # JSON is YAML, and the type's name is the only one that old servers know.
+        payload = json.dumps(item).encode()
+        return self.request("PATCH", path, query, payload, "application/apply-patch+yaml")
 
     def delete(self, path: str, query: Mapping[str, Any] | None = None) -> bool:
         """DELETE an object; tell whether it was there."""

@@ -67,11 +67,6 @@ def dump_manifest(objects: list[JSONObject]) -> str:
     return str(yaml.safe_dump_all(objects, explicit_start=True, sort_keys=True)) if objects else ""
 
 
-def digest(manifest: str) -> str:
-    """Return the SHA-256 of the objects of a manifest, see :func:`digest_objects`."""
-    return digest_objects(parse_manifest(manifest))
-
-
 def digest_objects(objects: list[JSONObject]) -> str:
     """Return the SHA-256 of objects as ``sha256:<hex>``.
 
@@ -118,8 +113,11 @@ def find_drift(client: ClusterClient, objects: list[JSONObject], namespace: str)
 
 def _shown_differences(wanted: JSONObject, live: JSONObject) -> Iterator[str]:
     """Yield the differences as they may be shown: what is a secret differs, and is not told."""
+    found = list(differences(wanted, live))
+    if not found:
+        return
     shown = {_place(line): redact_text(line) for line in differences(redact(wanted), redact(live))}
-    for line in differences(wanted, live):
+    for line in found:
         yield shown.get(_place(line), f"{_place(line)} differs")
 
 

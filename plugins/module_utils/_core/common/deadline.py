@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from .errors import ErrorClass, PlatformError
+from .errors import ErrorClass, PlatformError, invalid
 
 Answer = TypeVar("Answer")
 
@@ -86,6 +86,14 @@ class Backoff:
     def reset(self) -> None:
         """Start again from the base, because something moved."""
         self._previous = self._base
+
+
+def check_seconds(params: Mapping[str, Any], low: float, high: float, *names: str) -> None:
+    """Raise ``invalid`` for an argument that is no number of seconds between two bounds."""
+    for name in names:
+        # Written so that NaN is refused as well.
+        if not low <= params[name] <= high:
+            raise invalid(name, params[name], f"is not between {low} and {high}", "Give a number of seconds.")
 
 
 def patiently(read: Callable[[], Answer], deadline: Deadline, progress: Callable[[str], None]) -> Answer:

@@ -17,9 +17,11 @@ import json
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from ..cluster.client import ClusterClient, JSONObject, segment
+from ..cluster.manifests import parse_manifest
 from ..common.errors import ErrorClass, PlatformError
 
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
@@ -48,6 +50,11 @@ class ReleaseRecord:
     description: str
     secret: JSONObject  #: the Secret as read, so that a change of it can name its resourceVersion
     server_side: bool = False  #: Helm lets the API server apply, which refuses fields that others manage
+
+    @cached_property
+    def objects(self) -> list[JSONObject]:
+        """The objects of the manifest."""
+        return parse_manifest(self.manifest)
 
     @property
     def pending(self) -> bool:

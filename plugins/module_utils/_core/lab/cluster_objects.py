@@ -66,12 +66,7 @@ def path_of(manifest: JSONObject) -> str:
 
 def apply(client: ClusterClient, manifest: JSONObject, subresource: str = "") -> None:
     """Apply one object on the server side; the lab owns its fields."""
-    client.patch(
-        path_of(manifest) + subresource,
-        manifest,
-        {"fieldManager": FIELD_MANAGER, "force": "true"},
-        "application/apply-patch+yaml",
-    )
+    client.apply(path_of(manifest) + subresource, manifest, FIELD_MANAGER, force=True)
 
 
 class ObjectsStep(Step):

@@ -13,7 +13,7 @@ from typing import Any
 from ..common.deadline import Deadline
 from . import entries, revisions, withdrawal
 from .connection import Database, Session
-from .entry_fields import Entry, is_overruled
+from .entry_fields import Entry, is_overruled, merged
 from .lock import OperationRef
 from .routers import withdrawal_epoch
 
@@ -85,6 +85,12 @@ def write(session: Session, wanted: Publication, *, dry_run: bool = False) -> Pu
     quiet = dry_run or change.publishes
     epoch = None if quiet else withdrawal_epoch(session, wanted.model, wanted.environment)
     return Published(change, epoch, manifest)
+
+
+def first_of_all(wanted: Publication) -> Published:
+    """Return what would be written to a registry that has nothing yet, not even its tables."""
+    entry = merged(Entry(wanted.model, wanted.environment), wanted.changes)
+    return Published(entries.Change(None, entry, changed=True))
 
 
 def publish(

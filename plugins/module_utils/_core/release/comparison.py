@@ -6,17 +6,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 from ..cluster.client import ClusterClient, JSONObject
-from ..cluster.manifests import differences, digest, find_drift, find_object, object_path, parse_manifest
+from ..cluster.manifests import differences, digest_objects, find_drift, find_object, object_path
 from ..common.errors import ErrorClass, PlatformError
 from ..helm.storage import ReleaseRecord
 from ..placement.scheduling import PodShape
 from ..placement.volumes import mounted_by_many, read_claim
 from .rendering import Rendered, Renderer
-from .request import ReleaseRequest, check_owner
+from .request import ReleaseRequest
 
 #: Seconds after which a Deployment without an available pod counts as one that does not serve.
 _AWAY_S = 60.0
@@ -32,7 +33,7 @@ class Comparison:
     drift: list[str] = field(default_factory=list)  #: looked for only where the record is as wanted
     holds_volume_alone: bool = False  #: the pods have a volume that a second pod elsewhere could not mount
 
-    @property
+    @cached_property
     def on_record(self) -> bool:
         """Tell whether Helm's newest record is deployed, and is what would be rendered now."""
         record = self.record
@@ -41,7 +42,7 @@ class Comparison:
             and record.status == "deployed"
             and (
                 record.manifest.strip() == self.rendered.manifest.strip()
-                or digest(record.manifest) == self.rendered.digest
+                or digest_objects(record.objects) == self.rendered.digest
             )
         )
 
@@ -62,7 +63,7 @@ class Comparison:
         """Number of pods that the Deployment on the cluster asks for."""
         return int(self.live["spec"].get("replicas", 1)) if self.live is not None else 0
 
-    @property
+    @cached_property
     def replaces_pods(self) -> bool:
         """Tell whether the change makes new pods."""
         template = self.rendered.deployment["spec"]["template"]
@@ -77,21 +78,15 @@ class Comparison:
 def compare(
     client: ClusterClient, renderer: Renderer, request: ReleaseRequest, record: ReleaseRecord | None
 ) -> Comparison:
-    """Read what is there and set it beside what is wanted.
-
-    Raises ``invalid`` where the name belongs to somebody else's release.
-    """
-    check_owner(record, request.name, request.model, request.chart_name)
+    """Read what is there and set it beside what is wanted; the release is known to be ours."""
     rendered = renderer.render_like(record)
     live = client.find(_deployment_path(rendered.deployment, request.namespace))
     found = Comparison(rendered, record, live)
     if found.on_record:
-        drift = find_drift(client, rendered.objects, request.namespace)
-        found = Comparison(rendered, record, live, drift)
+        found = replace(found, drift=find_drift(client, rendered.objects, request.namespace))
     if found.in_sync or live is None:
         return found
-    alone = _holds_volume_alone(client, rendered, request.namespace)
-    return Comparison(rendered, record, live, found.drift, alone)
+    return replace(found, holds_volume_alone=_holds_volume_alone(client, rendered, request.namespace))
 
 
 def changes_pods(template: JSONObject, record: ReleaseRecord | None, live: JSONObject) -> bool:
@@ -102,7 +97,7 @@ def changes_pods(template: JSONObject, record: ReleaseRecord | None, live: JSONO
     """
     if record is None or record.status != "deployed":
         return True
-    before = find_object(parse_manifest(record.manifest), "Deployment")
+    before = find_object(record.objects, "Deployment")
     if before is None or before["spec"]["template"] != template:
         return True
     return any(differences(template, live["spec"]["template"]))

@@ -10,15 +10,15 @@ field away with Helm's hold on it, and one pod is the default.
 
 from __future__ import annotations
 
-import json
-
+from ..cluster.apply import FIELD_MANAGER
 from ..cluster.client import ClusterClient
-from ..cluster.manifests import find_object, object_path, parse_manifest
+from ..cluster.manifests import find_object, object_path
 from .plan import Plan
 
-_MANAGER = "llmops.platform"
+#: Helm's own name as a manager of fields.
+HELM = "helm"
 #: Who sets fields of a release: Helm, and this.
-OWN_MANAGERS = ("helm", _MANAGER)
+OWN_MANAGERS = (HELM, FIELD_MANAGER)
 
 
 def gives_up_replicas(plan: Plan) -> bool:
@@ -26,7 +26,7 @@ def gives_up_replicas(plan: Plan) -> bool:
     record, live = plan.comparison.record, plan.comparison.live
     if record is None or live is None or "replicas" in plan.wanted.deployment["spec"]:
         return False
-    before = find_object(parse_manifest(record.manifest), "Deployment")
+    before = find_object(record.objects, "Deployment")
     return before is not None and "replicas" in before["spec"]
 
 
@@ -42,5 +42,4 @@ def hold_replicas(client: ClusterClient, plan: Plan) -> None:
         "metadata": {"name": wanted["metadata"]["name"]},
         "spec": {"replicas": plan.comparison.replicas_before},
     }
-    query = {"fieldManager": _MANAGER, "force": "true"}
-    client.request("PATCH", path, query, json.dumps(body).encode(), "application/apply-patch+yaml")
+    client.apply(path, body, FIELD_MANAGER, force=True)

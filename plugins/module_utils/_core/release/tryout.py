@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from dataclasses import dataclass
@@ -14,12 +13,9 @@ from dataclasses import dataclass
 from ..cluster.client import APIError, ClusterClient, JSONObject, segment
 from ..cluster.manifests import object_path
 from ..common.errors import ErrorClass, PlatformError
+from .handover import HELM
 from .plan import Plan
 
-#: Helm's own name as a manager of fields.
-_HELM = "helm"
-_DRY_RUN = {"dryRun": "All", "fieldManager": _HELM}
-_MANAGER = re.compile(r'conflict with "(?P<manager>[^"]*)"')
 #: Refused because of who asks or how, not because of what is asked for; a quota is for the capacity check.
 _NOTHING = r"is forbidden: User |cannot create resource|exceeded quota|does not support dry run"
 _SAYS_NOTHING = re.compile(_NOTHING)
@@ -56,13 +52,7 @@ def refuse_conflicts(client: ClusterClient, plan: Plan, helm_version: tuple[int,
         if path is None:
             continue
         try:
-            client.request(
-                "PATCH",
-                path,
-                {**_DRY_RUN, "force": "false"},
-                json.dumps(item).encode(),
-                "application/apply-patch+yaml",
-            )
+            client.apply(path, item, HELM, dry_run=True)
         except APIError as error:
             found = _conflicts(client, error, item, path)
             if not found and error.status == 422:
@@ -85,13 +75,7 @@ def refuse_conflicts(client: ClusterClient, plan: Plan, helm_version: tuple[int,
 
 
 def _conflicts(client: ClusterClient, error: APIError, item: JSONObject, path: str) -> list[Conflict]:
-    named = [
-        (str(cause.get("field", "")), found["manager"])
-        for cause in error.causes
-        if cause.get("reason") == "FieldManagerConflict"
-        and (found := _MANAGER.search(str(cause.get("message", ""))))
-    ]
-    if not named:
+    if not error.conflicts:
         return []
     live = client.find(path) or {}
     since = {
@@ -99,7 +83,7 @@ def _conflicts(client: ClusterClient, error: APIError, item: JSONObject, path: s
         for entry in live.get("metadata", {}).get("managedFields") or ()
     }
     where = f"{item['kind']}/{item['metadata']['name']}"
-    return [Conflict(where, field, manager, since.get(manager, "")) for field, manager in named]
+    return [Conflict(where, field, manager, since.get(manager, "")) for field, manager in error.conflicts]
 
 
 def refuse_pod(client: ClusterClient, plan: Plan) -> None:

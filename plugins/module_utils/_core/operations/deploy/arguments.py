@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...cluster.client import Authentication, ClusterClient
-from ...common.deadline import Deadline
+from ...common.deadline import Deadline, check_seconds
 from ...common.errors import invalid
 from ...common.permit import Permit
 from ...helm.binary import Helm
@@ -40,7 +40,7 @@ def checked_target(params: Mapping[str, Any]) -> ReleaseTarget:
 def checked_waits(params: Mapping[str, Any]) -> Waits:
     """Return how long each part may take, and start the deadline of the whole. Raises ``invalid``."""
     check_times(params, ("timeout", "capacity_timeout", "rollout_timeout", "takeover_after"))
-    check_range(params, "helm_timeout", 1, 86400)
+    check_seconds(params, 1, 86400, "helm_timeout")
     return Waits(
         Deadline(params["timeout"] or math.inf),
         capacity_s=params["capacity_timeout"],
@@ -63,12 +63,6 @@ def check_times(params: Mapping[str, Any], names: tuple[str, ...]) -> None:
         # Written so that NaN is refused as well.
         if params[name] is not None and not 0 <= params[name] < math.inf:
             raise invalid(name, params[name], "is not a time", "Give seconds, zero or more.")
-
-
-def check_range(params: Mapping[str, Any], name: str, low: float, high: float) -> None:
-    """Raise ``invalid`` for a number of seconds out of its range."""
-    if not low <= params[name] <= high:
-        raise invalid(name, params[name], f"is not between {low} and {high}", "Give a number of seconds.")
 
 
 def make_tools(

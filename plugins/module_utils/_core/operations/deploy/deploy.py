@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from . import failure
 from .next_step import Step, next_step
-from .observe import observe
+from .observe import first_look
 from .run import Run
 from .steps import (
     announce,
@@ -68,9 +68,7 @@ def deploy(run: Run) -> None:
 
 
 def _walk(run: Run) -> None:
-    with run.timed("plan_s"):
-        observe(run)
-        run.row_before, run.had_release = run.row, run.record is not None
+    first_look(run)
     while (step := next_step(run.state(), run.wanted)) is not Step.DONE:
         run.step = step
         if run.waits.total.expired() and step is not Step.FINISH:

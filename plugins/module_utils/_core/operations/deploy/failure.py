@@ -13,7 +13,7 @@ from ...common.errors import ErrorClass, PlatformError
 from ...endpoint.verification import verify_service
 from .after_failure import Answer, Failure, RowIs, row_after_failure
 from .publication import row_of, tell
-from .run import Registry, Run
+from .run import Run
 from .state import NO_ROW
 from .steps import finish
 
@@ -42,7 +42,7 @@ def settle(run: Run, error: Exception) -> None:
     told = str(error) or type(error).__name__
     try:
         if run.wanted.present and run.wanted.registers:
-            _correct_row(run, run.registry, kind, told)
+            _correct_row(run, kind, told)
     except Exception as another:  # noqa: BLE001
         run.say(f"the registry's row was not corrected: {another}")
     try:
@@ -51,7 +51,7 @@ def settle(run: Run, error: Exception) -> None:
         run.say(f"the lock was not given back: {another}")
 
 
-def _correct_row(run: Run, registry: Registry, kind: ErrorClass | None, told: str) -> None:
+def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:
     failed = Failure(
         run.step,
         kind,
@@ -73,7 +73,7 @@ def _correct_row(run: Run, registry: Registry, kind: ErrorClass | None, told: st
         reason = f"{run.step.value}: {told}"
         shown = reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 3]}..."
         changes = {"namespace": run.target.namespace, "status": "failed", "status_reason": shown}
-    tell(run, registry, row_of(run, registry, changes), Deadline(registry.routers_timeout_s))
+    tell(run, row_of(run, changes), Deadline(run.used_registry.routers_timeout_s))
 
 
 def _ask(run: Run) -> Answer:

@@ -23,6 +23,13 @@ from ...release.request import CHART, check_owner
 from .run import Registry, Run
 
 
+def first_look(run: Run) -> None:
+    """Look for the first time, and keep what the result is set beside."""
+    with run.timed("plan_s"):
+        observe(run)
+    run.row_before, run.had_release = run.row, run.record is not None
+
+
 def observe(run: Run) -> None:
     """Read all that the next step is decided from. What an earlier look has found is forgotten."""
     if run.registry is not None:
@@ -43,7 +50,7 @@ def observe(run: Run) -> None:
     run.comparison = compare(client, run.renderer, run.request, record)
     _tell_additions(run, run.comparison)
     if run.comparison.in_sync:
-        look_at_pods(run)
+        run.rolled_out = _is_rolled_out(run, look_at_pods(run))
         return
     # What no change can be made without is asked for before the lock is taken.
     require_namespace(client, target.namespace, create=run.request.create_namespace)
@@ -60,14 +67,19 @@ def _tell_additions(run: Run, found: Comparison) -> None:
             run.warn(text)
 
 
-def look_at_pods(run: Run) -> None:
-    """See whether exactly the wanted pods are ready."""
+def look_at_pods(run: Run) -> workload.Snapshot:
+    """Read the Deployment and its pods."""
     target = run.target
     run.snapshot = workload.observe(run.tools.client, target.namespace, target.name, target.selector)
-    run.rolled_out = workload.judge(run.snapshot, workload.Symptoms()).done
-    if not run.wanted.verifies:
-        # Nobody will notice otherwise that the Service does not send requests there.
-        run.rolled_out = run.rolled_out and endpoints_are_new(run.tools.client, target, run.snapshot)
+    return run.snapshot
+
+
+def _is_rolled_out(run: Run, snapshot: workload.Snapshot) -> bool:
+    """Tell whether exactly the wanted pods are ready."""
+    if not workload.judge(snapshot, workload.Symptoms()).done:
+        return False
+    # Nobody will notice otherwise that the Service does not send requests there.
+    return run.wanted.verifies or endpoints_are_new(run.tools.client, run.target, snapshot)
 
 
 def _look_at_registry(run: Run, registry: Registry) -> None:

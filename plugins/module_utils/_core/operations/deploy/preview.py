@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from ...common.deadline import Deadline
 from ...common.errors import PlatformError
-from ...registry import entries
-from ...registry.entry_fields import Entry, merged
 from ...registry.failures import is_without_schema
-from ...registry.publication import Published, overruled_warning, write
+from ...registry.publication import Published, first_of_all, overruled_warning, write
 from . import failure
 from .next_step import Step, next_step
-from .observe import observe
+from .observe import first_look
 from .publication import publication
 from .run import Registry, Run
 from .state import LockIs
@@ -31,11 +29,10 @@ def preview(run: Run) -> None:
 
 
 def _preview(run: Run) -> None:
-    with run.timed("plan_s"):
-        observe(run)
-        run.row_before, run.had_release = run.row, run.record is not None
-        if run.wanted.present:
-            run.step = Step.PLAN
+    first_look(run)
+    if run.wanted.present:
+        run.step = Step.PLAN
+        with run.timed("plan_s"):
             plan.take(run)
     would = next_step(run.state(), run.wanted)
     if would is Step.LOCK and run.state().lock is LockIs.THEIRS:
@@ -74,7 +71,7 @@ def _target(run: Run) -> str:
 
 def _published(run: Run, registry: Registry) -> Published:
     """Return what would be written to the registry in the end."""
-    wanted = publication(run, registry)
+    wanted = publication(run)
     registry.database.begin_anew(Deadline(registry.timeout_s))
     try:
         return registry.database.transaction(
@@ -83,5 +80,4 @@ def _published(run: Run, registry: Registry) -> Published:
     except Exception as error:
         if not is_without_schema(error):
             raise
-    first = merged(Entry(wanted.model, wanted.environment), wanted.changes)
-    return Published(entries.Change(None, first, changed=True))
+        return first_of_all(wanted)

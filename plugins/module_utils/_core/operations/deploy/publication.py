@@ -15,7 +15,7 @@ from ...registry.entry_fields import check_changes
 from ...registry.publication import Publication, Published, overruled_warning, publish
 from ...registry.withdrawal import lost_warning
 from ...release.result import release_facts
-from .run import Registry, Run
+from .run import Run
 
 
 def facts(run: Run) -> dict[str, object]:
@@ -34,7 +34,7 @@ def facts(run: Run) -> dict[str, object]:
     )
 
 
-def row_of(run: Run, registry: Registry, changes: Mapping[str, Any], **more: Any) -> Publication:
+def row_of(run: Run, changes: Mapping[str, Any], **more: Any) -> Publication:
     """Return a row as this run may write it.
 
     Who has no lock names the version that was seen: what somebody else has written since is not undone.
@@ -48,13 +48,14 @@ def row_of(run: Run, registry: Registry, changes: Mapping[str, Any], **more: Any
         check_changes(changes),
         expected_version=version,
         operation=run.operation,
-        by=registry.holder.name,
+        by=run.used_registry.holder.name,
         **more,
     )
 
 
-def tell(run: Run, registry: Registry, wanted: Publication, routers: Deadline) -> Published:
+def tell(run: Run, wanted: Publication, routers: Deadline) -> Published:
     """Write a row, and wait for the routers that have to know."""
+    registry = run.used_registry
     done = publish(
         registry.database,
         wanted,
@@ -68,7 +69,7 @@ def tell(run: Run, registry: Registry, wanted: Publication, routers: Deadline) -
     return done
 
 
-def publication(run: Run, registry: Registry) -> Publication:
+def publication(run: Run) -> Publication:
     """Return the row of a model that serves."""
     release = facts(run)
     model = run.request.values.get("model") or {}
@@ -92,4 +93,4 @@ def publication(run: Run, registry: Registry) -> Publication:
         "values_digest": release["values_digest"],
         "values_redacted": release["values_redacted"],
     }
-    return row_of(run, registry, changes, manifest=manifest, health_checked=True)
+    return row_of(run, changes, manifest=manifest, health_checked=True)

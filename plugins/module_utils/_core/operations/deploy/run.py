@@ -129,7 +129,7 @@ class Run:
 
     def routers(self) -> Deadline:
         """Start the share of the whole that routers have to confirm a change."""
-        return self.waits.total.share(self.registry.routers_timeout_s if self.registry else 0.0)
+        return self.waits.total.share(self.used_registry.routers_timeout_s)
 
     def end_lease(self) -> None:
         """Stop renewing the lock; nothing is written any more that needs it."""

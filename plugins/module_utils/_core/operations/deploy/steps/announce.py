@@ -13,7 +13,7 @@ from ..run import Run
 def take(run: Run) -> None:
     """Write the status deploying, and wait until routers know that the endpoint was withdrawn."""
     run.say("telling routers that it is being deployed")
-    registry, target = run.used_registry, run.target
+    target = run.target
     action = run.plan.action if run.plan is not None else "rollout"
     changes = {
         "namespace": target.namespace,
@@ -22,5 +22,5 @@ def take(run: Run) -> None:
         "status_reason": action,
     }
     run.touched = True
-    tell(run, registry, row_of(run, registry, changes), run.routers())
+    tell(run, row_of(run, changes), run.routers())
     run.announced = True

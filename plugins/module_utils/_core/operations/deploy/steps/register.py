@@ -13,6 +13,5 @@ from ..run import Run
 def take(run: Run) -> None:
     """Write the row and the manifest of the revision; nothing where they say so already."""
     run.say("registering what was verified")
-    registry = run.used_registry
-    run.published = tell(run, registry, publication(run, registry), run.routers())
+    run.published = tell(run, publication(run), run.routers())
     run.changed |= run.published.changed

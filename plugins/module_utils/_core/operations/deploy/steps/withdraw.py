@@ -23,7 +23,7 @@ def take(run: Run) -> None:
         operation=run.operation,
         by=registry.holder.name,
     )
-    patience = registry.timeout_s + registry.routers_timeout_s + registry.drain_timeout_s
+    patience = registry.timeout_s + wanted.routers_timeout_s + wanted.drain_timeout_s
     registry.database.begin_anew(Deadline(patience))
     with run.tools.permit.step("withdraw"):
         removed = remove(registry.database, wanted, run.tools.progress)
