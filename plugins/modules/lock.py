@@ -417,7 +417,7 @@ def _preview(params: Mapping[str, Any], context: Context) -> Outcome:
         done.changed = done.outcome == "running"
         outcome = _over(params, _given(params), done)
     else:
-        held = lock is not None and lock.held and not lock.holder.is_gone()
+        held = lock is not None and lock.alive
         resumes = lock.operation_id if lock is not None and not held else None
         result = {"lock": None, "resumes": resumes, "seconds": 0.0}
         after = f"held by a new operation ({params['kind']})"

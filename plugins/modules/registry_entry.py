@@ -613,7 +613,7 @@ def _locked(session: Session, params: Mapping[str, Any], done: Published) -> str
     if params["lock"] or not (records or done.change.needs_lock):
         return None
     lock = read_lock(session, params["model"], params["environment"])
-    if lock is None or not lock.held or lock.holder.is_gone():
+    if lock is None or not lock.alive:
         return None
     return f"{lock.model} in {lock.environment} is locked by {lock}: a run would fail."
 

@@ -235,6 +235,7 @@ def test_run_that_died_elsewhere_is_followed_long_before_its_lock_ends(
     with pytest.raises(PlatformError, match="is locked"):
         operate()
     query(silent, (198,))
+    assert operate(check=True).changed
     second = operate().result
     assert second["resumes"] == first.result["lock"]["id"]
     ((reason,),) = query("SELECT reason FROM operations WHERE outcome = 'interrupted'")

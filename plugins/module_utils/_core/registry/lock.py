@@ -82,6 +82,18 @@ class Lock:
     kind: str | None
     since: datetime | None
 
+    @property
+    def alive(self) -> bool:
+        """Tell whether somebody has it who may be at work: nobody else may change the target then."""
+        return self.held and not self.abandoned and not self.holder.is_gone()
+
+    @property
+    def why_over(self) -> str:
+        """Say why it is over before its end."""
+        if self.abandoned:
+            return f"its session from {self.holder.host} ended"
+        return f"its process {self.holder.pid} on {self.holder.host} ended"
+
     def as_json(self) -> dict[str, Any]:
         """Return who holds it, as JSON types."""
         return {
@@ -143,8 +155,8 @@ def claim(session: Session, model: str, environment: str, ref: OperationRef | No
 
     With ``ref`` its operation must have the lock now. Raises ``fenced`` otherwise, also where the lock ran
     out and nobody took it: a module renews it when it starts, so this one slept since it looked. Without
-    ``ref`` nobody may have it: raises ``locked`` with the holder. The run of a process that died on this
-    machine is over, and its lock freed.
+    ``ref`` nobody may have it: raises ``locked`` with the holder. That of a run that is known to be over is
+    freed.
     """
     lock = read_lock(session, model, environment, hold=True)
     if ref is not None:
@@ -152,9 +164,9 @@ def claim(session: Session, model: str, environment: str, ref: OperationRef | No
             raise fenced_error(session, ref, lock)
         session.execute("SELECT set_config('llmops.operation', %s, true)", (ref.id,))
     elif lock is not None and lock.held:
-        if not lock.holder.is_gone():
+        if lock.alive:
             raise locked_error(lock)
-        free(session, lock, f"its process {lock.holder.pid} on {lock.holder.host} ended")
+        free(session, lock, lock.why_over)
 
 
 def take(

@@ -95,8 +95,8 @@ def _begin(session: Session, wanted: Wanted, operation_id: str) -> Started | Loc
     over: Lock | None = None
     while (fence := take(*target, operation_id, wanted.holder, wanted.ttl_s, over)) is None:
         lock = read_lock(*target, hold=True)
-        # The holder's run may have ended here, on this machine, without a word.
-        if lock is not None and lock.held and not lock.holder.is_gone() and not lock.abandoned:
+        # The holder's run may have ended without a word.
+        if lock is not None and lock.alive:
             return lock
         over = lock
     resumes = _interrupt_others(session, wanted, operation_id, over)
@@ -125,9 +125,7 @@ def _interrupt_others(session: Session, wanted: Wanted, operation_id: str, over:
     """Note the end of operations that never said so; return the last one if it did not come to its end."""
     reason = "its lock ran out"
     if over is not None and over.held:
-        reason = f"its process {over.holder.pid} on {over.holder.host} ended"
-        if over.abandoned:
-            reason = f"its session from {over.holder.host} ended"
+        reason = over.why_over
     values = {
         "model": wanted.model,
         "environment": wanted.environment,

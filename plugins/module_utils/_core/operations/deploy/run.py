@@ -170,8 +170,7 @@ class Run:
             return LockIs.UNUSED
         if self.operation is not None:
             return LockIs.OURS
-        theirs = self.lock is not None and self.lock.held and not self.lock.holder.is_gone()
-        return LockIs.THEIRS if theirs else LockIs.FREE
+        return LockIs.THEIRS if self.lock is not None and self.lock.alive else LockIs.FREE
 
     def _release_is(self) -> ReleaseIs:
         if self.record is None:
