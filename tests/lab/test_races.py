@@ -226,11 +226,13 @@ def test_no_row_says_ready_while_the_run_knows_that_nothing_serves(site: Site) -
     site.models = {"leaving": {}, "gone": {}}
     site.deploy().check()
     _leave_uninstalling(HandMade(site, "leaving"))
-    gone = f"/apis/apps/v1/namespaces/{site.namespace}/deployments/{release_name('gone', 'development')}"
-    site.api.delete(gone)
+    gone = release_name("gone", "development")
+    site.api.delete(f"/apis/apps/v1/namespaces/{site.namespace}/deployments/{gone}")
+    # Whoever asks the API server about a pod has to know that the account comes with the release.
+    site.api.delete(f"/api/v1/namespaces/{site.namespace}/serviceaccounts/{gone}")
     planned = site.deploy("--check").check()
     assert f"{release_name('leaving', 'development')}: needs an install" in planned.output
-    assert f"{release_name('gone', 'development')}: needs an upgrade" in planned.output
+    assert f"{gone}: needs an upgrade" in planned.output
     running = site.start()
     running.wait_for("finishing an uninstall")
     running.wait_for("helm upgrade")

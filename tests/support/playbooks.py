@@ -68,8 +68,17 @@ class PlayResult:
 
     def check(self) -> PlayResult:
         """Return the result itself if the run succeeded; otherwise fail with all that was printed."""
-        assert self.rc == 0, f"ansible-playbook ended with {self.rc}:\n{self.output}"
+        assert self.rc == 0, f"ansible-playbook ended with {self.rc}{self._failures()}:\n{self.output}"
         return self
+
+    def _failures(self) -> str:
+        """Return each failed task with its message in one line, which a summary of tests shows."""
+        told = [
+            f"{task.host}: {task.task}: {' '.join(str(task.result.get('msg', '')).split())[:300]}"
+            for task in self.tasks
+            if task.status in ("failed", "unreachable")
+        ]
+        return " (" + "; ".join(told) + ")" if told else ""
 
 
 @dataclass

@@ -101,8 +101,8 @@ def refuse_pod(client: ClusterClient, plan: Plan) -> None:
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": str(uuid.uuid4())}
     metadata = {**template.get("metadata", {}), "generateName": f"{name}-", "ownerReferences": [owner]}
     spec, silent = dict(template["spec"]), _SAYS_NOTHING
-    if plan.comparison.record is None and _brings_account(plan, str(spec.get("serviceAccountName"))):
-        # It is not there yet, and another one may be allowed less.
+    if _account_is_to_come(client, plan, str(spec.get("serviceAccountName"))):
+        # Another one may be allowed less.
         spec = {key: value for key, value in spec.items() if not key.startswith("serviceAccount")}
         silent = _SAYS_NOTHING_OF_ANOTHER
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
@@ -121,7 +121,16 @@ def refuse_pod(client: ClusterClient, plan: Plan) -> None:
         ) from error
 
 
-def _brings_account(plan: Plan, name: str) -> bool:
-    return any(
-        item["kind"] == "ServiceAccount" and item["metadata"]["name"] == name for item in plan.wanted.objects
-    )
+def _account_is_to_come(client: ClusterClient, plan: Plan, name: str) -> bool:
+    """Tell whether the release brings the pods' account and it is not there yet, or not to be seen."""
+    namespace = plan.wanted.spec.namespace
+    for item in plan.wanted.objects:
+        if item["kind"] == "ServiceAccount" and item["metadata"]["name"] == name:
+            path = object_path(item, namespace)
+            try:
+                return path is None or client.find(path) is None
+            except APIError as error:
+                if error.status != 403:
+                    raise
+                return True
+    return False
