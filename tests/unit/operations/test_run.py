@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import find_drift
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.drift import find_drift
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import ReleaseSpec
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import ReleaseRecord
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.next_step import (
@@ -83,4 +83,6 @@ def test_drift_hides_secrets(name: str, value: str, shown: str) -> None:
         }
 
     cluster = Cluster(others={"/apis/apps/v1/namespaces/llm/deployments": [deployment(value)]})
-    assert find_drift(cluster, [deployment("x")], "llm") == [shown]
+    (found,) = find_drift(cluster, [deployment("x")], "llm")
+    assert str(found) == shown
+    assert found.place == f"Deployment/m: spec.env[{name}].value differs"

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from ..cluster.client import ClusterClient, JSONObject
-from ..cluster.manifests import differences, digest_objects, find_drift, find_object, object_path
+from ..cluster.drift import Drift, differences, find_drift
+from ..cluster.manifests import digest_objects, find_object, object_path
 from ..common.errors import ErrorClass, PlatformError
 from ..helm.storage import ReleaseRecord
 from ..placement.scheduling import PodShape
@@ -30,7 +31,7 @@ class Comparison:
     rendered: Rendered
     record: ReleaseRecord | None = None
     live: JSONObject | None = None  #: the Deployment on the cluster
-    drift: list[str] = field(default_factory=list)  #: looked for only where the record is as wanted
+    drift: list[Drift] = field(default_factory=list)  #: looked for only where the record is as wanted
     holds_volume_alone: bool = False  #: the pods have a volume that a second pod elsewhere could not mount
 
     @cached_property

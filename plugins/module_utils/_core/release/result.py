@@ -23,13 +23,7 @@ def describe(plan: Plan) -> str:
     why = ""
     if plan.comparison.drift:
         first, *more = plan.comparison.drift
-        # Where it differs, not what is there: a value may be a secret.
-        where = (
-            first
-            if first.endswith("is missing")
-            else f"{first.removesuffix(' differs').partition(' is ')[0]} differs"
-        )
-        why = f" (on the cluster, {where}{f', and {len(more)} more' if more else ''})"
+        why = f" (on the cluster, {first.place}{f', and {len(more)} more' if more else ''})"
     room = f"; {plan.verdict.message}" if plan.verdict is not None else ""
     return f"needs {'an install' if plan.action == 'install' else 'an upgrade'}{why}{room}"
 
@@ -49,7 +43,7 @@ def warnings(request: ReleaseRequest, plan: Plan) -> list[str]:
 def difference(request: ReleaseRequest, plan: Plan) -> dict[str, str]:
     """Return the difference for Ansible to show, in a stable order and without secrets."""
     if plan.comparison.drift:
-        return {"prepared": "\n".join(plan.comparison.drift) + "\n"}
+        return {"prepared": "".join(f"{item}\n" for item in plan.comparison.drift)}
     record = plan.comparison.record
     return {
         "before_header": f"{request.name} (deployed)",
@@ -90,7 +84,7 @@ def release_facts(
         "manifest_digest": rendered.digest,
         **shown_values(rendered.spec.values),
         "ready": ready,
-        "drift": plan.comparison.drift,
+        "drift": [str(item) for item in plan.comparison.drift],
         "capacity": plan.verdict.summary() if plan.verdict is not None else None,
     }
 
