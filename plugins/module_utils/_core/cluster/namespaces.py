@@ -24,7 +24,10 @@ def require_namespace(client: ClusterClient, namespace: str, *, create: bool) ->
     if found is None:
         if not create:
             raise invalid(
-                "namespace", namespace, "does not exist", "Create it first, or set create_namespace: true."
+                "namespace",
+                namespace,
+                "does not exist",
+                "Create it first, or set create_namespace (vllm_create_namespace).",
             )
     elif (found.get("status") or {}).get("phase") == "Terminating":
         raise PlatformError(

@@ -263,8 +263,8 @@ def _check_passing(answer: Answer, path: str) -> None:
     if status in (401, 403):
         raise Rejection(
             f"{path} answered {_described(answer)}",
-            "The server wants an API key: give api_key_secret (the Secret it was deployed with) "
-            "or endpoint_api_key, and check that it is the present one.",
+            "The server wants an API key: give api_key_secret (vllm_api_key_secret), the Secret it "
+            "was deployed with, or endpoint_api_key, and check that it is the present one.",
             Again.NEVER,
             ErrorClass.AUTH,
         )

@@ -147,7 +147,7 @@ def read_api_key(client: ClusterClient | None, params: Mapping[str, Any]) -> str
     if not reference or client is None:
         return ""
     if not params["namespace"]:
-        raise invalid("namespace", None, "is missing", "Give the namespace of api_key_secret.")
+        raise invalid("namespace", None, "is missing", "Give the namespace of that Secret.")
     name, key, namespace = reference["name"], reference["key"], params["namespace"]
     secret = client.find(f"/api/v1/namespaces/{segment(namespace)}/secrets/{segment(name)}")
     if secret is None:

@@ -330,7 +330,7 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
     (
         r"namespaces \"[^\"]*\" not found",
         ErrorClass.INVALID,
-        "Create the namespace first, or set create_namespace: true.",
+        "Create the namespace first, or set create_namespace (vllm_create_namespace).",
     ),
     (
         r"[Cc]onflict.* with|conflict occurred",

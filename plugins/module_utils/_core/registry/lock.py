@@ -277,8 +277,8 @@ def locked_error(lock: Lock, waited_s: float = 0.0) -> PlatformError:
         ErrorClass.LOCKED,
         f"{lock.model} in {lock.environment} is locked by {lock}. The lock ends at "
         f"{rfc3339(lock.expires_at)} unless that run renews it.{waited}",
-        "Wait until that run has ended, or give a longer lock_timeout. If it is dead, the lock ends by "
-        "itself; to end it now, run module lock with state broken and that operation's id.",
+        "Wait until that run has ended, or give a longer lock_timeout (vllm_lock_timeout). If it is dead, "
+        "the lock ends by itself; to end it now, run module lock with state broken and that operation's id.",
         {"locked_by": lock.as_json()},
     )
 

@@ -77,6 +77,9 @@ def _capacity_error(plan: Plan, capacity: dict[str, Any], waited: float, polls: 
         )
     else:
         message = f"{name}: no capacity within {waited:.0f} s: {capacity['message']}"
-        advice = "Free GPUs, add nodes, or give a longer capacity_timeout. The release was not changed."
+        advice = (
+            "Free GPUs, add nodes, or give a longer capacity_timeout (vllm_capacity_timeout). "
+            "The release was not changed."
+        )
     details = {"capacity": capacity, "waited_s": round(waited, 3), "polls": polls}
     return PlatformError(ErrorClass.CAPACITY, message, advice, details)
