@@ -305,8 +305,8 @@ class _Verification:
 
 
 _SLOW_ADVICE = (
-    "Compare max_latency_s (vllm_max_latency_s) with what the model can do on this GPU, and look for other load "
-    "on the server."
+    "Compare max_latency_s (vllm_max_latency_s) with what the model can do on this GPU, and look for "
+    "other load on the server."
 )
 _HANG_ADVICE = "The engine hangs while its API answers: read the pod's log, then restart the pod."
 _STRANGE_ADVICE = "Something else than a model server answers there: check service, port and url."
