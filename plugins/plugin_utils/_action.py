@@ -99,12 +99,16 @@ class CoreActionBase(ActionBase):
                 required_one_of=contract.required_one_of,
                 required_if=contract.required_if,
             )
-            validated = validator.validate(_plain(self._task.args))
+            parameters = _plain(self._task.args)
+            validated = validator.validate(parameters)
             secrets |= validated._no_log_values
             if validated.error_messages:
                 message = validated.errors.msg
                 if isinstance(validated.errors[0], UnsupportedError):
                     message = f"Unsupported parameters for ({self._task.action}) module: {message}"
+                elif message.startswith("dictionary requested"):
+                    # Ansible does not say which of them it is where the option is one of another's.
+                    message = f"{', '.join(_no_mappings(contract.argument_spec, parameters))}: {message}"
                 error = PlatformError(ErrorClass.INVALID, message, "")
                 return dict(remove_values({"failed": True, **failure(error)}, secrets))
             parameters = validated.validated_parameters
@@ -135,6 +139,18 @@ class CoreActionBase(ActionBase):
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+def _no_mappings(spec: Mapping[str, Any], values: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the options with options of their own that are given as something else."""
+    for name, option in spec.items():
+        value = values.get(name)
+        if value is None or "options" not in option or option.get("type") != "dict":
+            continue
+        if isinstance(value, Mapping):
+            yield from _no_mappings(option["options"], value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}"
 
 
 def _plain(value: Any) -> Any:

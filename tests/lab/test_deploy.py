@@ -89,7 +89,7 @@ OTHERS = {
 def documented_slots() -> tuple[int, int]:
     """Return what the documentation says: task slots on the straight path, and how many more on a failure."""
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    found = re.search(r"(\d+) task slots a model, and (\d+) more when it fails", text)
+    found = re.search(r"(\d+) task slots? a model, and (\d+) more\s+when it fails", text)
     assert found is not None
     straight, more = int(found[1]), int(found[2])
     assert straight <= 4
@@ -198,8 +198,8 @@ def test_the_report_names_every_model_though_all_failed_and_some_before_they_beg
     assert "0 of 4 models are as wanted" in report
     for line in (
         "huge: FAILED at 'plan': ",
-        "misspelt: FAILED at 'Validating arguments",
-        "unset: FAILED at 'Validating arguments",
+        "misspelt: FAILED at 'Deploy, verify and register the model': value of strategy must be one of",
+        "unset: FAILED at 'Deploy, verify and register the model': Task failed: Finalization of task args",
     ):
         assert line in report, report
     last = {task.host: task.result["msg"] for task in result.tasks if task.status == "failed"}
@@ -354,7 +354,9 @@ WRONG_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
         "verification.api_key_secret: 'nowhere' is",
     ),
     "secret-key": ({"vllm_api_key_secret": {"key": "token"}}, "verification.api_key_secret.name"),
+    "secret-text": ({"vllm_api_key_secret": "token"}, "verification.api_key_secret: dictionary requested"),
     "takeover": ({"vllm_takeover_after": -1}, "takeover_after: -1.0 is not a time"),
+    "type": ({"vllm_check_capacity": "maybe"}, "argument 'check_capacity' is of type str"),
 }
 
 
