@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
@@ -34,12 +35,15 @@ class Context:
 
     ``run_pid`` is the process that lives as long as the whole run of the playbook. None where that is not
     known: a module of its own ends with its task, maybe on another machine.
+
+    ``run_folder`` is a folder of that run which only its user may read, removed at its end. None as above.
     """
 
     check_mode: bool = False
     diff: bool = False
     progress: Callable[[str], None] = lambda line: None
     run_pid: int | None = None
+    run_folder: Path | None = None
 
 
 @dataclass

@@ -314,7 +314,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     check_seconds(params, 1, 3600, "lock_ttl")
     check_seconds(params, 0.1, 86400, "database_timeout")
     wanted = Wanted(params["state"] == "present", registers=params["register"])
-    tools = make_tools(params, context.progress)
+    tools = make_tools(params, context.progress, run_folder=context.run_folder)
     verification = {}
     if wanted.present:
         # A mistake in them is found before anything is changed.

@@ -293,7 +293,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         check_mode=context.check_mode,
     )
     with given as held:
-        tools = make_tools(params, context.progress, held)
+        tools = make_tools(params, context.progress, held, context.run_folder)
         this = Run(
             target,
             wanted,

@@ -17,8 +17,10 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from ansible import constants as C  # noqa: N812
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
@@ -90,6 +92,8 @@ class CoreActionBase(ActionBase):
             diff=bool(self._task.diff),
             progress=progress,
             run_pid=os.getpid() if worker_of is None else worker_of.pid,
+            # Made by Ansible before it forks, and removed by it at the end.
+            run_folder=Path(C.DEFAULT_LOCAL_TMP),  # type: ignore[attr-defined]
         )
         with self._task_environment():
             validator = ArgumentSpecValidator(

@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +46,29 @@ from ansible_collections.llmops.platform.plugins.modules.gpu_capacity_info impor
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 validated = ArgumentSpecValidator(dict(CONTRACT.argument_spec)).validate(json.loads(sys.argv[1]))
 print(json.dumps(CONTRACT.run(validated.validated_parameters, Context()).result))
+"""
+
+# Ten models of one run that ask at the same time, each in a worker of its own; sys.argv[2]: the run's folder.
+_TEN = """
+import json, multiprocessing, pathlib, sys
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    Authentication, ClusterClient)
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.shared_lists import SharedLists
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement import capacity
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
+question = json.loads(sys.argv[1])
+folder = pathlib.Path(sys.argv[2]) if sys.argv[2] else None
+container = {"name": "c", "resources": {"limits": {"nvidia.com/gpu": question["gpus"]}}}
+spec = {"spec": {"containers": [container], "tolerations": question["tolerations"]}}
+def ask():
+    client = ClusterClient(Authentication(kubeconfig=question["kubeconfig"]))
+    shape = PodShape.from_pod_template(spec, question["namespace"])
+    found = capacity.assess(client, shape, 1, question["namespace"], lists=SharedLists(client, folder))
+    sys.exit(not found.fits)
+workers = [multiprocessing.get_context("fork").Process(target=ask) for _ in range(10)]
+for worker in workers: worker.start()
+for worker in workers: worker.join()
+sys.exit(any(worker.exitcode for worker in workers))
 """
 
 # A process between us and what is measured: a new program inherits the peak memory of the one that starts
@@ -93,6 +117,7 @@ def measure(
                 Row(f"capacity_{size}_peak_memory", "MiB", found[1], peer[1], PEER),
                 Row(f"capacity_{size}_task_wall", "s", task[0], peer[0], PEER),
             ]
+        rows.append(_ten(question, max(sizes), say))
         place.clear_pods(say)
         say(f"{max(sizes)} nodes without pods: measuring")
         bare = _best(ours, repeats)
@@ -102,6 +127,16 @@ def measure(
     finally:
         place.clear(say)
     return rows
+
+
+def _ten(question: JSONObject, size: int, say: Callable[[str], None]) -> Row:
+    """Return the time of ten models that ask at once, beside the same ones that share nothing."""
+    say(f"{size} nodes: ten at once, with and without one reading")
+    command = [sys.executable, "-c", _TEN, json.dumps(question)]
+    alone = _best([*command, ""], 1)
+    with tempfile.TemporaryDirectory() as folder:
+        shared = _best([*command, folder], 1)
+    return Row(f"capacity_{size}_ten_wall", "s", shared[0], alone[0], "each of the ten reads for itself")
 
 
 def _task(question: JSONObject) -> list[str]:

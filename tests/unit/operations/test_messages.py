@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.repository import ROOT
+from tests.support.playbooks import ROOT
 
 CORE = ROOT / "plugins/module_utils/_core"
 ROOMS = ("release", "operations", "endpoint", "helm", "placement")

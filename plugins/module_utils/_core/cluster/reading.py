@@ -11,10 +11,11 @@ from typing import Any
 
 from ..common.errors import ErrorClass, PlatformError
 from .client import APIError, ClusterClient, JSONObject
+from .shared_lists import Lister
 
 
 def list_or_unknown(
-    client: ClusterClient,
+    client: Lister,
     path: str,
     resource: str,
     *,

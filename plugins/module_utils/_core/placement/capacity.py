@@ -16,6 +16,7 @@ from typing import Protocol
 
 from ..cluster.client import ClusterClient, segment
 from ..cluster.reading import list_or_unknown
+from ..cluster.shared_lists import Lister
 from ..common.errors import invalid
 from .admission import admitted
 from .devices import check_countable, device_source, whole_device_misfit
@@ -47,12 +48,14 @@ def assess(
     planned_claims: Collection[str] = (),
     node_demand: NodeDemand | None = None,
     whole_devices: bool | None = None,
+    lists: Lister | None = None,
 ) -> Verdict:
     """Judge whether ``replicas`` more pods of ``shape`` would be placed in ``namespace`` now.
 
     ``releasing`` are labels of pods in the namespace whose place counts as free, because the update removes
     them first. ``planned_claims`` are PersistentVolumeClaims that the release creates where they are missing.
     ``whole_devices`` refuses nodes that share one device among pods; by default for more than one a pod.
+    ``lists`` yields nodes and pods instead of the client.
 
     Raises ``auth`` where a right is missing (capacity is unknown then), ``invalid`` for bad input.
     """
@@ -64,7 +67,7 @@ def assess(
     resource = shape.device_resource()
     if whole_devices is None:
         whole_devices = resource is not None and shape.requests[resource] > 1
-    occupancy = Occupancy.read(client, shape, releasing, resource)
+    occupancy = Occupancy.read(client, shape, releasing, resource, lists)
     quotas = list_or_unknown(
         client,
         f"/api/v1/namespaces/{segment(namespace)}/resourcequotas",

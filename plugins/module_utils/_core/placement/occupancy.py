@@ -16,6 +16,7 @@ from typing import Any
 
 from ..cluster.client import ClusterClient
 from ..cluster.reading import list_or_unknown, read_or_unknown
+from ..cluster.shared_lists import Lister
 from ..common.quantity import Amounts
 from .pod_resources import pod_limits, pod_requests
 from .scheduling import (
@@ -74,16 +75,18 @@ class Occupancy:
         shape: PodShape,
         releasing: Mapping[str, str] | None,
         resource: str | None,
+        lists: Lister | None = None,
     ) -> Occupancy:
         """Read all nodes and all unfinished pods. A missing right is an ``auth`` error: not "0 free"."""
+        lists = lists or client
         nodes = {
             item["metadata"]["name"]: Node.from_object(item)
-            for item in list_or_unknown(client, "/api/v1/nodes", "nodes", what="the nodes")
+            for item in list_or_unknown(lists, "/api/v1/nodes", "nodes", what="the nodes")
         }
         topology = Topology(shape, nodes, _NamespaceLabels(client))
         occupancy = cls(shape, releasing, nodes, topology, resource)
         pages = list_or_unknown(
-            client, "/api/v1/pods", "pods", what="the pods of all namespaces", query=_UNFINISHED
+            lists, "/api/v1/pods", "pods", what="the pods of all namespaces", query=_UNFINISHED
         )
         for pod in pages:
             occupancy._count(pod)

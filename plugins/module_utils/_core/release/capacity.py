@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..cluster.client import ClusterClient
+from ..cluster.shared_lists import Lister
 from ..common.deadline import Backoff, patiently
 from ..common.errors import ErrorClass, PlatformError
 from ..placement import capacity
@@ -20,7 +21,9 @@ from .plan import Assess, Plan, Room
 from .tools import Tools, Waits
 
 
-def assess_room(client: ClusterClient, memory: ModelMemory | None, room: Room) -> Verdict:
+def assess_room(
+    client: ClusterClient, memory: ModelMemory | None, room: Room, lists: Lister | None = None
+) -> Verdict:
     """Tell whether the pods would fit the cluster as it is now, and the model into its GPUs."""
     verdict = capacity.assess(
         client,
@@ -30,6 +33,7 @@ def assess_room(client: ClusterClient, memory: ModelMemory | None, room: Room) -
         releasing=room.releasing,
         planned_claims=room.claims,
         node_demand=memory,
+        lists=lists,
     )
     if memory is not None:
         verdict.warnings += memory.warnings()

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..cluster.client import ClusterClient
+from ..cluster.shared_lists import SharedLists
 from ..common.deadline import Deadline
 from ..common.permit import Permit
 from ..helm.binary import Helm
@@ -27,6 +29,19 @@ class Tools:
     helm: Helm
     progress: Callable[[str], None]
     permit: Permit = field(default_factory=Permit)
+    lists: SharedLists | None = None  #: of nodes and pods, shared with others of the same run
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Change pods meanwhile: what is known of the cluster's room is not true any more."""
+        lists = self.lists
+        if lists is not None:
+            lists.forget()
+        try:
+            yield
+        finally:
+            if lists is not None:
+                lists.forget()
 
     def obey(self, permit: Permit) -> None:
         """Write only with this permission from now on."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ...cluster.client import Authentication, ClusterClient
+from ...cluster.shared_lists import SharedLists
 from ...common.deadline import Deadline, check_seconds
 from ...common.errors import invalid
 from ...common.permit import Permit
@@ -66,10 +68,15 @@ def check_times(params: Mapping[str, Any], names: tuple[str, ...]) -> None:
 
 
 def make_tools(
-    params: Mapping[str, Any], progress: Callable[[str], None], permit: Permit | None = None
+    params: Mapping[str, Any],
+    progress: Callable[[str], None],
+    permit: Permit | None = None,
+    run_folder: Path | None = None,
 ) -> Tools:
     """Return what the release is changed with."""
     authentication = Authentication.from_params(params)
     given = permit or Permit()
     helm = Helm(params["helm_binary"], authentication, given)
-    return Tools(ClusterClient(authentication, given), helm, progress, given)
+    client = ClusterClient(authentication, given)
+    lists = SharedLists(client, run_folder, repr(authentication))
+    return Tools(client, helm, progress, given, lists)

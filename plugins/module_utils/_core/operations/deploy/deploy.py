@@ -11,6 +11,7 @@ killed leaves nothing that the next one cannot read; one that failed says what b
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from . import failure
 from .next_step import Step, next_step
@@ -33,6 +34,9 @@ from .steps import (
 
 #: Steps that may take long, so that no connection to the database is kept for them but the lease's.
 _LONG = (Step.CAPACITY, Step.ROLLOUT)
+
+#: Steps after which nodes are not filled as they were.
+_CHANGES_PODS = (Step.RECOVER, Step.RELEASE, Step.UNINSTALL)
 
 #: Each step, and the phase that its time counts for.
 STEPS: dict[Step, tuple[Callable[[Run], None], str]] = {
@@ -80,5 +84,5 @@ def _walk(run: Run) -> None:
         if run.registry is not None and step in _LONG:
             run.registry.database.close()
         take, phase = STEPS[step]
-        with run.timed(phase):
+        with run.timed(phase), run.tools.changing() if step in _CHANGES_PODS else nullcontext():
             take(run)

@@ -107,7 +107,8 @@ class Run:
     def assess(self, room: Room) -> Verdict:
         """Tell whether there is room now, on nodes whose GPUs the model fits into."""
         model = self.request.values.get("model") or {}
-        return assess_room(self.tools.client, ModelMemory.of(model, self.model_config, room.shape), room)
+        memory = ModelMemory.of(model, self.model_config, room.shape)
+        return assess_room(self.tools.client, memory, room, self.tools.lists)
 
     def compared(self) -> Comparison:
         """Return the comparison, after it was made."""
