@@ -11,24 +11,23 @@ something is not used any more.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import marshal
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from ..common.run_folder import locked
 from .client import ClusterClient, JSONObject
 
 #: A list that began so long before it is asked for still counts, in seconds.
 FRESH_S = 1.0
 #: Who waits longer for another's reading reads for itself, in seconds.
 _PATIENCE_S = 20.0
-_PAUSE_S = 0.05
 _PAGE = 500
 # Nearly half of the bytes, and nobody decides by them.
 _LEFT_OUT = {"managedFields", "annotations"}
@@ -61,7 +60,7 @@ class SharedLists:
         asked = time.monotonic()
         named = f"{self._client.server}\0{self._identity}\0{path}\0{sorted((query or {}).items())}"
         kept = self._folder / f"llmops-list-{hashlib.sha256(named.encode()).hexdigest()[:16]}"
-        with _locked(kept.with_suffix(".lock")) as has_lock:
+        with locked(kept.with_suffix(".lock"), _PATIENCE_S) as has_lock:
             stream = self._kept(kept, asked)
             if stream is None and has_lock:
                 self._read(kept, path, query)
@@ -133,21 +132,3 @@ def _next(stream: IO[bytes]) -> list[Any]:
 def _slim(item: JSONObject) -> JSONObject:
     metadata = {key: value for key, value in item["metadata"].items() if key not in _LEFT_OUT}
     return {**item, "metadata": metadata}
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Take a file's lock, which ends with its process; give up after a while and tell so."""
-    deadline = time.monotonic() + _PATIENCE_S
-    with path.open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    yield False
-                    return
-                time.sleep(_PAUSE_S)
-            else:
-                yield True
-                return

@@ -19,7 +19,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,11 @@ from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.orphans import die_with_parent
 from ..common.permit import Permit
 from ..common.redaction import excerpt
+from ..common.run_folder import find_once
 
 MINIMUM_VERSIONS = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY_MAX = 10
+_VERSION_S = 30.0
 
 _LOOK_EVERY_S = 0.2
 
@@ -77,7 +79,13 @@ class Helm:
     Each command raises ``fenced`` where the permission to write was lost; a helm that runs is stopped then.
     """
 
-    def __init__(self, binary: str, authentication: Authentication, permit: Permit | None = None) -> None:
+    def __init__(
+        self,
+        binary: str,
+        authentication: Authentication,
+        permit: Permit | None = None,
+        run_folder: Path | None = None,
+    ) -> None:
         found = shutil.which(binary)
         if found is None:
             raise invalid(
@@ -94,6 +102,7 @@ class Helm:
                 "Put host and certificates into a kubeconfig and give that.",
             )
         self._binary = found
+        self._run_folder = run_folder
         self._environment = _environment(authentication)
         self._permit = permit or Permit()
 
@@ -103,7 +112,7 @@ class Helm:
 
     def check_version(self) -> tuple[int, int, int]:
         """Return the version of the binary, or raise ``invalid`` for one that is not supported."""
-        return _version(self._binary)
+        return _version(self._binary, self._run_folder)
 
     def template(self, spec: ReleaseSpec, deadline: Deadline) -> str:
         """Return the manifests as Helm would store them, without hooks; nothing on the cluster is read."""
@@ -241,18 +250,10 @@ def _environment(authentication: Authentication) -> dict[str, str]:
 
 
 @lru_cache(maxsize=8)
-def _version(binary: str) -> tuple[int, int, int]:
-    try:
-        answer = subprocess.run(
-            [binary, "version", "--short"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _cannot_be_run(binary, error) from error
-    match = _VERSION.search(answer.stdout.decode(errors="replace"))
+def _version(binary: str, run_folder: Path | None) -> tuple[int, int, int]:
+    state = Path(binary).stat()
+    what = f"helm version of {Path(binary).resolve()} {state.st_mtime_ns} {state.st_size}"
+    match = _VERSION.search(find_once(run_folder, what, partial(_told_version, binary), _VERSION_S))
     if match is None:
         raise invalid(
             "helm_binary", binary, "does not tell a Helm version", "Give the path of a Helm 3 or 4 binary."
@@ -267,6 +268,20 @@ def _version(binary: str) -> tuple[int, int, int]:
             "Use Helm 3.20.2 or later, or 4.1.4 or later: older ones have known vulnerabilities.",
         )
     return version
+
+
+def _told_version(binary: str) -> str:
+    try:
+        answer = subprocess.run(
+            [binary, "version", "--short"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_VERSION_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _cannot_be_run(binary, error) from error
+    return answer.stdout.decode(errors="replace")
 
 
 # What helm says, the class of it, and what to do. The first pattern that is found wins, so what says more

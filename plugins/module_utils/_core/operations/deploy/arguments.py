@@ -76,7 +76,7 @@ def make_tools(
     """Return what the release is changed with."""
     authentication = Authentication.from_params(params)
     given = permit or Permit()
-    helm = Helm(params["helm_binary"], authentication, given)
+    helm = Helm(params["helm_binary"], authentication, given, run_folder)
     client = ClusterClient(authentication, given)
     lists = SharedLists(client, run_folder, repr(authentication))
     return Tools(client, helm, progress, given, lists)
