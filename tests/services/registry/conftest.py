@@ -34,6 +34,12 @@ MIGRATIONS = ROOT / "roles" / "registry" / "files" / "migrations"
 Run = Callable[..., Outcome]
 
 
+def version_of(name: str) -> int:
+    """Return the number of the migration of that name."""
+    (file,) = MIGRATIONS.glob(f"*_{name}.up.sql")
+    return int(file.name.split("_", 1)[0])
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """Return a running server that a test may do anything to, if it puts it right again."""

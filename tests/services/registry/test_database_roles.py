@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import audit
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
-from tests.services.registry.conftest import Run, open_database
+from tests.services.registry.conftest import Run, open_database, version_of
 from tests.services.registry.test_schema import OLDER_TABLE
 from tests.support.postgres import Server, private_server
 
@@ -399,7 +399,8 @@ def test_owner_who_may_not_make_roles_is_told_what_an_administrator_has_to_do(
         deployer(INSERT)
         assert query("SELECT db_user FROM audit_log") == [(logins.make("llmops_deployer"),)]
         # Going down takes the rights away, as the same owner.
-        schema(login_user=owner, login_password=PASSWORD, target_version=12)
+        before_roles = version_of("database_roles") - 1
+        schema(login_user=owner, login_password=PASSWORD, target_version=before_roles)
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             deployer("SELECT * FROM model_registry_entries")
     finally:

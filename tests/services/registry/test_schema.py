@@ -18,7 +18,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     ErrorClass,
     PlatformError,
 )
-from tests.services.registry.conftest import MIGRATIONS, Run
+from tests.services.registry.conftest import MIGRATIONS, Run, version_of
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -32,9 +32,17 @@ UNION ALL SELECT 'index', tablename, indexname, indexdef FROM pg_indexes
 UNION ALL SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
  WHERE connamespace = 'public'::regnamespace
    AND conrelid <> coalesce(to_regclass('registry_schema_migrations'), 0)
-UNION ALL SELECT 'trigger', tgrelid::regclass::text, tgname, '' FROM pg_trigger WHERE NOT tgisinternal
-UNION ALL SELECT 'function', oid::regprocedure::text, pg_get_function_result(oid), md5(prosrc)
+UNION ALL SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid)
+  FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT 'function', oid::regprocedure::text, '', md5(pg_get_functiondef(oid))
   FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT 'comment', relname, coalesce(attname, ''), description
+  FROM pg_class AS c JOIN pg_description ON objoid = c.oid AND classoid = 'pg_class'::regclass
+  LEFT JOIN pg_attribute ON attrelid = c.oid AND attnum = objsubid AND objsubid > 0
+ WHERE relnamespace = 'public'::regnamespace AND relname <> 'registry_schema_migrations'
+UNION ALL SELECT 'comment', proname, '', description
+  FROM pg_proc AS p JOIN pg_description ON objoid = p.oid AND classoid = 'pg_proc'::regclass
+ WHERE pronamespace = 'public'::regnamespace
 UNION ALL SELECT 'view', viewname, '', definition FROM pg_views WHERE schemaname = 'public'
 UNION ALL SELECT 'right', relname, grantee::regrole::text,
        string_agg(privilege_type, ' ' ORDER BY privilege_type)
@@ -190,21 +198,35 @@ def test_older_column_of_another_type_is_named(schema: Run, query: Query) -> Non
     assert query("SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public'") == [(3,)]
 
 
-def test_older_column_of_another_meaning_is_named(schema: Run, query: Query) -> None:
-    query("CREATE TABLE model_registry_entries (model_name text, desired_state boolean)")
-    with pytest.raises(PlatformError, match="RENAME COLUMN desired_state") as failure:
+@pytest.mark.parametrize("type_", ["boolean", "text"])
+def test_older_column_of_another_meaning_is_named(schema: Run, query: Query, type_: str) -> None:
+    query(f"CREATE TABLE model_registry_entries (model_name text, desired_state {type_})")
+    catalogue = query(CATALOGUE)
+    with pytest.raises(PlatformError, match="desired_state is a column of another meaning") as failure:
         schema()
     assert failure.value.error_class is ErrorClass.INVALID
-    assert query("SELECT max(version) FROM registry_schema_migrations") == [(3,)]
+    assert "RENAME COLUMN desired_state" in failure.value.message
+    assert query(CATALOGUE) == catalogue
+
+
+def test_older_tables_of_other_names_stop_the_migration(schema: Run, query: Query) -> None:
+    query("CREATE TABLE operations (theirs text); INSERT INTO operations VALUES ('kept')")
+    with pytest.raises(PlatformError, match='"operations" already exists') as failure:
+        schema()
+    assert failure.value.error_class is ErrorClass.INVALID
+    assert query("SELECT max(version) FROM registry_schema_migrations") == [(version_of("operations") - 1,)]
+    schema(target_version=0)
+    assert query("SELECT theirs FROM operations") == [("kept",)]
 
 
 def test_what_was_disabled_by_its_status_stays_disabled(schema: Run, query: Query) -> None:
-    schema(target_version=3)
     query(
-        "INSERT INTO model_registry_entries (model_name, deployment_environment, deployment_status)"
+        "CREATE TABLE model_registry_entries"
+        " (model_name text, deployment_environment text, deployment_status text);"
+        "INSERT INTO model_registry_entries"
         " VALUES ('on', 'staging', 'pending'), ('off', 'staging', 'disabled'), ('old', NULL, 'disabled')"
     )
-    schema()
+    assert schema().warnings == []
     assert query("SELECT model_name, desired_state FROM model_registry_entries ORDER BY 1") == [
         ("off", "disabled"),
         ("old", "enabled"),
@@ -244,7 +266,9 @@ def test_older_rows_that_are_disabled_and_break_a_rule_are_kept_and_named(schema
     )
 
 
-def test_down_is_refused_only_where_it_would_drop_rows(schema: Run, entry: Run, query: Query) -> None:
+def test_down_is_refused_only_where_it_would_drop_rows(
+    schema: Run, entry: Run, query: Query, copied_migrations: Path
+) -> None:
     schema()
     # The rows that the schema itself made are no loss.
     assert schema(target_version=0).changed
@@ -263,16 +287,27 @@ def test_down_is_refused_only_where_it_would_drop_rows(schema: Run, entry: Run, 
         assert "allow_data_loss" in failure.value.resolution
     # Not even the steps before the one that is refused.
     assert query(CATALOGUE) == catalogue
-    # Those drop no table that has rows.
-    assert schema(target_version=6).changed
-    with pytest.raises(PlatformError) as failure:
-        schema(target_version=5)
-    assert failure.value.details["tables_with_rows"] == ["model_registry_history"]
-    assert schema(target_version=4, allow_data_loss=True).changed
     # A column has data where its table has rows.
+    later = copied_migrations / f"{LATEST + 1:04d}_later.up.sql"
+    later.write_text("ALTER TABLE model_registry_entries ADD COLUMN later text")
+    later.with_name(later.name.replace(".up.", ".down.")).write_text(
+        "ALTER TABLE model_registry_entries DROP COLUMN later"
+    )
+    assert schema(migrations_path=str(copied_migrations)).changed
     with pytest.raises(PlatformError) as failure:
-        schema(target_version=3)
+        schema(migrations_path=str(copied_migrations), target_version=LATEST)
     assert failure.value.details["tables_with_rows"] == ["model_registry_entries"]
+    assert schema(migrations_path=str(copied_migrations), target_version=LATEST, allow_data_loss=True).changed
+    # Those drop no table that has rows.
+    history = version_of("history")
+    assert schema(target_version=history).changed
+    with pytest.raises(PlatformError) as failure:
+        schema(target_version=history - 1)
+    assert failure.value.details["tables_with_rows"] == ["model_registry_history"]
+    assert schema(target_version=history - 1, allow_data_loss=True).changed
+    with pytest.raises(PlatformError) as failure:
+        schema(target_version=0)
+    assert failure.value.details["tables_with_rows"] == ["audit_log", "model_registry_entries"]
     assert query("SELECT count(*) FROM model_registry_entries") == [(1,)]
     assert schema(target_version=0, allow_data_loss=True).changed
     assert query("SELECT to_regclass('model_registry_entries')") == [(None,)]

@@ -1,4 +1,7 @@
--- Removes what 0001 added. A table that the platform had before keeps its own columns and all its rows.
+-- Removes what the way up added. A table that the platform had before keeps its own columns and all its rows.
+
+DROP TRIGGER model_registry_entries_stamp ON model_registry_entries;
+DROP FUNCTION model_registry_entries_stamp();
 
 DO $$
 DECLARE
@@ -11,6 +14,9 @@ BEGIN
         RETURN;
     END IF;
 
+    DROP INDEX IF EXISTS model_registry_entries_namespace;
+    DROP INDEX IF EXISTS model_registry_entries_status;
+    DROP INDEX IF EXISTS model_registry_entries_ready;
     DROP INDEX IF EXISTS model_registry_entries_target;
     FOR added IN
         SELECT unnest(ARRAY[
@@ -18,6 +24,8 @@ BEGIN
             'model_registry_entries_model_name_shape',
             'model_registry_entries_environment_known',
             'model_registry_entries_status_known',
+            'model_registry_entries_desired_state_known',
+            'model_registry_entries_disabled_is_not_routed',
             'model_registry_entries_namespace_shape',
             'model_registry_entries_endpoint_shape',
             'model_registry_entries_ready_has_endpoint',

@@ -3,6 +3,9 @@
 -- The platform may have this table already. Then its columns, its rows and its own rules stay as they are,
 -- and the missing columns are added. Rows of the older table have no deployment_environment: they are no
 -- targets of this collection, which never reads or changes them.
+--
+-- What the operator wants (desired_state) stands apart from what is the case (deployment_status): a new
+-- deployment writes the status, and never routes to a model that a person disabled.
 
 CREATE TABLE IF NOT EXISTS model_registry_entries ();
 
@@ -25,7 +28,8 @@ BEGIN
             mark || 'one row for each (model, environment); routers read the ready ones');
     END IF;
 
-    -- "accepted" lists the types that an older column of that name may have.
+    -- "accepted" lists the types that an older column of that name may have: none, where it would mean
+    -- something else.
     FOR wanted IN
         SELECT * FROM (VALUES
             ('model_name', 'text', '{text,varchar,citext}',
@@ -34,6 +38,8 @@ BEGIN
              'development, staging or production'),
             ('deployment_status', 'text', '{text,varchar,citext}',
              'pending, deploying, ready, degraded, draining, disabled or failed; routers use ready only'),
+            ('desired_state', $type$text NOT NULL DEFAULT 'enabled'$type$, '{}',
+             'enabled or disabled, as the operator wants it; no deployment changes it'),
             ('deployment_endpoint', 'text', '{text,varchar,citext}',
              'base URL of the model server, without /v1'),
             ('deployment_namespace', 'text', '{text,varchar,citext}',
@@ -66,8 +72,12 @@ BEGIN
             EXECUTE format('COMMENT ON COLUMN model_registry_entries.%I IS %L',
                 wanted.name, mark || wanted.meaning);
         ELSIF present <> ALL (wanted.accepted::text[]) THEN
-            RAISE EXCEPTION 'model_registry_entries.% has type %, but % is needed',
-                wanted.name, present, split_part(wanted.definition, ' ', 1)
+            RAISE EXCEPTION 'model_registry_entries.% %', wanted.name,
+                CASE wanted.accepted
+                    WHEN '{}' THEN 'is a column of another meaning'
+                    ELSE format('has type %s, but %s is needed',
+                        present, split_part(wanted.definition, ' ', 1))
+                END
                 USING HINT = format('Rename the older column: ALTER TABLE model_registry_entries '
                     'RENAME COLUMN %1$I TO platform_%1$s', wanted.name);
         END IF;
@@ -86,6 +96,10 @@ BEGIN
             ('model_registry_entries_status_known',
              $rule$deployment_status IN
                 ('pending', 'deploying', 'ready', 'degraded', 'draining', 'disabled', 'failed')$rule$),
+            ('model_registry_entries_desired_state_known',
+             $rule$desired_state IN ('enabled', 'disabled')$rule$),
+            ('model_registry_entries_disabled_is_not_routed',
+             $rule$desired_state = 'enabled' OR deployment_status NOT IN ('ready', 'degraded')$rule$),
             ('model_registry_entries_namespace_shape',
              $rule$deployment_namespace ~ '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$'$rule$),
             ('model_registry_entries_endpoint_shape',
@@ -117,3 +131,71 @@ $$;
 -- One target, one row. Rows without an environment are all distinct to it.
 CREATE UNIQUE INDEX IF NOT EXISTS model_registry_entries_target
     ON model_registry_entries (model_name, deployment_environment);
+
+-- At most one ready entry for a (model, environment), also if the rule of one row a target is ever relaxed;
+-- a router finds the endpoint in the index itself.
+CREATE UNIQUE INDEX model_registry_entries_ready
+    ON model_registry_entries (deployment_environment, model_name) INCLUDE (deployment_endpoint)
+    WHERE deployment_status = 'ready' AND deployment_environment IS NOT NULL;
+
+-- For status pages. No index has last_health_check_at: each check of an entry would have to change it, and
+-- every other index of the row with it.
+CREATE INDEX model_registry_entries_status
+    ON model_registry_entries (deployment_environment, deployment_status);
+CREATE INDEX model_registry_entries_namespace
+    ON model_registry_entries (deployment_namespace);
+
+-- The one place that keeps row_version, updated_at and updated_by, whoever writes and by whatever program.
+--
+-- A health check alone is no change of the entry: it would make every deployment that runs at the same time
+-- fail with a conflict.
+CREATE FUNCTION model_registry_entries_stamp() RETURNS trigger
+    LANGUAGE plpgsql AS
+$$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        -- The stamps are not the writer's to set.
+        NEW.row_version := OLD.row_version;
+        NEW.updated_at := OLD.updated_at;
+        NEW.updated_by := OLD.updated_by;
+        IF to_jsonb(NEW) - 'last_health_check_at' = to_jsonb(OLD) - 'last_health_check_at' THEN
+            RETURN NEW;
+        END IF;
+        NEW.row_version := OLD.row_version + 1;
+    ELSE
+        NEW.row_version := 1;
+    END IF;
+    NEW.updated_at := now();
+    -- Programs say for whom they act; anybody else acts as the database role of the session.
+    NEW.updated_by := coalesce(nullif(current_setting('llmops.actor', true), ''), session_user);
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION model_registry_entries_stamp() IS
+    'llmops.platform: stamps rows of model_registry_entries with version, time and author';
+
+CREATE TRIGGER model_registry_entries_stamp
+    BEFORE INSERT OR UPDATE ON model_registry_entries
+    FOR EACH ROW EXECUTE FUNCTION model_registry_entries_stamp();
+
+-- In an older table the status alone says what the operator wants. A row that breaks a rule cannot be changed:
+-- it is kept as it is, and a warning names it.
+DO $$
+DECLARE
+    disabled record;
+BEGIN
+    FOR disabled IN
+        SELECT ctid AS place, model_name, deployment_environment FROM model_registry_entries
+         WHERE deployment_status = 'disabled' AND deployment_environment IS NOT NULL
+    LOOP
+        BEGIN
+            UPDATE model_registry_entries SET desired_state = 'disabled' WHERE ctid = disabled.place;
+        EXCEPTION WHEN check_violation THEN
+            RAISE WARNING 'The older row of % in % has the status disabled, but not the wish: %. Correct the row,'
+                ' then set desired_state to disabled.',
+                disabled.model_name, disabled.deployment_environment, SQLERRM;
+        END;
+    END LOOP;
+END
+$$;

@@ -44,6 +44,7 @@ END
 $$;
 COMMENT ON FUNCTION model_registry_entries_forget_health() IS
     'llmops.platform: removes the checks of a target that is gone';
+REVOKE ALL ON FUNCTION model_registry_entries_forget_health() FROM PUBLIC;
 
 CREATE TRIGGER model_registry_entries_forget_health
     AFTER DELETE OR UPDATE OF model_name, deployment_environment ON model_registry_entries

@@ -25,6 +25,7 @@ BEGIN
 END
 $$;
 
+-- A later migration that adds something for one of the roles replaces this function and calls it.
 CREATE FUNCTION registry_grant_rights() RETURNS void
     LANGUAGE plpgsql SET search_path FROM CURRENT AS
 $$
@@ -53,7 +54,11 @@ BEGIN
                 'operation_locks', 'deployment_manifests', 'router_instances', 'health_checks',
                 'service_leases', 'routable_models', 'model_states', 'health_states']),
             ('llmops_deployer', 'INSERT, UPDATE, DELETE', ARRAY['model_registry_entries']),
-            ('llmops_deployer', 'INSERT, UPDATE', ARRAY['operations', 'operation_steps', 'operation_locks']),
+            ('llmops_deployer', 'INSERT, UPDATE', ARRAY['operation_locks']),
+            -- How an operation and its steps ended. Who began it, when, and on what, stays as it was written.
+            ('llmops_deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason)', ARRAY['operations']),
+            ('llmops_deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason, detail)',
+                ARRAY['operation_steps']),
             ('llmops_deployer', 'INSERT', ARRAY['deployment_manifests']),
             ('llmops_deployer', 'EXECUTE', ARRAY['audit_append']),
             ('llmops_router', 'SELECT', ARRAY['routable_models', 'model_states', 'registry_epoch']),

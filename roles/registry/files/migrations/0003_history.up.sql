@@ -21,6 +21,35 @@ COMMENT ON COLUMN registry_epoch.changed_at IS 'when it grew last, by the clock 
 
 INSERT INTO registry_epoch DEFAULT VALUES;
 
+-- A standby that is promoted may lack the last commits. Routers then know of epochs that this registry never
+-- had, and it would give the same numbers to other changes: a router could confirm a withdrawal without having
+-- seen it. So the first change after a promotion jumps over all epochs that may have been lost.
+CREATE FUNCTION registry_epoch_outruns_lost_commits() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+DECLARE
+    timeline bigint;
+BEGIN
+    -- The names of WAL files begin with it; every promotion begins a new one.
+    timeline := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint;
+    -- The first one counts from 0; each has room for four billion changes.
+    NEW.epoch := greatest(NEW.epoch, (timeline - 1) << 32);
+    RETURN NEW;
+EXCEPTION
+    -- Some services keep these functions to themselves (Aurora, whose standbys lose nothing). Changes go on
+    -- there without the jump; a router that is ahead is found out by its report all the same.
+    WHEN object_not_in_prerequisite_state OR feature_not_supported OR insufficient_privilege THEN
+        RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION registry_epoch_outruns_lost_commits() IS
+    'llmops.platform: no epoch is used twice, whatever a failover lost';
+REVOKE ALL ON FUNCTION registry_epoch_outruns_lost_commits() FROM PUBLIC;
+
+CREATE TRIGGER registry_epoch_outruns_lost_commits
+    BEFORE UPDATE OF epoch ON registry_epoch
+    FOR EACH ROW EXECUTE FUNCTION registry_epoch_outruns_lost_commits();
+
 CREATE TABLE model_registry_history (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     epoch bigint NOT NULL UNIQUE,
@@ -107,6 +136,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION model_registry_history_audit() IS 'llmops.platform: notes each change of an entry';
+REVOKE ALL ON FUNCTION model_registry_history_audit() FROM PUBLIC;
 
 CREATE CONSTRAINT TRIGGER model_registry_history_audit
     AFTER INSERT ON model_registry_history DEFERRABLE INITIALLY DEFERRED
@@ -148,6 +178,7 @@ END
 $$;
 COMMENT ON FUNCTION model_registry_entries_record() IS
     'llmops.platform: records every change of a row of model_registry_entries that is a target';
+REVOKE ALL ON FUNCTION model_registry_entries_record() FROM PUBLIC;
 
 CREATE TRIGGER model_registry_entries_record
     AFTER INSERT OR UPDATE OR DELETE ON model_registry_entries
@@ -166,6 +197,7 @@ END
 $$;
 COMMENT ON FUNCTION model_registry_entries_keep_from_truncate() IS
     'llmops.platform: refuses what would remove targets without a record';
+REVOKE ALL ON FUNCTION model_registry_entries_keep_from_truncate() FROM PUBLIC;
 
 CREATE TRIGGER model_registry_entries_keep_from_truncate
     BEFORE TRUNCATE ON model_registry_entries

@@ -7,3 +7,4 @@ DROP FUNCTION registry_differences(jsonb, jsonb);
 DROP TABLE model_registry_history;
 DROP FUNCTION model_registry_history_audit();
 DROP TABLE registry_epoch;
+DROP FUNCTION registry_epoch_outruns_lost_commits();

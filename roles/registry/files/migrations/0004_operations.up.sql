@@ -84,6 +84,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION operations_audit() IS 'llmops.platform: notes the start and the end of an operation';
+REVOKE ALL ON FUNCTION operations_audit() FROM PUBLIC;
 
 CREATE CONSTRAINT TRIGGER operations_audit
     AFTER INSERT OR UPDATE ON operations DEFERRABLE INITIALLY DEFERRED

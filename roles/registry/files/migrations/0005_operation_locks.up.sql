@@ -13,6 +13,7 @@ CREATE TABLE operation_locks (
     host text,
     pid integer,
     process_started text,
+    watched boolean NOT NULL DEFAULT false,
     ttl_s double precision NOT NULL DEFAULT 60 CHECK (ttl_s > 0),
     expires_at timestamptz NOT NULL,
     PRIMARY KEY (model_name, deployment_environment)
@@ -28,6 +29,9 @@ COMMENT ON COLUMN operation_locks.host IS 'machine of the holder';
 COMMENT ON COLUMN operation_locks.pid IS 'process of the holder';
 COMMENT ON COLUMN operation_locks.process_started IS
     'when that process started; numbers of processes are used again';
+-- So the server itself sees a holder's process die, wherever it ran, and nobody waits for the end of its lock.
+COMMENT ON COLUMN operation_locks.watched IS
+    'the holder has an advisory lock on hashtextextended(operation_id, 0) for as long as its session lives';
 COMMENT ON COLUMN operation_locks.ttl_s IS 'how long the lock lasts from each renewal, in seconds';
 COMMENT ON COLUMN operation_locks.expires_at IS 'by the clock of the database';
 
@@ -65,6 +69,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION operation_locks_audit() IS 'llmops.platform: notes each lock that was taken from its holder';
+REVOKE ALL ON FUNCTION operation_locks_audit() FROM PUBLIC;
 
 CREATE CONSTRAINT TRIGGER operation_locks_audit
     AFTER UPDATE ON operation_locks DEFERRABLE INITIALLY DEFERRED

@@ -62,6 +62,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION deployment_manifests_audit() IS 'llmops.platform: notes each recorded manifest';
+REVOKE ALL ON FUNCTION deployment_manifests_audit() FROM PUBLIC;
 
 CREATE CONSTRAINT TRIGGER deployment_manifests_audit
     AFTER INSERT ON deployment_manifests DEFERRABLE INITIALLY DEFERRED

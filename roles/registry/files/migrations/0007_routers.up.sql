@@ -34,14 +34,25 @@ COMMENT ON COLUMN router_instances.in_flight IS 'number of requests that are bei
 COMMENT ON COLUMN router_instances.started_at IS 'when it reported first, by the clock of the database';
 COMMENT ON COLUMN router_instances.seen_at IS 'when it reported last, by the clock of the database';
 
+-- A router that is ahead proves that changes were lost. What it routes by is not this registry's picture: it
+-- counts as having none, and learns of a new epoch, so that it reads everything. One report leads past that
+-- router's epoch, also over several promotions: another router may have had those in between for something
+-- else. The step is bounded, so that no report uses up all numbers.
 CREATE FUNCTION router_heartbeat(
     p_instance text, p_environment text, p_registry_id uuid, p_epoch bigint, p_in_flight jsonb
 ) RETURNS TABLE (registry_id uuid, epoch bigint)
     LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$
-    WITH reported AS (
+    WITH outrun AS (
+        UPDATE registry_epoch AS known
+           SET epoch = least(p_epoch, known.epoch + (1::bigint << 44), 1::bigint << 62) + 1,
+               changed_at = clock_timestamp()
+         WHERE known.registry_id = p_registry_id AND known.epoch < p_epoch
+        RETURNING known.registry_id, known.epoch
+    ), reported AS (
         INSERT INTO router_instances AS known (instance, environment, registry_id, epoch, in_flight)
-        VALUES (p_instance, p_environment, p_registry_id, p_epoch, coalesce(p_in_flight, '{}'))
+        VALUES (p_instance, p_environment, p_registry_id,
+                CASE WHEN NOT EXISTS (SELECT FROM outrun) THEN p_epoch END, coalesce(p_in_flight, '{}'))
         ON CONFLICT (instance) DO UPDATE SET
             environment = excluded.environment,
             registry_id = excluded.registry_id,
@@ -52,7 +63,9 @@ $$
         -- Those that went away without a word, long after anybody waits for them.
         DELETE FROM router_instances WHERE seen_at < now() - interval '1 day' AND instance <> p_instance
     )
-    SELECT now_at.registry_id, now_at.epoch FROM registry_epoch AS now_at
+    SELECT outrun.registry_id, outrun.epoch FROM outrun
+    UNION ALL
+    SELECT known.registry_id, known.epoch FROM registry_epoch AS known WHERE NOT EXISTS (SELECT FROM outrun)
 $$;
 COMMENT ON FUNCTION router_heartbeat(text, text, uuid, bigint, jsonb) IS
     'llmops.platform: a router reports that it lives and what it routes by, and learns the present epoch';

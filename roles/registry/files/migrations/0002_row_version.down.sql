@@ -1,2 +1,0 @@
-DROP TRIGGER IF EXISTS model_registry_entries_stamp ON model_registry_entries;
-DROP FUNCTION IF EXISTS model_registry_entries_stamp();
