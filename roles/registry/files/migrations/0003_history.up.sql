@@ -1,4 +1,4 @@
--- Every change of an entry, in the transaction that makes it: the epoch grows by one, a row of history and one
+-- Every change of an entry, in the transaction that makes it: the epoch grows, a row of history and one
 -- of the audit log are written, and routers are told at the commit.
 --
 -- Whoever changes an entry holds the rows entry and registry_epoch, taken in this order, until the commit. So
@@ -16,7 +16,7 @@ COMMENT ON TABLE registry_epoch IS 'llmops.platform: how many changes the regist
 COMMENT ON COLUMN registry_epoch.singleton IS 'keeps it to one row';
 COMMENT ON COLUMN registry_epoch.registry_id IS
     'which registry this is; a restored copy gets a new one, so that routers read everything again';
-COMMENT ON COLUMN registry_epoch.epoch IS 'grows by one with every change of an entry';
+COMMENT ON COLUMN registry_epoch.epoch IS 'grows with every change of an entry';
 COMMENT ON COLUMN registry_epoch.changed_at IS 'when it grew last, by the clock of the database';
 
 INSERT INTO registry_epoch DEFAULT VALUES;
