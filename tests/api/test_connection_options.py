@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -216,12 +217,10 @@ def test_a_proxy_that_wants_a_password(kubeconfig: str, helm_binary: str, namesp
         ask_by_helm(helm_binary, namespace, kubeconfig, proxy=right)
         assert (guarded.refused, len(guarded.targets) > 1) == (0, True)
         wrong = guarded.url.replace("http://", "http://user:c4n4ry@")
-        for call in (
-            lambda: ask(kubeconfig, proxy=wrong),
-            lambda: ask_by_helm(helm_binary, namespace, kubeconfig, proxy=wrong),
-        ):
+        ways: list[Callable[..., None]] = [ask, partial(ask_by_helm, helm_binary, namespace)]
+        for ask_wrong in ways:
             with pytest.raises(PlatformError, match="Proxy Authentication Required") as caught:
-                call()
+                ask_wrong(kubeconfig, proxy=wrong)
             assert caught.value.error_class is ErrorClass.INFRASTRUCTURE
             assert "c4n4ry" not in str(caught.value)
 
