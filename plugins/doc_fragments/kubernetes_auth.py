@@ -59,6 +59,31 @@ options:
     aliases: [verify_ssl]
     type: bool
     default: true
+  proxy:
+    description:
+      - URL of an HTTP proxy on the way to the API server. It replaces C(proxy-url) of O(kubeconfig). It may
+        hold a user name and a password for the proxy, percent-encoded.
+      - If the value is not specified, the environment variable E(K8S_AUTH_PROXY) is used. Where neither it
+        nor the kubeconfig names a proxy, E(HTTPS_PROXY) and E(NO_PROXY) count, as for C(kubectl).
+    type: str
+  no_proxy:
+    description:
+      - Hosts, domains, addresses and networks, separated by commas, to which no proxy leads, whoever names
+        it. For example V(localhost,.example.com,10.0.0.0/8).
+      - If the value is not specified, the environment variable E(K8S_AUTH_NO_PROXY) is used.
+    type: str
+  impersonate_user:
+    description:
+      - Name of the user to act as. Whoever connects needs the right to impersonate.
+      - If the value is not specified, the environment variable E(K8S_AUTH_IMPERSONATE_USER) is used.
+    type: str
+  impersonate_groups:
+    description:
+      - Groups to act as a member of, together with O(impersonate_user).
+      - If the value is not specified, the environment variable E(K8S_AUTH_IMPERSONATE_GROUPS) is used, with
+        commas between the groups.
+    type: list
+    elements: str
 requirements:
   - kubernetes >= 29.0.0
 """

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 # What makes two hosts of one model two targets: where they are recorded, or where their release is.
-_RECORDED = ("registry_dsn",)
+_RECORDED = ("registry_dsn", "registry_host", "registry_port", "registry_database")
 _INSTALLED = ("vllm_kubeconfig", "vllm_context", "vllm_namespace")
 
 

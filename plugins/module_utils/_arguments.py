@@ -29,6 +29,10 @@ KUBERNETES_SPEC: dict[str, Any] = {
         "aliases": ["verify_ssl"],
         **_env("K8S_AUTH_VERIFY_SSL"),
     },
+    "proxy": {"type": "str", **_env("K8S_AUTH_PROXY")},
+    "no_proxy": {"type": "str", **_env("K8S_AUTH_NO_PROXY")},
+    "impersonate_user": {"type": "str", **_env("K8S_AUTH_IMPERSONATE_USER")},
+    "impersonate_groups": {"type": "list", "elements": "str", **_env("K8S_AUTH_IMPERSONATE_GROUPS")},
 }
 
 POSTGRES_SPEC: dict[str, Any] = {

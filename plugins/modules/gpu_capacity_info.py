@@ -211,7 +211,7 @@ exact:
   returned: success
   type: bool
 replicas:
-  description: The number asked for.
+  description: Number of pods. It is the one that was asked for.
   returned: success
   type: int
 placeable:

@@ -181,12 +181,12 @@ object:
   type: str
   sample: Deployment/router
 error_class:
-  description: Class of the failure, to branch on.
+  description: Kind of failure, for conditions.
   returned: failure
   type: str
   sample: workload
 resolution:
-  description: What to do about the failure.
+  description: What to do about a failure.
   returned: failure
   type: str
 cause:

@@ -176,7 +176,8 @@ outcome:
   type: str
   sample: succeeded
 steps:
-  description: What the operation did, in order, each with its C(name), C(outcome) and C(seconds).
+  description:
+    - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(seconds).
   returned: O(state=released)
   type: list
   elements: dict

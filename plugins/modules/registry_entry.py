@@ -17,13 +17,15 @@ description:
   - Options that are left out keep what the row says. An empty string removes the value.
   - Every change names the version of the row that it saw. If somebody else changed the row in between,
     nothing is written, and the task fails with RV(error_class=fenced) and says who changed what.
-  - While an operation holds the lock of the target, only that operation writes (see O(lock)), with one
-    exception. O(desired_state), and the status V(disabled) that follows from it, may be set at any time.
+  - While an operation holds the lock of the target, only that operation writes (see O(lock)). Others fail
+    with RV(error_class=locked), and are warned in check mode. With one exception, O(desired_state) and the
+    status V(disabled) that follows from it may be set at any time.
   - A change that takes an endpoint away from routers is confirmed. The task waits until every live router of
     the environment reports that it knows, and fails with RV(error_class=timeout) and the names of those that
     do not. The row stays written. A later run that finds nothing to change waits for them again.
   - Where nothing changes, nothing is written.
 extends_documentation_fragment:
+  - llmops.platform.lock
   - llmops.platform.attributes
   - llmops.platform.postgres_auth
 attributes:
@@ -140,23 +142,6 @@ options:
         another one and a change is needed. V(0) means that there must be no row.
       - Without it, the version that this task itself read counts.
     type: int
-  lock:
-    description:
-      - The lock that this change is made under, as the module P(llmops.platform.lock#module) returned
-        it.
-      - Fails with RV(error_class=fenced) and writes nothing if the operation no longer holds the lock.
-      - Without it, a change fails with RV(error_class=locked) while somebody's operation holds the lock. In
-        check mode a warning says so.
-    type: dict
-    suboptions:
-      id:
-        description: Id of the operation.
-        type: str
-        required: true
-      fence:
-        description: Number of the lock that it got.
-        type: int
-        required: true
   actor:
     description: On whose behalf the row is changed. The user and host of the run if left out.
     type: str

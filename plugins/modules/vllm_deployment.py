@@ -193,12 +193,12 @@ failed_step:
   type: str
   sample: rollout
 error_class:
-  description: Class of the failure, to branch on.
+  description: Kind of failure, for conditions.
   returned: failure
   type: str
   sample: workload
 resolution:
-  description: What to do about the failure.
+  description: What to do about a failure.
   returned: failure
   type: str
 checks:
@@ -207,7 +207,9 @@ checks:
   type: list
   elements: dict
 conflicts:
-  description: Fields that somebody else manages, each with C(where), C(field), C(manager) and C(since).
+  description:
+    - Fields that somebody else manages.
+    - Each has C(where), C(field), C(manager) and C(since).
   returned: where fields would have to be taken over, see O(force_conflicts)
   type: list
   elements: dict

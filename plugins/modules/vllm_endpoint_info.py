@@ -155,7 +155,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 endpoint:
-  description: URL of the endpoint inside the cluster, or O(url).
+  description:
+    - URL of the model server inside the cluster.
+    - With O(url) it is that.
   returned: whenever the endpoint was tried, also on failure
   type: str
   sample: http://mistral-7b-staging.ml-staging.svc.cluster.local:8000
@@ -237,16 +239,17 @@ failed_check:
   type: str
 error_class:
   description:
+    - Kind of failure, for conditions.
     - V(verification) for a server that answers wrongly, too slowly or not at all although it is healthy.
     - V(timeout) for a server that was not ready within O(timeout).
     - V(auth) for a missing or wrong API key or missing rights.
     - V(invalid) for wrong arguments or a Service that does not exist.
     - V(infrastructure) for a host name or an API server that cannot be reached.
-  returned: on failure
+  returned: failure
   type: str
 resolution:
-  description: What to do about the failure.
-  returned: on failure
+  description: What to do about a failure.
+  returned: failure
   type: str
 """
 

@@ -24,10 +24,12 @@ description:
   - A run that was killed needs no repair, run it again. A release that was left pending is recovered, a
     rollout that goes on is followed, and pods that crashed before are replaced once.
   - With O(lock), nothing is changed after the operation lost its lock. Helm is stopped then. What an
-    earlier holder of the lock left pending is recovered without a wait.
+    earlier holder of the lock left pending is recovered without a wait. The lock is written on the Helm
+    release, and needs the registry's database to be kept, see O(dsn).
   - How pods are replaced is decided from capacity, so that an update never waits for a GPU that it holds
     itself.
 extends_documentation_fragment:
+  - llmops.platform.lock
   - llmops.platform.kubernetes_auth
   - llmops.platform.postgres_auth
   - llmops.platform.release_options
@@ -45,22 +47,6 @@ attributes:
   idempotent:
     support: full
 options:
-  lock:
-    description:
-      - The lock that this change is made under, as the module M(llmops.platform.lock) returned it. It
-        is written on the Helm release.
-      - The registry's database is needed to keep its lock, see O(dsn).
-      - Fails with RV(error_class=fenced) when the operation does not hold the lock of the target.
-    type: dict
-    suboptions:
-      id:
-        description: Id of the operation.
-        type: str
-        required: true
-      fence:
-        description: Number of the lock that it got.
-        type: int
-        required: true
 seealso:
   - module: llmops.platform.vllm_deployment
   - module: llmops.platform.lock
@@ -213,7 +199,7 @@ capacity:
   returned: success and O(state=present), and failures of class V(capacity)
   type: dict
 timings:
-  description: Seconds spent in each phase.
+  description: Seconds spent in each part.
   returned: success and O(state=present)
   type: dict
   sample: {"plan_s": 0.2, "capacity_s": 0.0, "helm_s": 0.5, "rollout_s": 42.1, "total_s": 42.8}
@@ -223,12 +209,12 @@ failed_step:
   type: str
   sample: rollout
 error_class:
-  description: Class of the failure, to branch on.
+  description: Kind of failure, for conditions.
   returned: failure
   type: str
   sample: workload
 resolution:
-  description: What to do about the failure.
+  description: What to do about a failure.
   returned: failure
   type: str
 cause:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from tests.support.export_registry import Registry, fresh_registry
 from tests.support.gateway_api import gateway_api
 from tests.support.lab import Lab, fresh_namespace
 from tests.support.playbooks import PlayResult, PlayRunner
-from tests.support.postgres import Server, private_server
+from tests.support.postgres import PASSWORD, Server, private_server
 
 FIRST = "meta-llama/Llama-3.1-8B-Instruct"
 SECOND = "mistral-7b"
@@ -126,6 +127,25 @@ def test_routes_follow_the_registry(
 
     assert export(router_state="absent").check().changed
     assert not routes(api, namespace)
+
+
+def test_single_settings_serve_as_well_as_a_dsn(
+    api: ClusterClient, registry: Registry, export: Export, namespace: str, postgres: Server
+) -> None:
+    registry.put(FIRST, service(namespace))
+    place = {
+        "registry_host": "127.0.0.1",
+        "registry_port": postgres.port,
+        "registry_database": parse_dsn(registry.dsn)["dbname"],
+        "registry_user": "postgres",
+    }
+    exported = export("-vvvv", **place, registry_dsn="", registry_password=PASSWORD).check()
+    assert exported.changed
+    assert set(routes(api, namespace)) == {FIRST}
+    assert "c4n@ry" not in exported.output
+    # Another registry is not mixed with these.
+    other = export(**place, registry_password="wrong", router_registry_dsn=registry.dsn).check()
+    assert not other.changed
 
 
 def test_a_model_outside_the_namespace_is_told_and_holds_up_no_other(

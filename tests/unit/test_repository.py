@@ -39,6 +39,21 @@ LAYERS: dict[str, set[str]] = {
     "lab": {"common", "cluster", "registry"},
 }
 
+# The variables of all roles that use the registry.
+CONNECTION = {
+    "registry_dsn",
+    "registry_host",
+    "registry_port",
+    "registry_database",
+    "registry_user",
+    "registry_password",
+    "registry_sslmode",
+    "registry_sslrootcert",
+    "registry_sslcert",
+    "registry_sslkey",
+    "registry_connect_timeout",
+}
+
 # Composed, so that this file does not contain what it looks for.
 PRIVATE = re.compile(
     "|".join(
@@ -117,7 +132,50 @@ def test_role_spec_explains_every_option(role: str) -> None:
         for name, option in (spec.get("options") or {}).items():
             assert option["description"], f"{entry}: {name}"
             assert option["type"], f"{entry}: {name}"
-            assert name.startswith(f"{role}_"), f"{name} could collide with another role's variable"
+            assert name.startswith(f"{role}_") or name in CONNECTION, (
+                f"{name} could collide with another role's variable"
+            )
+
+
+@pytest.mark.parametrize("role", roles())
+def test_roles_that_use_the_registry_take_the_same_settings(role: str) -> None:
+    """One place in the inventory is for all of them, and each says the same of it."""
+    wanted = {name: option for name, option in _role_options("registry").items() if name in CONNECTION}
+    assert set(wanted) == CONNECTION
+    for entry, spec in load_yaml(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"].items():
+        options = spec.get("options") or {}
+        taken = {name: option for name, option in options.items() if name in CONNECTION}
+        assert taken in ({}, wanted), entry
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / f"roles/{role}").glob("[tv]*s/*.yml")]
+    if any(re.search(r"\bregistry_(dsn|host)\b", text) for text in texts):
+        assert set(_role_options(role)) >= CONNECTION
+        passed = load_yaml(ROOT / f"roles/{role}/vars/main.yml")[f"_{role}_database_settings"]
+        assert set(passed) == set(POSTGRES_SPEC)
+        assert passed == load_yaml(ROOT / "roles/registry/vars/main.yml")["_registry_database_settings"]
+
+
+@pytest.mark.parametrize("role", roles())
+def test_tasks_of_roles_leave_connections_to_the_defaults(role: str) -> None:
+    """``module_defaults`` of the groups say them once; a task that says one again could forget another."""
+    said = []
+    for path in (ROOT / f"roles/{role}/tasks").glob("*.yml"):
+        for task in _tasks(load_yaml(path) or []):
+            for name, arguments in task.items():
+                if name.startswith("llmops.platform.") and isinstance(arguments, dict) and role != "lab":
+                    said += [
+                        f"{path.name}: {task['name']}: {argument}"
+                        for argument in {*KUBERNETES_SPEC, *POSTGRES_SPEC} & set(arguments)
+                        if name != "llmops.platform.litellm_models" or argument not in KUBERNETES_SPEC
+                    ]
+    assert said == []
+
+
+def _tasks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the tasks of blocks, too."""
+    found = []
+    for task in tasks:
+        found += [task, *_tasks([*task.get("block", []), *task.get("rescue", []), *task.get("always", [])])]
+    return found
 
 
 def test_readme_names_every_module_and_role() -> None:

@@ -22,7 +22,7 @@ from tests.services.registry.conftest import Run, fresh_database
 from tests.services.registry.routers import FollowingRouter, ReportingRouter
 from tests.support.model_server import MODEL, ModelServer, wait_until
 from tests.support.playbooks import PlayResult, PlayRunner
-from tests.support.postgres import Server
+from tests.support.postgres import PASSWORD, Server
 
 Query = Callable[..., list[tuple[Any, ...]]]
 Play = Callable[..., PlayResult]
@@ -116,6 +116,37 @@ def test_register_disable_enable_deregister(play: Play, query: Query, dsn: str) 
     assert query(
         "SELECT actor FROM model_registry_history WHERE after ->> 'status_reason' = 'incident 4711'"
     ) == [("alice@laptop",)]
+
+
+def test_single_settings_serve_as_well_as_a_dsn(
+    play: Play, server: Server, database_name: str, query: Query
+) -> None:
+    """The same variables as for role registry, and a password with all that needs quoting."""
+    single = {
+        "registry_dsn": "",
+        "registry_host": "127.0.0.1",
+        "registry_port": server.port,
+        "registry_database": database_name,
+        "registry_user": "postgres",
+        "registry_password": PASSWORD,
+        "registry_connect_timeout": 5,
+    }
+    for verb in ("register", "disable", "enable", "deregister"):
+        done = play(verb, "-vvvv", **single).check()
+        assert len(done.changed) == 1
+    assert query(ROW) == []
+    # They replace those of a DSN, one by one.
+    wrong = {"registry_dsn": f"host=127.0.0.1 port=1 dbname={database_name} user=postgres"}
+    play("register", **{**wrong, "registry_port": server.port, "registry_password": PASSWORD}).check()
+    assert query(ROW)[0][0] == "ready"
+
+
+def test_a_wrong_setting_is_told_without_the_others(play: Play) -> None:
+    for bad in ({"registry_port": "many"}, {"registry_sslmode": "maybe"}):
+        refused = play("register", "-vvvv", registry_password=PASSWORD, **bad)
+        assert refused.rc != 0
+        assert next(iter(bad)) in refused.output
+        assert "%x:7" not in refused.output
 
 
 def unchanged(play: Play, query: Query, verb: str, **variables: Any) -> PlayResult:

@@ -54,10 +54,10 @@ def test_credentials_come_from_the_kubeconfig_and_arguments_replace_them(tmp_pat
     path = write(tmp_path, kubeconfig(token="from-file"))
     client = ClusterClient(Authentication(kubeconfig=path))
     assert client.server == "http://api.example:6443"
-    assert client.credentials() == {"Authorization": "Bearer from-file"}
+    assert client.credentials() == [("Authorization", "Bearer from-file")]
     client = ClusterClient(Authentication(kubeconfig=path, api_key="given", host="http://other:1"))
     assert client.server == "http://other:1"
-    assert client.credentials() == {"Authorization": "Bearer given"}
+    assert client.credentials() == [("Authorization", "Bearer given")]
 
 
 def test_a_host_alone_takes_nothing_from_a_kubeconfig(
@@ -65,7 +65,7 @@ def test_a_host_alone_takes_nothing_from_a_kubeconfig(
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", write(tmp_path, kubeconfig(token="from-file")))
     client = ClusterClient(Authentication(host="http://other:1"))
-    assert (client.server, client.credentials()) == ("http://other:1", {})
+    assert (client.server, client.credentials()) == ("http://other:1", [])
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,18 @@ def test_environment_is_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.M
     assert CANARY not in " ".join(recorded(tmp_path))
 
 
+def test_groups_with_commas_stay_whole(tmp_path: Path) -> None:
+    """In the environment, where helm takes them too, a comma would make two of one."""
+    given = Authentication(host="https://h", impersonate_user="-x", impersonate_groups=("cn=a,ou=b", "c"))
+    Helm(str(script(tmp_path, RECORD)), given).uninstall("x", "llm", Deadline(60))
+    assert recorded(tmp_path)[:4] == [
+        "uninstall",
+        "--kube-as-user=-x",
+        "--kube-as-group=cn=a,ou=b",
+        "--kube-as-group=c",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "version"),
     [

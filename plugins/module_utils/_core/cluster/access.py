@@ -10,8 +10,8 @@ import random
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -51,7 +51,7 @@ class Route:
     host: str
     dial: Callable[[float], Connection]
     prefix: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Sequence[tuple[str, str]] = ()
     via_api_server: bool = False
 
 

@@ -26,7 +26,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from ..common.deadline import Backoff
 from ..common.errors import ErrorClass, PlatformError, invalid, missing_library
 from ..common.permit import Permit
-from ..common.redaction import excerpt
+from ..common.redaction import excerpt, redact_text
+from .proxy import check_exceptions, check_proxy, credentials_of, proxy_for
 
 try:
     import kubernetes.client
@@ -72,6 +73,10 @@ class Authentication:
     client_cert: str | None = None
     client_key: str | None = None
     validate_certs: bool = True
+    proxy: str | None = None
+    no_proxy: str | None = None
+    impersonate_user: str | None = None
+    impersonate_groups: tuple[str, ...] = ()
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Authentication:
@@ -87,7 +92,32 @@ class Authentication:
                 raise invalid(
                     name, given[name], "is not a file that can be read", "Give the path of a PEM file."
                 )
-        return cls(**given)
+        if given.get("proxy"):
+            check_proxy("proxy", given["proxy"])
+        if given.get("no_proxy"):
+            check_exceptions("no_proxy", given["no_proxy"])
+        return cls(**{**given, **_checked_identity(given)})
+
+
+def _checked_identity(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whom to impersonate, as fields of :class:`Authentication`; raises ``invalid``."""
+    user = given.get("impersonate_user") or None
+    # An environment variable that is set to nothing is a list of one empty text.
+    groups = tuple(given.get("impersonate_groups") or ())
+    groups = () if groups == ("",) else groups
+    if groups and not user:
+        raise invalid(
+            "impersonate_groups",
+            list(groups),
+            "is given without a user",
+            "Give impersonate_user too: nobody is impersonated by a group alone.",
+        )
+    for name, values in (("impersonate_user", [user] if user else []), ("impersonate_groups", groups)):
+        for value in values:
+            # A header's value: line ends would begin another one, and blanks around it are lost.
+            if not value or not value.isprintable() or value != value.strip():
+                raise invalid(name, value, "is no name", "Give printable text without blanks around it.")
+    return {"impersonate_user": user, "impersonate_groups": groups}
 
 
 def _usable_token(token: str) -> str:
@@ -166,10 +196,23 @@ class ClusterClient:
         """URL of the API server."""
         return str(self._configuration.host)
 
-    def credentials(self) -> dict[str, str]:
-        """Return the request headers that say who we are (none where a certificate does)."""
+    def credentials(self) -> list[tuple[str, str]]:
+        """Return the request headers that say who we are (none where a certificate does), and as whom.
+
+        Each group has a header of its own, so that one name may occur several times.
+        """
         token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        return {"Authorization": token} if token else {}
+        headers = [("Authorization", str(token))] if token else []
+        if self.authentication.impersonate_user:
+            headers.append(("Impersonate-User", self.authentication.impersonate_user))
+        return headers + [("Impersonate-Group", name) for name in self.authentication.impersonate_groups]
+
+    def _headers(self, *others: tuple[str, str]) -> urllib3.HTTPHeaderDict:
+        headers = urllib3.HTTPHeaderDict()
+        for name, value in [("Accept", "application/json"), *others, *self.credentials()]:
+            # As the API server reads them; http.client knows Latin-1 only.
+            headers.add(name, value.encode().decode("latin-1"))
+        return headers
 
     def open_socket(self, timeout: float) -> socket.socket:
         """Connect to the API server, through proxy and TLS where set, for what needs a bare connection."""
@@ -180,6 +223,13 @@ class ClusterClient:
         try:
             if configuration.proxy:
                 proxy = urlsplit(str(configuration.proxy))
+                if proxy.scheme != "http":
+                    raise invalid(
+                        "proxy",
+                        redact_text(str(configuration.proxy)),
+                        "is a proxy that speaks TLS, through which there is no way for this",
+                        "Use access: dns, or a proxy at http://name:port.",
+                    )
                 tunnel = http.client.HTTPConnection(str(proxy.hostname), proxy.port or 3128, timeout=timeout)
                 tunnel.set_tunnel(*address, headers=configuration.proxy_headers)
                 tunnel.connect()
@@ -257,7 +307,7 @@ class ClusterClient:
             answer = self._pool.request(
                 "GET",
                 self._url(path, asked),
-                headers={"Accept": "application/json", **self.credentials()},
+                headers=self._headers(),
                 # The server ends the watch; only one that hangs does not.
                 timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=seconds + _CONNECT_TIMEOUT_S),
                 retries=False,
@@ -411,7 +461,7 @@ class ClusterClient:
         reloaded = False
         start = time.monotonic()
         for attempt in range(1, _ATTEMPTS + 1):
-            sent: dict[str, str] = {"Accept": "application/json", **(headers or {}), **self.credentials()}
+            sent = self._headers(*(headers or {}).items())
             if payload is not None:
                 sent["Content-Type"] = content_type
             try:
@@ -471,6 +521,8 @@ def segment(name: str) -> str:
 
 def _load_configuration(authentication: Authentication) -> kubernetes.client.Configuration:
     configuration = kubernetes.client.Configuration()
+    # The package takes it from the environment, by rules that differ from release to release.
+    configuration.proxy = None
     given = authentication
     if given.kubeconfig or not given.host:
         _load_kubeconfig(given, configuration)
@@ -485,7 +537,23 @@ def _load_configuration(authentication: Authentication) -> kubernetes.client.Con
         configuration.cert_file, configuration.key_file = given.client_cert, given.client_key
     if not given.validate_certs:
         configuration.verify_ssl = False
+    _set_proxy(given, configuration)
     return configuration
+
+
+def _set_proxy(given: Authentication, configuration: kubernetes.client.Configuration) -> None:
+    # What is set by now is the kubeconfig's proxy-url.
+    configured = configuration.proxy
+    try:
+        found = proxy_for(str(configuration.host), given.proxy, given.no_proxy, configured)
+    except ValueError:
+        # The host is no URL, which its first use says.
+        found = None
+    configuration.proxy = found
+    if found and found != given.proxy:
+        check_proxy("proxy-url of the kubeconfig" if found == configured else "HTTPS_PROXY", found)
+    secret = credentials_of(found) if found else None
+    configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=secret) if secret else None
 
 
 def _load_kubeconfig(given: Authentication, configuration: kubernetes.client.Configuration) -> None:
@@ -574,6 +642,8 @@ def _transport_error(error: Exception, server: str) -> PlatformError:
     elif isinstance(error, urllib3.exceptions.ReadTimeoutError):
         text = "it takes connections but does not answer"
         advice = "See whether the API server or a balancer before it hangs, then run again."
+    elif isinstance(error, urllib3.exceptions.ProxyError):
+        advice = "Check proxy (or proxy-url of the kubeconfig, or HTTPS_PROXY), and that it lets us through."
     elif isinstance(error, urllib3.exceptions.NewConnectionError):
         advice = "Nothing answers there: check that the API server runs and that address and port are right."
     else:

@@ -58,7 +58,7 @@ class ForwardedConnection:
                 f"ws://{server.netloc}{server.path.rstrip('/')}{path}",
                 socket=bare,
                 timeout=timeout,
-                header=[f"{name}: {value}" for name, value in client.credentials().items()],
+                header=[f"{name}: {value}" for name, value in client.credentials()],
                 subprotocols=[_PROTOCOL],
                 suppress_origin=True,
                 redirect_limit=0,

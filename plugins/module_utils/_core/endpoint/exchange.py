@@ -65,12 +65,18 @@ class Conversation:
         ``PlatformError`` from the route, ``TooSlowError`` and ``TooLargeError``. After any of them the next
         request opens a new connection.
         """
-        headers = {"Accept": "application/json", "User-Agent": "llmops.platform", **self._route.headers}
+        # Not a dictionary: the route may bring one header several times.
+        headers = http.client.HTTPMessage()
+        sent = (("Accept", "application/json"), ("User-Agent", "llmops.platform"), *self._route.headers)
+        for name, value in sent:
+            # As the API server reads them; http.client knows Latin-1 only.
+            headers[name] = value.encode().decode("latin-1")
         payload = None
         if body is not None:
             payload = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         if self._api_key and path.startswith("/v1/"):
+            del headers["Authorization"]
             headers["Authorization"] = f"Bearer {self._api_key}"
         # Connecting has a limit of its own: what is measured is the server, not the way to it.
         self._http.connect_within(min(limit_s, _CONNECT_LIMIT_S))
@@ -79,7 +85,7 @@ class Conversation:
         chunks: list[tuple[float, bytes]] = []
         response: http.client.HTTPResponse | None = None
         try:
-            self._http.request(method, self._route.prefix + path, payload, headers)
+            self._http.request(method, self._route.prefix + path, payload, headers)  # type: ignore[arg-type]
             response = self._http.getresponse()
             self._read(response, chunks, started)
         except TimeoutError as error:

@@ -30,6 +30,7 @@ from ..common.orphans import die_with_parent
 from ..common.permit import Permit
 from ..common.redaction import excerpt
 from ..common.run_folder import find_once
+from .kubeconfig import environment_with_proxy
 
 MINIMUM_VERSIONS = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY_MAX = 10
@@ -103,6 +104,7 @@ class Helm:
             )
         self._binary = found
         self._run_folder = run_folder
+        self._authentication = authentication
         self._environment = _environment(authentication)
         self._permit = permit or Permit()
 
@@ -153,14 +155,21 @@ class Helm:
             raise deadline.timeout_error(
                 f"helm {arguments[0]}", "no time was left to start helm", "Run again with a longer timeout."
             )
+        with environment_with_proxy(self._environment, self._authentication) as environment:
+            return self._run_in(environment, arguments, deadline, stdin)
+
+    def _run_in(
+        self, environment: Mapping[str, str], arguments: list[str], deadline: Deadline, stdin: bytes
+    ) -> str:
         parent = os.getpid()
+        command, *rest = arguments
         try:
             process = subprocess.Popen(
-                [self._binary, *arguments],
+                [self._binary, command, *_identity(self._authentication), *rest],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=self._environment,
+                env=environment,
                 start_new_session=True,
                 preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - system calls only
             )
@@ -226,6 +235,13 @@ def _stop(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=3)
+
+
+def _identity(authentication: Authentication) -> list[str]:
+    """Return the options that say whom to impersonate: in the environment a comma would divide a group."""
+    user, groups = authentication.impersonate_user, authentication.impersonate_groups
+    options = [f"--kube-as-user={user}"] if user else []
+    return options + [f"--kube-as-group={name}" for name in groups]
 
 
 def _environment(authentication: Authentication) -> dict[str, str]:

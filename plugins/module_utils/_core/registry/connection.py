@@ -71,6 +71,26 @@ def settings(params: Mapping[str, Any]) -> Settings:
     Single settings replace those of the DSN; what is in neither comes from libpq's environment variables,
     service file and password file.
     """
+    parameters = given_parameters(params)
+    dsn = params.get("dsn") or ""
+    if not parameters and not any(os.environ.get(name) for name in _ENVIRONMENT):
+        raise PlatformError(
+            ErrorClass.INVALID,
+            "No database is given.",
+            "Set dsn (or LLMOPS_REGISTRY_DSN), or login_host and its like, or libpq's PGHOST and others.",
+            {"field": "dsn"},
+        )
+    parameters.setdefault("connect_timeout", str(params.get("connect_timeout") or 10))
+    parameters.setdefault("application_name", "llmops.platform")
+    parameters["client_encoding"] = "UTF8"
+    # A peer that vanished without a word is noticed within half a minute.
+    parameters = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", **parameters}
+    passwords = {parameters.get("password"), parameters.get("sslpassword"), os.environ.get("PGPASSWORD")}
+    return Settings(parameters, secrets=_forms({dsn, *filter(None, passwords)}))
+
+
+def given_parameters(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return the libpq keywords that a module's parameters name; single settings replace those of the DSN."""
     if IMPORT_ERROR is not None:
         raise missing_library("psycopg2", IMPORT_ERROR)
     given = {
@@ -88,25 +108,15 @@ def settings(params: Mapping[str, Any]) -> Settings:
         )
         if params.get(name) not in (None, "")
     }
-    dsn = params.get("dsn") or ""
-    if not dsn and not given and not any(os.environ.get(name) for name in _ENVIRONMENT):
-        raise PlatformError(
-            ErrorClass.INVALID,
-            "No database is given.",
-            "Set dsn (or LLMOPS_REGISTRY_DSN), or login_host and its like, or libpq's PGHOST and others.",
-            {"field": "dsn"},
-        )
-    parameters = _parse(dsn)
+    parameters = _parse(params.get("dsn") or "")
     if "host" in given:
         parameters.pop("hostaddr", None)
-    parameters.update(given)
-    parameters.setdefault("connect_timeout", str(params.get("connect_timeout") or 10))
-    parameters.setdefault("application_name", "llmops.platform")
-    parameters["client_encoding"] = "UTF8"
-    # A peer that vanished without a word is noticed within half a minute.
-    parameters = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", **parameters}
-    passwords = {parameters.get("password"), parameters.get("sslpassword"), os.environ.get("PGPASSWORD")}
-    return Settings(parameters, secrets=_forms({dsn, *filter(None, passwords)}))
+    return {**parameters, **given}
+
+
+def as_dsn(parameters: Mapping[str, str]) -> str:
+    """Return libpq keywords as one text, quoted so that libpq reads every value as it is."""
+    return str(psycopg2.extensions.make_dsn(**parameters))
 
 
 def _parse(dsn: str) -> dict[str, str]:

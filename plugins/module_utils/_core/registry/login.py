@@ -1,0 +1,83 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The registry's database for somebody else somewhere else: a service's login, as its pods reach it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..common.errors import ErrorClass, PlatformError, invalid
+from .connection import as_dsn, given_parameters
+
+#: Name of the file with the authorities of the server's certificate.
+ROOT_FILE = "ca.crt"
+# What is whoever connects' own, or a file of the machine from which that is done.
+_OWN = frozenset(
+    [
+        *("user", "password", "passfile", "sslcert", "sslkey", "sslpassword", "sslcertmode", "sslrootcert"),
+        *("sslcrl", "sslcrldir", "sslkeylogfile", "service", "servicefile", "requirepeer", "krbsrvname"),
+        *("gsslib", "gssdelegation", "application_name", "client_encoding"),
+        # The service has a limit of its own.
+        "connect_timeout",
+    ]
+)
+# As libpq reads them.
+_ENVIRONMENT = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+}
+
+
+def login_files(params: Mapping[str, Any], user: str, password: str, folder: str) -> dict[str, str]:
+    """Return the content of a Secret that a service finds in ``folder``, by file name.
+
+    ``params`` are those of ``POSTGRES_SPEC``, for the deployer. ``dsn`` leads to the same database as another
+    user; the file of authorities comes along where one is named. Raises ``invalid``.
+    """
+    found = given_parameters({**params, "dsn": params.get("dsn") or os.environ.get("LLMOPS_REGISTRY_DSN")})
+    for keyword, variable in _ENVIRONMENT.items():
+        # A host replaces an address that the environment has, as in a DSN.
+        if os.environ.get(variable) and not (keyword == "hostaddr" and "host" in found):
+            found.setdefault(keyword, os.environ[variable])
+    hosts = (found.get("host") or "").split(",")
+    if any(host.startswith(("/", "@")) or not (host or found.get("hostaddr")) for host in hosts):
+        raise PlatformError(
+            ErrorClass.INVALID,
+            "No database is given that a pod could reach"
+            + (f": {found['host']!r} is a socket of this machine." if found.get("host") else "."),
+            "Give the server's name: host in the DSN, or login_host (registry_host of the roles).",
+            {"field": "login_host"},
+        )
+    root = found.get("sslrootcert") or ""
+    made = {keyword: value for keyword, value in found.items() if keyword not in _OWN and value}
+    made["user"] = user
+    if password:
+        made["password"] = password
+    files = {}
+    if root == "system":
+        made["sslrootcert"] = root
+    elif root:
+        made["sslrootcert"] = f"{folder}/{ROOT_FILE}"
+        files[ROOT_FILE] = _read(root)
+    return {"dsn": as_dsn(made), **files}
+
+
+def _read(path: str) -> str:
+    try:
+        text = Path(path).expanduser().read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise invalid(
+            "ssl_rootcert", path, f"cannot be read: {error}", "Give the path of a PEM file."
+        ) from error
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise invalid("ssl_rootcert", path, "holds no certificate", "Give the path of a PEM file.")
+    return text
