@@ -46,7 +46,6 @@ attributes:
       - Shows the rendered manifests before and after, with secrets hidden.
   idempotent:
     support: full
-options:
 seealso:
   - module: llmops.platform.vllm_deployment
   - module: llmops.platform.lock

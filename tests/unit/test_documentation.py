@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.support.playbooks import ROOT
@@ -79,6 +80,12 @@ def differing_results(documented: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         if len(words) > 1 or len(shapes) > 1:
             wrong[name] = told
     return wrong
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_without_options_of_its_own_has_no_such_key(module: str) -> None:
+    """An empty one keeps Ansible from merging the fragments' options, and from reading anything at all."""
+    assert documentation(module, "DOCUMENTATION").get("options", {}) is not None
 
 
 def test_options_of_several_modules_are_in_a_fragment() -> None:
