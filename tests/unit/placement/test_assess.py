@@ -527,7 +527,7 @@ def test_a_volume_that_is_bound_early_may_be_where_no_room_is() -> None:
     assert judge(Cluster(node("a"), node("b"), others=others), spec=own_volume("local")).fits
     large["spec"]["capacity"] = {"storage": "1Gi"}
     either = judge(Cluster(node("a"), node("b"), others=others), spec=own_volume("local"))
-    assert (either.placeable, either.exact) == (0, False)
+    assert (either.verdict, either.placeable, either.exact) == ("no_room", 0, False)
 
 
 def test_a_volume_has_to_be_what_the_claim_selects() -> None:

@@ -123,6 +123,9 @@ def _judge(found: Assessment, node_demand: NodeDemand | None, whole_devices: boo
     stay_apart = replace(shape, affinity_terms=())
     unpopulated = Topology(stay_apart, nodes, lambda namespace: {})
     found.placeable_when_empty = _place(found, [node.emptied() for node in some_day], unpopulated, stay_apart)
+    if found.claims.choices and not found.exact:
+        # What is not certain is not impossible either.
+        found.placeable_when_empty = found.replicas
     if not all(found.claims.blocked.values()):
         found.placeable_when_empty = 0
     found.placeable = 0 if blocked else _place(found, eligible, topology, shape)
