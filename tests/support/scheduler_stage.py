@@ -36,22 +36,26 @@ _LONGEST_S = 180.0
 
 
 class SnapshotClient(ClusterClient):
-    """Reads nodes and pods once and answers many cases from that picture; everything else is read anew."""
+    """Reads each thing once and answers many cases from that picture."""
 
     def __init__(self, authentication: Authentication) -> None:
         super().__init__(authentication)
-        self._kept: dict[str, list[JSONObject]] = {}
+        self._lists: dict[str, list[JSONObject]] = {}
+        self._objects: dict[str, JSONObject | None] = {}
 
     def list_pages(
         self, path: str, query: Mapping[str, Any] | None = None, limit: int = 500
     ) -> Iterator[JSONObject]:
-        """Yield items, remembered for the two big lists."""
-        if path not in ("/api/v1/nodes", "/api/v1/pods"):
-            yield from super().list_pages(path, query, limit)
-            return
-        if path not in self._kept:
-            self._kept[path] = list(super().list_pages(path, query, limit))
-        yield from self._kept[path]
+        """Yield items, remembered; one path is always asked with the same query here."""
+        if path not in self._lists:
+            self._lists[path] = list(super().list_pages(path, query, limit))
+        yield from self._lists[path]
+
+    def find(self, path: str, query: Mapping[str, Any] | None = None) -> JSONObject | None:
+        """Return the object, remembered."""
+        if path not in self._objects:
+            self._objects[path] = super().find(path, query)
+        return self._objects[path]
 
 
 class Stage:
