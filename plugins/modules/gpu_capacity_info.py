@@ -23,8 +23,10 @@ description:
   - No room is an answer and not a failure. A right that is missing is a failure of class V(auth), because the
     capacity is unknown then.
   - Reads nodes and pods of the whole cluster, LimitRanges and ResourceQuotas of the namespace, and
-    PriorityClasses; also PersistentVolumeClaims, volumes, StorageClasses, RuntimeClasses, namespaces and
-    DeviceClasses where the pod makes them matter.
+    PriorityClasses; also PersistentVolumeClaims, volumes, StorageClasses, CSINodes, CSIDrivers,
+    VolumeAttachments, RuntimeClasses, namespaces and DeviceClasses where the pod makes them matter.
+  - Fails where it cannot know, as for pods with resource claims or scheduling gates, and for those that
+    another scheduler places.
 extends_documentation_fragment:
   - llmops.platform.attributes
   - llmops.platform.attributes.info_module

@@ -9,6 +9,7 @@ Every case lives on nodes of its own, told apart by a label, so that many share 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -39,6 +40,27 @@ _CPU = ("100m", "250m", "0.5", "1", "1500m", "2", "3")
 _MEMORY = ("128Mi", "500M", "1Gi", "2Gi", "4G", "1.5Gi")
 _DISK = ("1Gi", "2G", "5Gi")
 
+_RESIZED = 0.08
+#: The share of each among cases without limits of their own, which have at most one of those below the first
+SHARES = {
+    "nominated": 0.1,
+    "gated": 0.03,
+    "foreign": 0.03,
+    "devices": 0.04,
+    "attachments": 0.09,
+    "volumes": 0.15,
+}
+STORAGE = "/apis/storage.k8s.io/v1"
+CSI_NODES = f"{STORAGE}/csinodes"
+CLASSES = f"{STORAGE}/storageclasses"
+VOLUMES = "/api/v1/persistentvolumes"
+_DEVICES = "/apis/resource.k8s.io/v1"
+SLICES = f"{_DEVICES}/resourceslices"
+#: A resource of which a node has one, so that who wants it has to evict who has it
+SEAT = "llmops.platform/seat"
+DRIVER = "capacity.llmops.platform"
+UNPROVISIONED = "kubernetes.io/no-provisioner"
+
 
 @dataclass
 class Case:
@@ -57,6 +79,14 @@ class Case:
     replicas: int = 1
     quota: JSONObject | None = None
     limit_range: JSONObject | None = None
+    #: What has to be there before the pods: (path of the list, object)
+    objects: list[tuple[str, JSONObject]] = field(default_factory=list)
+    #: Bound pod -> what its node says of a resize in place
+    resized: dict[str, JSONObject] = field(default_factory=dict)
+    #: Pods that evict one which never ends, so that their place is kept for them
+    nominated: list[JSONObject] = field(default_factory=list)
+    #: Classes of which the test makes the volumes, as a driver does -> whether it waits for the pod's node
+    provisioned: dict[str, bool] = field(default_factory=dict)
 
     @property
     def own_namespace(self) -> bool:
@@ -82,7 +112,54 @@ def make_case(rng: Random, run: str, number: int, shared_namespace: str) -> Case
         for pod in case.pods:
             pod["metadata"].pop("finalizers", None)
     case.template = _template(case, rng)
+    if not case.own_namespace:
+        _add_rarer(case, rng, number)
     return case
+
+
+def _add_rarer(case: Case, rng: Random, number: int) -> None:
+    """Add what only some clusters have.
+
+    Which of the kinds that exclude each other it is goes by the number: a run has its share of each, and
+    never none by chance.
+    """
+    for pod in case.pods:
+        if rng.random() < _RESIZED:
+            case.resized[pod["metadata"]["name"]] = _resize(rng, pod["spec"])
+    if rng.random() < SHARES["nominated"]:
+        _add_nominated(case, rng)
+    choice = number * 61 % 100 / 100
+    for kind, add in _ONE_OF.items():
+        if choice < SHARES[kind]:
+            spec = case.template["spec"]
+            if rng.random() < 0.7:
+                # Else it is mostly the other rules that decide.
+                for rule in ("affinity", "topologySpreadConstraints", "initContainers"):
+                    spec.pop(rule, None)
+                spec["nodeSelector"] = {CASE: case.name}
+                spec["containers"][0]["resources"] = {"requests": {"cpu": "100m"}, "limits": {}}
+            add(case, rng)
+            # Evictions are foretold from resources only.
+            spec["priorityClassName"] = f"capacity-quiet-{case.run}"
+            return
+        choice -= SHARES[kind]
+
+
+def kinds(case: Case) -> set[str]:
+    """Return which of the rarer things a case has, read from the case itself."""
+    spec = case.template["spec"]
+    volumes = spec.get("volumes") or ()
+    limits = [path for path, _item in case.objects if path == CSI_NODES]
+    found = {
+        "resized": bool(case.resized),
+        "nominated": bool(case.nominated),
+        "gated": bool(spec.get("schedulingGates")),
+        "foreign": "schedulerName" in spec,
+        "devices": any(path == SLICES for path, _item in case.objects),
+        "attachments": bool(limits),
+        "volumes": bool(volumes) and not limits,
+    }
+    return {kind for kind, there in found.items() if there}
 
 
 def _limit(case: Case, rng: Random) -> None:
@@ -305,3 +382,223 @@ def _spread(rng: Random, app: str) -> JSONObject:
     if rng.random() < 0.3:
         constraint["nodeTaintsPolicy"] = "Honor"
     return constraint
+
+
+def _resize(rng: Random, spec: JSONObject) -> JSONObject:
+    """Return the status of a pod that is resized in place: granted and held differ from what is wanted."""
+    status: JSONObject = {}
+    for key, containers in (
+        ("containerStatuses", spec["containers"]),
+        ("initContainerStatuses", spec.get("initContainers") or ()),
+    ):
+        status[key] = [_container_status(rng, container) for container in containers]
+    if rng.random() < 0.25:
+        # Newer nodes say it of the pod as a whole too, and that counts.
+        status["allocatedResources"] = {"cpu": rng.choice(_CPU), "memory": rng.choice(_MEMORY)}
+        held = {"cpu": rng.choice(_CPU), "memory": rng.choice(_MEMORY)}
+        status["resources"] = {"requests": held}
+    reason = rng.choice(("Infeasible", "Infeasible", "Deferred", ""))
+    if reason:
+        status["conditions"] = [{"type": "PodResizePending", "status": "True", "reason": reason}]
+    return status
+
+
+def _container_status(rng: Random, container: JSONObject) -> JSONObject:
+    resources = container["resources"]
+    wanted = {**resources["limits"], **resources["requests"]}
+    status: JSONObject = {"name": container["name"], "image": "none", "imageID": "none"}
+    for key in ("allocatedResources", "resources"):
+        amounts = dict(wanted)
+        if rng.random() < 0.7:
+            amounts |= {"cpu": rng.choice(_CPU), "memory": rng.choice(_MEMORY)}
+        if rng.random() < 0.85:
+            status[key] = {"requests": amounts} if key == "resources" else amounts
+    return status
+
+
+def _add_nominated(case: Case, rng: Random) -> None:
+    node = rng.choice(case.nodes)
+    node["status"]["allocatable"][SEAT] = "1"
+    name = node["metadata"]["name"]
+    common = {"tolerations": [{"operator": "Exists"}], "automountServiceAccountToken": False}
+    seat = {"requests": {SEAT: "1"}, "limits": {SEAT: "1"}}
+    victim = {
+        **common,
+        "nodeName": name,
+        "containers": [{"name": "main", "image": "none", "resources": seat}],
+        "terminationGracePeriodSeconds": 0,
+        "priorityClassName": f"capacity-low-{case.run}",
+    }
+    labels = {CASE: case.name, RUN: case.run}
+    metadata = {
+        "name": f"p-{case.name}-victim",
+        "labels": {**labels, "app": "victim"},
+        "finalizers": ["llmops.platform/capacity-test"],
+    }
+    case.pods.append({"metadata": metadata, "spec": victim})
+    amounts = {SEAT: "1", "cpu": rng.choice(_CPU), GPU: str(rng.choice((0, 1, 2, 2)))}
+    resources = {"requests": amounts, "limits": amounts}
+    spec: JSONObject = {
+        **common,
+        "nodeSelector": {HOSTNAME: name},
+        "containers": [{"name": "main", "image": "none", "resources": resources}],
+        "priorityClassName": f"capacity-high-{case.run}",
+    }
+    if rng.random() < 0.3:
+        spec["containers"][0]["ports"] = [{"containerPort": 80, "hostPort": rng.choice((8000, 8001))}]
+    if rng.random() < 0.3:
+        spec["affinity"] = {"podAntiAffinity": {_REQUIRED: [_pod_term(rng, f"{case.name}-new")]}}
+    app = f"{case.name}-{rng.choice(('old', 'cache', 'db'))}"
+    metadata = {"name": f"n-{case.name}", "labels": {**labels, "app": app}}
+    case.nominated.append({"metadata": metadata, "spec": spec})
+    # The evicted pod never ends, as those that are terminating.
+    case.template["spec"]["priorityClassName"] = f"capacity-quiet-{case.run}"
+
+
+def _gate(case: Case, rng: Random) -> None:
+    case.template["spec"]["schedulingGates"] = [{"name": "llmops.platform/capacity-test"}]
+
+
+def _give_to_another_scheduler(case: Case, rng: Random) -> None:
+    case.template["spec"]["schedulerName"] = "capacity-nobody"
+
+
+def _ask_for_devices(case: Case, rng: Random) -> None:
+    """Let each pod ask for a device through a claim of its own, one claim for all, or by the class's name."""
+    name, spec = f"capacity-{case.name}", case.template["spec"]
+    _add_object(case, f"{_DEVICES}/deviceclasses", name, {})
+    for node in case.nodes:
+        pool = {"name": node["metadata"]["name"], "generation": 1, "resourceSliceCount": 1}
+        devices = [{"name": f"device-{index}"} for index in range(rng.randint(1, 3))]
+        body = {"driver": DRIVER, "nodeName": pool["name"], "pool": pool, "devices": devices}
+        _add_object(case, SLICES, pool["name"], body)
+    way = rng.choice(("resourceClaimTemplateName", "resourceClaimName", ""))
+    container = spec["containers"][0]
+    if not way:
+        resources = container["resources"]
+        container["resources"] = {
+            kind: {**resources[kind], f"deviceclass.resource.kubernetes.io/{name}": "1"} for kind in resources
+        }
+        return
+    wanted = {"devices": {"requests": [{"name": "one", "exactly": {"deviceClassName": name}}]}}
+    base = f"{_DEVICES}/namespaces/{case.namespace}"
+    if way == "resourceClaimName":
+        _add_object(case, f"{base}/resourceclaims", name, wanted)
+    else:
+        _add_object(case, f"{base}/resourceclaimtemplates", name, {"spec": {"spec": wanted}}, "")
+    spec["resourceClaims"] = [{"name": "device", way: name}]
+    container["resources"] = {**container["resources"], "claims": [{"name": "device"}]}
+
+
+def _bring_volumes(case: Case, rng: Random) -> None:
+    """Let the pods bring a volume each, or share one that is picked when the first of them comes."""
+    name, spec = f"capacity-{case.name}", case.template["spec"]
+    way = rng.choice(
+        ("provisioned", "late", "late", "early", "early", "no class", "nameless", "shared", "shared")
+    )
+    wanted: JSONObject = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "" if way == "nameless" else name,
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    if way == "provisioned":
+        mode = rng.choice(("WaitForFirstConsumer", "Immediate"))
+        case.provisioned[name] = late = mode == "WaitForFirstConsumer"
+        zones = [f"{case.name}-{zone}" for zone in rng.sample("abc", 2)]
+        places = {"allowedTopologies": [{"matchLabelExpressions": [{"key": ZONE, "values": zones}]}]}
+        more = places if late and rng.random() < 0.4 else {}
+        _add_object(case, CLASSES, name, {"provisioner": DRIVER, "volumeBindingMode": mode, **more}, "")
+    elif way in ("late", "early", "shared"):
+        mode = "Immediate" if way == "early" else "WaitForFirstConsumer"
+        _add_object(case, CLASSES, name, {"provisioner": UNPROVISIONED, "volumeBindingMode": mode}, "")
+    if way == "nameless":
+        # Other cases may have volumes without a class too.
+        wanted["selector"] = {"matchLabels": {CASE: case.name}}
+    if way != "provisioned" and rng.random() < 0.9:
+        _add_volumes(case, rng, wanted["storageClassName"])
+    if way == "shared":
+        path = f"/api/v1/namespaces/{case.namespace}/persistentvolumeclaims"
+        _add_object(case, path, name, wanted)
+        spec["volumes"] = [{"name": "cache", "persistentVolumeClaim": {"claimName": name}}]
+        return
+    claim = {"metadata": {"labels": {CASE: case.name, RUN: case.run}}, "spec": wanted}
+    spec["volumes"] = [{"name": "cache", "ephemeral": {"volumeClaimTemplate": claim}}]
+
+
+def _add_volumes(case: Case, rng: Random, storage_class: str) -> None:
+    """Add volumes on single nodes, in zones or everywhere: all of one sort, as of one driver."""
+    sort = rng.choice((HOSTNAME, HOSTNAME, ZONE, ""))
+    for index in range(rng.randint(1, 4)):
+        body: JSONObject = {
+            "capacity": {"storage": rng.choice(("500Mi", "1Gi", "1Gi", "2Gi", "3Gi"))},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": storage_class,
+            "persistentVolumeReclaimPolicy": "Retain",
+            "nfs": {"server": "localhost", "path": "/"},
+        }
+        if sort:
+            names = [node["metadata"]["name"] for node in case.nodes]
+            place = rng.choice(names) if sort == HOSTNAME else f"{case.name}-{rng.choice('abc')}"
+            match = {"key": sort, "operator": "In", "values": [place]}
+            body["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": [match]}]}}
+        _add_object(case, VOLUMES, f"capacity-{case.name}-{index}", body)
+
+
+def _limit_attachments(case: Case, rng: Random) -> None:
+    """Give the nodes a driver that attaches only so many volumes, some of which are attached already."""
+    for node in case.nodes:
+        if rng.random() < 0.85:
+            driver = {"name": DRIVER, "nodeID": "node", "allocatable": {"count": rng.randint(1, 4)}}
+            _add_object(case, CSI_NODES, node["metadata"]["name"], {"drivers": [driver]})
+    claims = [f"capacity-{case.name}-{index}" for index in range(4)]
+    for name in claims:
+        reference = {"kind": "PersistentVolumeClaim", "namespace": case.namespace, "name": name}
+        common = {"accessModes": ["ReadWriteMany"], "storageClassName": f"none-{case.name}"}
+        volume = {
+            **common,
+            "capacity": {"storage": "1Gi"},
+            "persistentVolumeReclaimPolicy": "Retain",
+            "claimRef": {"apiVersion": "v1", **reference},
+            "csi": {"driver": DRIVER, "volumeHandle": name},
+        }
+        _add_object(case, VOLUMES, name, volume)
+        wanted = {**common, "volumeName": name, "resources": {"requests": {"storage": "1Gi"}}}
+        _add_object(case, f"/api/v1/namespaces/{case.namespace}/persistentvolumeclaims", name, wanted)
+    for pod in case.pods:
+        taken = rng.sample(claims, rng.choice((0, 0, 1, 1, 2)))
+        pod["spec"]["volumes"] = [_mounted(claim, index) for index, claim in enumerate(taken)]
+    taken = rng.sample(claims, rng.choice((0, 1, 2)))
+    spec = case.template["spec"]
+    spec["volumes"] = [_mounted(claim, index) for index, claim in enumerate(taken)]
+    if not taken or rng.random() < 0.4:
+        name = f"capacity-{case.name}"
+        case.provisioned[name] = True
+        body = {"provisioner": DRIVER, "volumeBindingMode": "WaitForFirstConsumer"}
+        _add_object(case, CLASSES, name, body, "")
+        wanted = {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": name,
+            "resources": {"requests": {"storage": "1Gi"}},
+        }
+        claim = {"metadata": {"labels": {CASE: case.name, RUN: case.run}}, "spec": wanted}
+        spec["volumes"].append({"name": "own", "ephemeral": {"volumeClaimTemplate": claim}})
+
+
+def _mounted(claim: str, index: int) -> JSONObject:
+    return {"name": f"shared-{index}", "persistentVolumeClaim": {"claimName": claim}}
+
+
+def _add_object(case: Case, path: str, name: str, body: JSONObject, under: str = "spec") -> None:
+    """Add an object; a StorageClass has no ``spec``."""
+    content = {under: body} if under else body
+    metadata = {"name": name, "labels": {CASE: case.name, RUN: case.run}}
+    case.objects.append((path, {"metadata": metadata, **content}))
+
+
+_ONE_OF: dict[str, Callable[[Case, Random], None]] = {
+    "gated": _gate,
+    "foreign": _give_to_another_scheduler,
+    "devices": _ask_for_devices,
+    "attachments": _limit_attachments,
+    "volumes": _bring_volumes,
+}

@@ -24,8 +24,9 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     ErrorClass,
     PlatformError,
 )
-from tests.support.scheduler_cases import CASE, RUN, Case
+from tests.support.scheduler_cases import CASE, DRIVER, RUN, VOLUMES, Case
 
+_CLAIMS = "/api/v1/persistentvolumeclaims"
 _CONNECTIONS = 4
 _SETTLED_S = 4.0
 #: kube-scheduler 1.37 leaves a pod alone for minutes whose victims another pod evicted first: its place is
@@ -35,22 +36,26 @@ _LONGEST_S = 180.0
 
 
 class SnapshotClient(ClusterClient):
-    """Reads nodes and pods once and answers many cases from that picture; everything else is read anew."""
+    """Reads each thing once and answers many cases from that picture."""
 
     def __init__(self, authentication: Authentication) -> None:
         super().__init__(authentication)
-        self._kept: dict[str, list[JSONObject]] = {}
+        self._lists: dict[str, list[JSONObject]] = {}
+        self._objects: dict[str, JSONObject | None] = {}
 
     def list_pages(
         self, path: str, query: Mapping[str, Any] | None = None, limit: int = 500
     ) -> Iterator[JSONObject]:
-        """Yield items, remembered for the two big lists."""
-        if path not in ("/api/v1/nodes", "/api/v1/pods"):
-            yield from super().list_pages(path, query, limit)
-            return
-        if path not in self._kept:
-            self._kept[path] = list(super().list_pages(path, query, limit))
-        yield from self._kept[path]
+        """Yield items, remembered; one path is always asked with the same query here."""
+        if path not in self._lists:
+            self._lists[path] = list(super().list_pages(path, query, limit))
+        yield from self._lists[path]
+
+    def find(self, path: str, query: Mapping[str, Any] | None = None) -> JSONObject | None:
+        """Return the object, remembered."""
+        if path not in self._objects:
+            self._objects[path] = super().find(path, query)
+        return self._objects[path]
 
 
 class Stage:
@@ -96,10 +101,47 @@ class Stage:
         nodes = [node for case in self.cases for node in case.nodes]
         self._all(lambda api, node: _create(api, "/api/v1/nodes", node), nodes)
         self._wait("namespaces and quotas", lambda: all(self._limits_ready(case) for case in limited))
+        # A claim that is there before its volume is looked at again only after a quarter of a minute.
+        self._create_objects(claims=False)
         self._wait("nodes", self._nodes_settled)
+        self._wait("volumes", self._volumes_ready)
+        self._create_objects(claims=True)
         self._all(lambda api, case: [self._create_pod(api, case, pod) for pod in case.pods], self.cases)
         self._wait("running pods", self._pods_run)
+        self._wait("claims", self._claims_bound)
         self._all(self._end_some_pods, self.cases)
+        self._all(lambda api, case: [self._create_pod(api, case, pod) for pod in case.nominated], self.cases)
+        self._wait("nominations", self._nominations_settled)
+
+    def _create_objects(self, *, claims: bool) -> None:
+        things = [item for case in self.cases for item in case.objects]
+        some = [item for item in things if item[0].endswith("/persistentvolumeclaims") is claims]
+        self._all(lambda api, item: _create(api, *item), some)
+
+    def _volumes_ready(self) -> bool:
+        volumes = self.api.list_pages(VOLUMES, self._selector)
+        return all(item["status"].get("phase") in ("Available", "Bound") for item in volumes)
+
+    def _claims_bound(self) -> bool:
+        claims = self.api.list_pages(_CLAIMS, self._selector)
+        return all(
+            item["status"].get("phase") == "Bound" for item in claims if item["spec"].get("volumeName")
+        )
+
+    def _nominations_settled(self) -> bool:
+        """Whether the scheduler has decided on the pods that evict others, and has evicted those."""
+        waiting = {pod["metadata"]["name"] for case in self.cases for pod in case.nominated}
+        if not waiting:
+            return True
+        pods = self.pods()
+        fates = {pod["metadata"]["name"]: _fate(pod) for pod in pods if pod["metadata"]["name"] in waiting}
+        going = {pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]}
+        return all(
+            fate.node or fate.refused or (fate.nominated and f"p-{name.removeprefix('n-')}-victim" in going)
+            for name, fate in fates.items()
+        ) and not any(
+            "deletionTimestamp" in pod["metadata"] and not pod["metadata"].get("finalizers") for pod in pods
+        )
 
     @staticmethod
     def _create_namespace(api: ClusterClient, case: Case) -> None:
@@ -141,7 +183,7 @@ class Stage:
         return True
 
     def _pods_run(self) -> bool:
-        finished = {name for case in self.cases for name in case.finished}
+        finished = {name for case in self.cases for name in (*case.finished, *case.resized)}
         kept = {
             node["metadata"]["name"]
             for case in self.cases
@@ -156,6 +198,9 @@ class Stage:
 
     def _end_some_pods(self, api: ClusterClient, case: Case) -> None:
         base = f"/api/v1/namespaces/{case.namespace}/pods"
+        for name, status in case.resized.items():
+            path, merge = f"{base}/{name}/status", "application/strategic-merge-patch+json"
+            api.patch(path, {"status": status}, content_type=merge)
         for name in case.finished:
             api.patch(f"{base}/{name}/status", {"status": {"phase": "Succeeded"}})
         for name in case.terminating:
@@ -187,7 +232,7 @@ class Stage:
             if now != before:
                 before, since = now, time.monotonic()
             settled_s = time.monotonic() - since
-            decided = all(
+            decided = self._provision() and all(
                 fate.node or fate.refused or (fate.nominated and settled_s >= _NOMINATED_S)
                 for fate in now.values()
             )
@@ -196,6 +241,37 @@ class Stage:
             time.sleep(1)
         undecided = [name for name, fate in before.items() if not (fate.node or fate.refused)]
         raise AssertionError(f"the scheduler did not decide within {_LONGEST_S} s: {undecided[:5]}")
+
+    def _provision(self) -> bool:
+        """Make the volumes that a driver would make; tell whether none is missing."""
+        classes = {name: late for case in self.cases for name, late in case.provisioned.items()}
+        if not classes:
+            return True
+        done = True
+        for claim in list(self.api.list_pages(_CLAIMS, self._selector)):
+            spec, metadata = claim["spec"], claim["metadata"]
+            wanted = spec.get("storageClassName")
+            if wanted not in classes or claim["status"].get("phase") == "Bound":
+                continue
+            if classes[wanted] and "volume.kubernetes.io/selected-node" not in (
+                metadata.get("annotations") or {}
+            ):
+                continue
+            done = False
+            reference = {name: metadata[name] for name in ("namespace", "name", "uid")}
+            body = {
+                "metadata": {"name": f"pvc-{metadata['uid']}", "labels": {RUN: self.run}},
+                "spec": {
+                    "accessModes": spec["accessModes"],
+                    "capacity": spec["resources"]["requests"],
+                    "storageClassName": wanted,
+                    "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **reference},
+                    "csi": {"driver": DRIVER, "volumeHandle": metadata["uid"]},
+                    "persistentVolumeReclaimPolicy": "Retain",
+                },
+            }
+            _create(self.api, VOLUMES, body)
+        return done
 
     def _create_replicas(self, api: ClusterClient, case: Case) -> None:
         for index in range(case.replicas):
@@ -213,10 +289,10 @@ class Stage:
         """Remove what the batch made."""
         held = [pod for pod in self.pods() if pod["metadata"].get("finalizers")]
         self._all(_let_go, held)
-        for namespace in {case.namespace for case in self.cases}:
-            query = {**self._selector, "gracePeriodSeconds": 0}
-            self.api.delete(f"/api/v1/namespaces/{namespace}/pods", query)
-        self.api.delete("/api/v1/nodes", self._selector)
+        query = {**self._selector, "gracePeriodSeconds": 0}
+        paths = {f"/api/v1/namespaces/{case.namespace}/pods" for case in self.cases}
+        paths |= {path for case in self.cases for path, _item in case.objects}
+        self._all(lambda api, path: api.delete(path, query), sorted({*paths, VOLUMES, "/api/v1/nodes"}))
         for case in self.cases:
             if case.own_namespace:
                 self.api.delete(f"/api/v1/namespaces/{case.namespace}")
@@ -262,11 +338,16 @@ class _Fate(NamedTuple):
 
 def _fate(pod: JSONObject) -> _Fate:
     nominated = pod["status"].get("nominatedNodeName")
-    refused = any(
-        condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable"
-        for condition in pod["status"].get("conditions") or ()
+    spec = pod["spec"]
+    refused = (
+        bool(spec.get("schedulingGates"))
+        or spec["schedulerName"] != "default-scheduler"
+        or any(
+            condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable"
+            for condition in pod["status"].get("conditions") or ()
+        )
     )
-    return _Fate(pod["spec"].get("nodeName"), nominated, refused and not nominated)
+    return _Fate(spec.get("nodeName"), nominated, refused and not nominated)
 
 
 def sweep(api: ClusterClient) -> None:

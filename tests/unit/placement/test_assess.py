@@ -186,6 +186,25 @@ def test_nominated_pod_holds_its_node() -> None:
     assert not judge(Cluster(node("a", gpus=2), pods=[nominated]), gpus=1).fits
 
 
+def test_nominated_pod_keeps_others_away_already() -> None:
+    term = {"topologyKey": HOSTNAME, "labelSelector": {"matchLabels": {"app": "llm"}}}
+    rule: dict[str, Any] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    port: dict[str, Any] = {"containers": [container(ports=[{"containerPort": 80, "hostPort": 8000}])]}
+    avoiding: dict[str, Any] = {"affinity": rule}
+    for theirs, own in ((port, port), (avoiding, {})):
+        nominated = pod(
+            "n", None, 0, namespace="mine", phase="Pending", status={"nominatedNodeName": "a"}, **theirs
+        )
+        cluster = Cluster(node("a"), pods=[nominated])
+        assert not judge(cluster, spec={**own, "labels": {"app": "llm"}}).fits
+    ours: dict[str, Any] = {"affinity": rule, "labels": {"app": "other"}}
+    nominated = pod(
+        "n", None, 0, namespace="mine", phase="Pending", status={"nominatedNodeName": "a"},
+        labels={"app": "llm"},
+    )  # fmt: skip
+    assert not judge(Cluster(node("a"), pods=[nominated]), spec=ours).fits
+
+
 def test_preemption_is_told_and_is_not_room() -> None:
     classes = [
         {"metadata": {"name": "high"}, "value": 100},
@@ -390,7 +409,7 @@ def storage_class(name: str, *, default: bool = False, beta: bool = False, **mor
         ({}, [storage_class("slow", default=True)], ""),
         ({}, [storage_class("slow")], "there is no default StorageClass"),
         ({}, [storage_class("old", default=True, beta=True)], ""),
-        ({"storageClassName": ""}, [], ""),
+        ({"storageClassName": ""}, [], "no volume without a class is free"),
     ],
 )
 def test_a_volume_that_each_pod_brings_needs_a_class_that_exists(
@@ -414,13 +433,27 @@ def test_a_volume_that_nobody_makes_has_to_be_there() -> None:
     assert not judge(Cluster(*nodes, others={CLASSES: [local]}), spec=spec).fits
 
 
-def test_who_places_the_pods_and_when_is_told_where_it_is_not_the_scheduler_now() -> None:
-    assert judge(Cluster(node("a"))).warnings == []
-    gated = judge(Cluster(node("a")), spec={"schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]})
-    assert gated.warnings == ["No pod is placed before its gates are gone: kueue.x-k8s.io/admission."]
-    foreign = judge(Cluster(node("a")), spec={"schedulerName": "volcano"})
-    assert [text.partition(" places")[0] for text in foreign.warnings] == ["Scheduler volcano"]
-    assert judge(Cluster(node("a")), spec={"schedulerName": "default-scheduler"}).warnings == []
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]}, "gates are gone"),
+        ({"schedulerName": "volcano"}, "scheduler volcano places the pods"),
+        (
+            {"containers": [container(limits={"deviceclass.resource.kubernetes.io/gpu": "1"})]},
+            "deviceclass.resource.kubernetes.io/gpu is served by dynamic resource allocation",
+        ),
+    ],
+)
+def test_what_the_scheduler_s_rules_for_nodes_do_not_decide_is_unknown(
+    spec: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(PlatformError, match=said) as caught:
+        judge(Cluster(node("a")), spec=spec)
+    assert caught.value.details["verdict"] == "unknown"
+
+
+def test_the_default_scheduler_may_be_named() -> None:
+    assert judge(Cluster(node("a")), spec={"schedulerName": "default-scheduler"}).fits
 
 
 def test_unbound_claims_by_binding_mode() -> None:
@@ -448,6 +481,126 @@ def test_unbound_claims_by_binding_mode() -> None:
         spec=WITH_CLAIM,
     )
     assert [item["node"] for item in elsewhere.nodes_fit] == ["b"]
+
+
+def own_volume(storage_class: str, **more: Any) -> dict[str, Any]:
+    wanted = {"storageClassName": storage_class, "accessModes": ["ReadWriteOnce"], **more}
+    return {"volumes": [{"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": wanted}}}]}
+
+
+def local_volumes(**places: str) -> list[dict[str, Any]]:
+    """Return volumes on nodes: name -> node."""
+    common = {"storageClassName": "local", "accessModes": ["ReadWriteOnce"]}
+    return [
+        {**local_volume(on, **common, capacity={"storage": "1Gi"}), "metadata": {"name": name}}
+        for name, on in places.items()
+    ]
+
+
+LOCAL = {"metadata": {"name": "local"}, "provisioner": "kubernetes.io/no-provisioner"}
+LATE = {**LOCAL, "volumeBindingMode": "WaitForFirstConsumer"}
+
+
+def test_each_pod_uses_up_a_volume_that_it_brings() -> None:
+    others = {CLASSES: [LATE], VOLUMES: local_volumes(one="a", two="b")}
+    cluster = Cluster(node("a"), node("b"), node("c"), others=others)
+    assert judge(cluster, replicas=2, spec=own_volume("local")).fits
+    verdict = judge(cluster, replicas=3, spec=own_volume("local"))
+    assert (verdict.verdict, verdict.placeable, verdict.exact) == ("never_fits", 2, True)
+    assert "Each pod needs a volume of its own, and 2 are there" in verdict.message
+
+
+def test_two_claims_that_want_the_same_volumes_are_unknown() -> None:
+    one = own_volume("local")["volumes"][0]
+    spec = {"volumes": [one, {**one, "name": "adapters"}]}
+    others = {CLASSES: [LATE], VOLUMES: local_volumes(one="a", two="b")}
+    with pytest.raises(PlatformError, match="out of the same PersistentVolumes"):
+        judge(Cluster(node("a"), node("b"), others=others), spec=spec)
+
+
+def test_a_volume_that_is_bound_early_may_be_where_no_room_is() -> None:
+    small, large = local_volumes(small="a", large="b")
+    large["spec"]["capacity"] = {"storage": "2Gi"}
+    others = {CLASSES: [LOCAL], VOLUMES: [large, small]}
+    full = Cluster(node("a"), node("b"), pods=[pod("p", "a", 8)], others=others)
+    assert (judge(full, spec=own_volume("local")).placeable) == 0
+    assert judge(Cluster(node("a"), node("b"), others=others), spec=own_volume("local")).fits
+    large["spec"]["capacity"] = {"storage": "1Gi"}
+    either = judge(Cluster(node("a"), node("b"), others=others), spec=own_volume("local"))
+    assert (either.verdict, either.placeable, either.exact) == ("no_room", 0, False)
+
+
+def test_a_volume_has_to_be_what_the_claim_selects() -> None:
+    spec = own_volume("", selector={"matchLabels": {"tier": "fast"}})
+    volume = local_volumes(one="a")[0]
+    del volume["spec"]["storageClassName"]
+    cluster = Cluster(node("a"), others={VOLUMES: [volume]})
+    assert not judge(cluster, spec=spec).fits
+    volume["metadata"]["labels"] = {"tier": "fast"}
+    assert judge(cluster, spec=spec).fits
+
+
+def test_the_first_pod_decides_where_the_shared_volume_is() -> None:
+    shared = claim(storageClassName="local", mode="ReadWriteOnce")
+    others = {CLAIMS: [shared], CLASSES: [LATE], VOLUMES: local_volumes(one="a", two="b")}
+    cluster = Cluster(node("a", gpus=2), node("b", gpus=1), others=others)
+    verdict = judge(cluster, replicas=3, spec=WITH_CLAIM)
+    assert (verdict.placeable, verdict.exact) == (1, False)
+    assert judge(cluster, spec=WITH_CLAIM).fits
+
+
+def csi_node(name: str, count: int | None) -> dict[str, Any]:
+    allocatable = {} if count is None else {"allocatable": {"count": count}}
+    return {"metadata": {"name": name}, "spec": {"drivers": [{"name": "csi.example", **allocatable}]}}
+
+
+def csi_cluster(**counts: int | None) -> Cluster:
+    """Return nodes with a volume limit each; a pod on ``a`` has attached one volume, ``weights`` another."""
+    volumes = [
+        {"metadata": {"name": name}, "spec": {"csi": {"driver": "csi.example", "volumeHandle": name}}}
+        for name in ("old", "pv")
+    ]
+    taken = {"metadata": {"name": "old", "namespace": "other"}, "spec": {"volumeName": "old"}}
+    ours = claim("pv")
+    ours["metadata"]["namespace"] = "mine"
+    others = {
+        VOLUMES: volumes,
+        CLAIMS: [ours],
+        "/api/v1/persistentvolumeclaims": [taken, ours],
+        CLASSES: [storage_class("fast")],
+        "/apis/storage.k8s.io/v1/csinodes": [csi_node(name, count) for name, count in counts.items()],
+        "/apis/storage.k8s.io/v1/csidrivers": [],
+    }
+    mounting: dict[str, Any] = {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "old"}}]}
+    return Cluster(
+        *(node(name) for name in counts), pods=[pod("p", "a", 0, **mounting)] if counts else [], others=others
+    )
+
+
+def test_a_node_attaches_only_so_many_volumes() -> None:
+    verdict = judge(csi_cluster(a=1), spec=WITH_CLAIM)
+    assert (verdict.verdict, verdict.excluded_by) == ("no_room", {"volume_limit": 1})
+    assert "has as many volumes attached as its driver allows" in verdict.message
+    assert judge(csi_cluster(a=2), replicas=8, spec=WITH_CLAIM).fits
+    assert judge(csi_cluster(a=None), replicas=8, spec=WITH_CLAIM).fits
+    each = judge(csi_cluster(a=3, b=1), replicas=4, spec=own_volume("fast"))
+    assert (each.placeable, [item["slots"] for item in each.nodes_fit]) == (3, [2, 1])
+
+
+def test_what_is_attached_without_a_pod_counts_too() -> None:
+    cluster = csi_cluster(b=1)
+    spec = {"nodeName": "b", "source": {"persistentVolumeName": "old"}}
+    cluster.lists["/apis/storage.k8s.io/v1/volumeattachments"] = [{"spec": spec}]
+    assert judge(cluster, spec=WITH_CLAIM).excluded_by == {"volume_limit": 1}
+
+
+def test_a_driver_that_its_pods_cannot_do_without() -> None:
+    cluster = csi_cluster(a=9)
+    cluster.lists["/api/v1/nodes"].append(node("without"))
+    assert len(judge(cluster, spec=WITH_CLAIM).nodes_fit) == 2
+    demanding = {"metadata": {"name": "csi.example"}, "spec": {"preventPodSchedulingIfMissing": True}}
+    cluster.lists["/apis/storage.k8s.io/v1/csidrivers"].append(demanding)
+    assert [item["node"] for item in judge(cluster, spec=WITH_CLAIM).nodes_fit] == ["a"]
 
 
 def test_single_pod_and_single_node_claims() -> None:

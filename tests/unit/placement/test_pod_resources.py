@@ -120,3 +120,32 @@ def test_a_resize_that_the_node_refused_counts_for_nothing() -> None:
     assert _resized("Deferred", "2", "6") == 6
     assert _resized("Infeasible", "2", "64") == 2
     assert _resized("Infeasible", "4", "1") == 4
+
+
+def test_a_resize_counts_the_largest_sum_and_not_the_sum_of_the_largest() -> None:
+    """As kube-scheduler 1.37 has it: wanted, granted and held are added up each for itself."""
+    spec = {"containers": [use(1), use(4)]}
+    statuses = [
+        {"name": "c1", "allocatedResources": {"cpu": "3"}, "resources": {"requests": {"cpu": "3"}}},
+        {"name": "c4", "allocatedResources": {"cpu": "1"}, "resources": {"requests": {"cpu": "1"}}},
+    ]
+    assert pod_requests(spec, {"containerStatuses": statuses})["cpu"] == 5000
+
+
+def test_what_the_node_granted_counts_before_it_is_held() -> None:
+    granted = {"containerStatuses": [{"name": "c1", "allocatedResources": {"cpu": "3"}}]}
+    assert pod_requests({"containers": [use(1)]}, granted)["cpu"] == 3000
+
+
+def test_a_node_that_tells_it_of_the_whole_pod_is_believed() -> None:
+    container = {"name": "c2", "allocatedResources": {"cpu": "9"}, "resources": {"requests": {"cpu": "9"}}}
+    status = {
+        "containerStatuses": [container],
+        "allocatedResources": {"cpu": "3"},
+        "resources": {"requests": {"cpu": "4"}},
+    }
+    assert pod_requests({"containers": [use(2)]}, status)["cpu"] == 4000
+    pod_level = {"containers": [use(2)], "resources": {"requests": {"cpu": "5"}}}
+    assert pod_requests(pod_level, status)["cpu"] == 5000
+    refused = {**status, "conditions": [{"type": "PodResizePending", "reason": "Infeasible"}]}
+    assert pod_requests(pod_level, refused)["cpu"] == 4000

@@ -19,6 +19,7 @@ from ..cluster.reading import list_or_unknown
 from ..cluster.shared_lists import Lister
 from ..common.errors import invalid
 from .admission import admitted
+from .attachments import limit_attachments
 from .devices import check_countable, device_source, whole_device_misfit
 from .occupancy import Occupancy, emptiness
 from .quota import Released, evaluate_quotas
@@ -77,6 +78,7 @@ def assess(
     )
     released = Released(occupancy.released_pods, occupancy.released_requests, occupancy.released_limits)
     claims = read_claim_rules(client, shape, planned_claims)
+    limit_attachments(client, claims, occupancy)
     assessment = Assessment(
         shape=shape,
         replicas=replicas,
@@ -124,6 +126,9 @@ def _judge(found: Assessment, node_demand: NodeDemand | None, whole_devices: boo
     stay_apart = replace(shape, affinity_terms=())
     unpopulated = Topology(stay_apart, nodes, lambda namespace: {})
     found.placeable_when_empty = _place(found, [node.emptied() for node in some_day], unpopulated, stay_apart)
+    if found.claims.choices and not found.exact:
+        # What is not certain is not impossible either.
+        found.placeable_when_empty = found.replicas
     if not all(found.claims.blocked.values()):
         found.placeable_when_empty = 0
     found.placeable = 0 if blocked else _place(found, eligible, topology, shape)
@@ -147,6 +152,33 @@ def _judge(found: Assessment, node_demand: NodeDemand | None, whole_devices: boo
 def _place(found: Assessment, nodes: list[Node], topology: Topology, shape: PodShape) -> int:
     """Return how many replicas find a place on the nodes, at most as many as are wanted."""
     wanted = min(found.replicas, 1) if found.claims.single_pod else found.replicas
+    choices = found.claims.choices
+    if not choices:
+        return _spread_out(found, nodes, topology, shape, wanted)
+    if len(choices) > 1:
+        # Which volume one claim gets decides what the other can have: only the first pod is certain.
+        found.exact = False
+        return _spread_out(found, nodes, topology, shape, min(wanted, 1))
+    ways, known = choices[0].shares(nodes, wanted)
+    outcomes: list[int] = []
+    for way in ways:
+        placed = 0
+        for share in way:
+            members = [node for node in nodes if node.name in share.nodes]
+            most = min(share.pods, wanted - placed)
+            placed += _spread_out(found, members, topology.copy(), shape, most)
+        if topology.restricts_replicas and len(way) > 1 and placed > 1:
+            # The shares are not independent of each other then.
+            placed, known = 1, False
+        outcomes.append(placed)
+    possible = [outcome for outcome in outcomes if outcome]
+    found.exact = found.exact and known and len(set(possible)) <= 1
+    return min(possible, default=0)
+
+
+def _spread_out(
+    found: Assessment, nodes: list[Node], topology: Topology, shape: PodShape, wanted: int
+) -> int:
     room = {node.name: slots(shape, node) for node in nodes}
     if not topology.restricts_replicas:
         free = (room[node.name] for node in nodes if room[node.name] and topology.misfit(node) is None)

@@ -12,11 +12,14 @@ from typing import Any
 
 from ..cluster.client import ClusterClient
 from ..cluster.reading import list_or_unknown, read_or_unknown
-from ..common.errors import ErrorClass, PlatformError
-from .scheduling import Misfit, Node, PodShape
+from .scheduling import Misfit, Node, PodShape, unknown
 
 _SHARED_PRODUCT = re.compile(r"-SHARED$")
 _DRA = "/apis/resource.k8s.io/v1"
+DEFAULT_SCHEDULER = "default-scheduler"
+#: A container may ask for devices of a DeviceClass under this name, without a claim.
+_IMPLICIT_RESOURCE = "deviceclass.resource.kubernetes.io/"
+_OTHER_DEVICES = "or ask for devices of a device plugin (such as nvidia.com/gpu)"
 
 
 def sharing(node: Node) -> str | None:
@@ -51,10 +54,17 @@ def whole_device_misfit(shape: PodShape, node: Node) -> Misfit | None:
 
 
 def check_countable(shape: PodShape) -> None:
-    """Refuse shapes whose devices this check cannot count: "unknown" must not look like "no room"."""
+    """Refuse shapes that this check cannot judge: "unknown" must look like neither "fits" nor "no room"."""
     if shape.resource_claims:
         names = ", ".join(shape.resource_claims)
-        raise _unknown(f"the pod asks for devices through resource claims ({names})")
+        raise unknown(f"the pod asks for devices through resource claims ({names})", _OTHER_DEVICES)
+    if mapped := [name for name in shape.needs() if name.startswith(_IMPLICIT_RESOURCE)]:
+        raise unknown(f"{mapped[0]} is served by dynamic resource allocation", _OTHER_DEVICES)
+    spec = shape.template.get("spec") or {}
+    if gates := [str(gate.get("name")) for gate in spec.get("schedulingGates") or ()]:
+        raise unknown(f"no pod is placed before its scheduling gates are gone ({', '.join(gates)})")
+    if (scheduler := spec.get("schedulerName") or DEFAULT_SCHEDULER) != DEFAULT_SCHEDULER:
+        raise unknown(f"scheduler {scheduler} places the pods, by rules of its own")
 
 
 def device_source(client: ClusterClient, resource: str | None, nodes: Iterable[Node]) -> dict[str, Any]:
@@ -74,7 +84,8 @@ def device_source(client: ClusterClient, resource: str | None, nodes: Iterable[N
     mapped = [item for item in classes if item["spec"].get("extendedResourceName") == resource]
     if mapped:
         name = mapped[0]["metadata"]["name"]
-        raise _unknown(f"{resource} is served by dynamic resource allocation (DeviceClass {name})")
+        text = f"{resource} is served by dynamic resource allocation (DeviceClass {name})"
+        raise unknown(text, _OTHER_DEVICES)
     slices = list_or_unknown(client, f"{_DRA}/resourceslices", "resourceslices", what="the ResourceSlices")
     devices: dict[str, int] = {}
     for item in slices:
@@ -89,13 +100,3 @@ def device_source(client: ClusterClient, resource: str | None, nodes: Iterable[N
 
 def _nothing(resource: str, rest: str) -> dict[str, Any]:
     return {"resource": resource, "source": "none", "detail": f"no node lists {resource}, and {rest}"}
-
-
-def _unknown(what: str) -> PlatformError:
-    return PlatformError(
-        ErrorClass.INVALID,
-        f"Capacity is unknown: {what}, which this check does not count.",
-        "Deploy without the capacity check and let the scheduler decide, or ask for devices of a device "
-        "plugin (such as nvidia.com/gpu).",
-        {"verdict": "unknown"},
-    )

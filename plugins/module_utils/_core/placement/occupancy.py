@@ -27,6 +27,7 @@ from .scheduling import (
     claim_names,
     exclusion,
     host_ports,
+    mounted_claims,
     slots,
 )
 from .topology import Topology
@@ -66,6 +67,8 @@ class Occupancy:
     waiting: dict[str, Waiting] = field(default_factory=dict)
     #: PersistentVolumeClaim of the shape -> nodes on which other pods mount it
     claim_users: dict[str, set[str]] = field(default_factory=dict)
+    #: Node -> claims (namespace, name) that its pods mount; only for a shape with volumes of its own
+    mounted: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     pods_read: int = 0
 
     @classmethod
@@ -122,6 +125,9 @@ class Occupancy:
         if held:
             holder = f"{metadata['namespace']}/{_holder(metadata)}"
             node.holders[holder] = node.holders.get(holder, 0) + held
+        if self.shape.brings_volumes:
+            claims = {(metadata["namespace"], claim) for claim in mounted_claims(pod)}
+            self.mounted.setdefault(node.name, set()).update(claims)
         if self.shape.claims and metadata["namespace"] == self.shape.namespace:
             for claim in claim_names(spec.get("volumes")):
                 if claim in self.shape.claims:
@@ -159,6 +165,8 @@ class Occupancy:
         nominated = self.nodes.get(status.get("nominatedNodeName") or "")
         if nominated is not None:
             nominated.take(shape.requests)
+            nominated.host_ports |= shape.host_ports
+            self.topology.observe_nominated(pod, nominated)
             return
         # Pods of one kind are kept once, so that a queue of ten thousand costs no more than one pod.
         key = json.dumps(

@@ -21,35 +21,69 @@ def pod_requests(
 
     The larger of (containers + sidecars) and of each ordinary init container with the sidecars started
     before it; then pod-level requests where given; then overhead. A limit without a request counts as
-    request, as the API server makes it. With ``status``, a container that was resized in place counts with
-    what it still holds, and with nothing else where the node has refused the new size.
+    request, as the API server makes it. With ``status``, a pod that is resized in place counts with the
+    largest of what it wants, what the node granted and what it holds, and not with what it wants where the
+    node has refused that.
     """
-    held = _held_by_status(status) if status else {}
-    refused = bool(held) and _resize_is_refused(status or {})
 
-    def requests_of(container: Mapping[str, Any], where: str) -> _Sums:
+    def asked(container: Mapping[str, Any], where: str) -> _Sums:
         resources = container.get("resources") or {}
-        if refused and container.get("name") in held:
-            return dict(held[container["name"]])
-        asked = resources.get("requests") or {}
-        limits = resources.get("limits")
-        sums = {name: thousandths(value, f"{where}.requests.{name}") for name, value in asked.items()}
-        if limits:
-            for name, value in limits.items():
-                if name not in sums:
-                    sums[name] = thousandths(value, f"{where}.limits.{name}")
-        if held and container.get("name") in held:
-            _raise_to(sums, held[container["name"]])
+        sums = _parsed(resources.get("requests"), f"{where}.requests")
+        for name, value in (resources.get("limits") or {}).items():
+            if name not in sums:
+                sums[name] = thousandths(value, f"{where}.limits.{name}")
         return sums
 
-    sums = _effective(spec, requests_of, field)
+    known = status or {}
+    sums = _effective(spec, asked, field)
+    refused = _resize_is_refused(known)
+    sums = _with_held(spec, known, sums, refused)
     pod_level = spec.get("resources") or {}
-    asked = pod_level.get("requests") or {}
-    for name, value in {**(pod_level.get("limits") or {}), **asked}.items():
+    wanted = pod_level.get("requests") or {}
+    for name, value in {**(pod_level.get("limits") or {}), **wanted}.items():
         # A pod-level limit alone becomes the request only where no container asked for that resource.
-        if name in asked or name not in sums:
+        if name in wanted or name not in sums:
             sums[name] = thousandths(value, f"{field}.resources.{name}")
+    if wanted and known.get("resources"):
+        held = {} if refused else _parsed(wanted)
+        _raise_to(held, _parsed(known["resources"].get("requests")))
+        _raise_to(held, _parsed(known.get("allocatedResources")))
+        sums |= {name: held.get(name, 0) for name in (*wanted, *held)}
     return _with_overhead(spec, sums, field)
+
+
+def _with_held(spec: Mapping[str, Any], status: Mapping[str, Any], asked: _Sums, refused: bool) -> _Sums:
+    """Return what the containers count with, given what the node says that it granted and that they hold.
+
+    As in kube-scheduler 1.37, each of the three is added up over the containers before the largest counts.
+    """
+    known = {
+        container["name"]: container
+        for key in ("containerStatuses", "initContainerStatuses")
+        for container in status.get(key) or ()
+    }
+    in_use = (status.get("resources") or {}).get("requests")
+    if status.get("allocatedResources") and in_use:
+        granted, held = _parsed(status["allocatedResources"]), _parsed(in_use)
+    elif any("allocatedResources" in item or "resources" in item for item in known.values()):
+
+        def granted_to(container: Mapping[str, Any], where: str) -> _Sums:
+            amounts = known.get(container.get("name"), {}).get("allocatedResources")
+            if amounts:
+                return _parsed(amounts)
+            return {} if refused else _parsed((container.get("resources") or {}).get("requests"), where)
+
+        def held_by(container: Mapping[str, Any], where: str) -> _Sums:
+            amounts = (known.get(container.get("name"), {}).get("resources") or {}).get("requests")
+            return _parsed(amounts) if amounts else granted_to(container, where)
+
+        granted, held = _effective(spec, granted_to, "spec"), _effective(spec, held_by, "spec")
+    else:
+        return asked
+    total = {} if refused else dict(asked)
+    _raise_to(total, granted)
+    _raise_to(total, held)
+    return total
 
 
 def pod_limits(spec: Mapping[str, Any], field: str = "spec") -> Amounts:
@@ -96,17 +130,8 @@ def _with_overhead(spec: Mapping[str, Any], sums: _Sums, field: str) -> Amounts:
     return scheduler_amounts(sums)
 
 
-def _held_by_status(status: Mapping[str, Any]) -> dict[str, _Sums]:
-    held: dict[str, _Sums] = {}
-    for key in ("containerStatuses", "initContainerStatuses"):
-        for container in status.get(key) or ():
-            if "resources" not in container:
-                continue
-            sums: _Sums = {}
-            for source in (container["resources"].get("requests"), container.get("allocatedResources")):
-                _raise_to(sums, {name: thousandths(value) for name, value in (source or {}).items()})
-            held[container["name"]] = sums
-    return held
+def _parsed(quantities: Mapping[str, Any] | None, field: str = "status") -> _Sums:
+    return {name: thousandths(value, f"{field}.{name}") for name, value in (quantities or {}).items()}
 
 
 def _resize_is_refused(status: Mapping[str, Any]) -> bool:

@@ -126,7 +126,7 @@ def _holders(found: Assessment) -> list[dict[str, Any]]:
 
 
 def _eligible(found: Assessment) -> list[str]:
-    short = ("resource", "host_port", "anti_affinity", "affinity", "spread")
+    short = ("resource", "host_port", "volume_limit", "anti_affinity", "affinity", "spread")
     return [*found.room, *(name for name, misfit in found.misfits.items() if misfit.cause in short)]
 
 
@@ -246,6 +246,11 @@ def _coming(found: Assessment, word: str) -> str:
         amount = sum(node.terminating.get(resource, 0) for node in eligible)
         if amount:
             parts.append(f"{format_amount(resource, amount)} {resource} come free when terminating pods end.")
+    parts += [
+        f"Each pod needs a volume of its own, and {len(choice.volumes)} are there."
+        for choice in found.claims.choices
+        if choice.each and len(choice.volumes) < found.replicas
+    ]
     ahead = sum(kind.count for kind in found.occupancy.waiting.values() if not kind.refused)
     if ahead:
         parts.append(f"{_count(ahead, 'pending pod')} of equal or higher priority come first.")
@@ -256,11 +261,6 @@ def _coming(found: Assessment, word: str) -> str:
 
 def _warnings(found: Assessment) -> list[str]:
     warnings: list[str] = []
-    spec = found.shape.template.get("spec") or {}
-    if gates := [str(gate.get("name")) for gate in spec.get("schedulingGates") or ()]:
-        warnings.append(f"No pod is placed before its gates are gone: {', '.join(gates)}.")
-    if (scheduler := spec.get("schedulerName")) not in (None, "default-scheduler"):
-        warnings.append(f"Scheduler {scheduler} places the pods, perhaps by rules that are not known here.")
     absent = [name for name in found.room if not found.occupancy.nodes[name].ready]
     if absent:
         warnings.append(

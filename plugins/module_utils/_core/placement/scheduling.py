@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..common.errors import invalid
+from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.quantity import Amounts, amounts, format_amount, parse_quantity
 from .pod_resources import pod_limits, pod_requests
 from .selectors import (
@@ -26,7 +26,17 @@ from .selectors import (
     tolerates,
 )
 
-__all__ = ["HostPort", "Misfit", "Node", "PodShape", "exclusion", "parse_quantity", "shortage", "slots"]
+__all__ = [
+    "HostPort",
+    "Misfit",
+    "Node",
+    "PodShape",
+    "exclusion",
+    "parse_quantity",
+    "shortage",
+    "slots",
+    "unknown",
+]
 
 #: (host address, protocol, port)
 HostPort = tuple[str, str, int]
@@ -140,6 +150,12 @@ class PodShape:
         """Return the requests that are not zero: only those are checked against a node."""
         return {name: amount for name, amount in self.requests.items() if amount > 0}
 
+    @property
+    def brings_volumes(self) -> bool:
+        """Whether the pod mounts claims, of the namespace or its own."""
+        volumes = self.template.get("spec", {}).get("volumes") or ()
+        return bool(self.claims) or any(volume.get("ephemeral") for volume in volumes)
+
     def device_resource(self) -> str | None:
         """Return the extended resource asked for (the largest amount, then by name), if any."""
         devices = sorted(
@@ -153,6 +169,16 @@ class PodShape:
 
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def unknown(what: str, otherwise: str = "") -> PlatformError:
+    """Return the error that says what the capacity check cannot judge."""
+    return PlatformError(
+        ErrorClass.INVALID,
+        f"Capacity is unknown: {what}, which this check does not count.",
+        f"Deploy without the capacity check and let the scheduler decide{otherwise and f', {otherwise}'}.",
+        {"verdict": "unknown"},
+    )
 
 
 def required_terms(kind: JSONObject | None) -> list[JSONObject]:
@@ -206,6 +232,13 @@ def claim_names(volumes: Any) -> list[str]:
     ]
 
 
+def mounted_claims(pod: JSONObject) -> list[str]:
+    """Return the claims that a pod mounts, with those that were made for it alone."""
+    volumes = pod["spec"].get("volumes") or ()
+    own = [f"{pod['metadata']['name']}-{volume['name']}" for volume in volumes if volume.get("ephemeral")]
+    return [*claim_names(volumes), *own]
+
+
 @dataclass
 class Node:
     """A node and what its pods hold. Only sums are kept, so that memory follows nodes and not pods."""
@@ -225,6 +258,9 @@ class Node:
     lower: Amounts = field(default_factory=dict)
     #: ``namespace/release`` -> devices, of the resource that is asked for
     holders: dict[str, int] = field(default_factory=dict)
+    #: How many more pods it can attach the volumes of, now and without its pods; ``None`` for any number
+    attachable: int | None = None
+    attachable_when_empty: int | None = None
 
     @classmethod
     def from_object(cls, item: JSONObject) -> Node:
@@ -260,7 +296,14 @@ class Node:
             for name, amount in self.capacity.items()
             if is_extended_resource(name)
         }
-        return replace(self, allocatable={**self.allocatable, **devices}, used={}, pods=0, host_ports=set())
+        return replace(
+            self,
+            allocatable={**self.allocatable, **devices},
+            used={},
+            pods=0,
+            host_ports=set(),
+            attachable=self.attachable_when_empty,
+        )
 
     def without(self, requests: Amounts) -> Node:
         """Return the node as it would be if pods that hold ``requests`` (with ``pods``) were gone."""
@@ -330,6 +373,8 @@ def slots(shape: PodShape, node: Node) -> int:
                 return 0
     if shape.host_ports and room > 0:
         room = 0 if port_conflict(shape.host_ports, node.host_ports) else 1
+    if node.attachable is not None:
+        room = min(room, node.attachable)
     return max(room, 0)
 
 
@@ -360,4 +405,7 @@ def shortage(shape: PodShape, node: Node) -> Misfit | None:
     if taken:
         reason = f"host port {taken[2]}/{taken[1]} is taken"
         return Misfit("host_port", reason, True, has="taken", needs=str(taken[2]))
+    if node.attachable == 0:
+        could = node.attachable_when_empty != 0
+        return Misfit("volume_limit", "has as many volumes attached as its driver allows", could)
     return None

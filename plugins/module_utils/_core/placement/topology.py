@@ -84,25 +84,31 @@ class Topology:
 
     def observe(self, pod: Mapping[str, Any], node: Node) -> None:
         """Count one bound pod."""
-        metadata, spec = pod["metadata"], pod["spec"]
+        metadata = pod["metadata"]
         namespace, labels = metadata.get("namespace", ""), metadata.get("labels") or {}
-        for term in required_terms((spec.get("affinity") or {}).get("podAntiAffinity")):
-            if self._matches(term, self._shape.namespace, self._shape.labels, namespace):
-                self._bump(self._repelled, term, node)
+        self.observe_nominated(pod, node)
         if not self._watches:
             return
         if self._matches_all(self._shape.affinity_terms, namespace, labels):
             for term in self._shape.affinity_terms:
                 self._bump(self._affinity, term, node)
-        for term in self._shape.anti_affinity_terms:
-            if self._matches(term, namespace, labels):
-                self._bump(self._anti, term, node)
         if namespace == self._shape.namespace and "deletionTimestamp" not in metadata:
             for counter, constraint in zip(self._spread, self._shape.spread, strict=True):
                 selector = constraint.get("labelSelector")
                 # The scheduler counts nothing for a selector that selects everything.
                 if selector and label_selector_matches(selector, labels):
                     self._bump_spread(counter, constraint, node)
+
+    def observe_nominated(self, pod: Mapping[str, Any], node: Node) -> None:
+        """Count a pod that a place is kept for: it keeps others away already, but nobody follows it yet."""
+        metadata, spec = pod["metadata"], pod["spec"]
+        namespace, labels = metadata.get("namespace", ""), metadata.get("labels") or {}
+        for term in required_terms((spec.get("affinity") or {}).get("podAntiAffinity")):
+            if self._matches(term, self._shape.namespace, self._shape.labels, namespace):
+                self._bump(self._repelled, term, node)
+        for term in self._shape.anti_affinity_terms:
+            if self._matches(term, namespace, labels):
+                self._bump(self._anti, term, node)
 
     def place(self, node: Node) -> None:
         """Count one replica of the shape itself on the node."""
