@@ -44,11 +44,11 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
 
-# What makes two hosts of one model two targets: where they are recorded, or where their release is.
+# Where a host is recorded, and where its release is: sharing either of them is sharing the model.
 _RECORDED = ("registry_dsn", "registry_host", "registry_port", "registry_database")
 _INSTALLED = ("vllm_kubeconfig", "vllm_context", "vllm_namespace")
 
@@ -62,28 +62,28 @@ def shared_targets(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
     for variables in hosts:
         name = str(variables["inventory_hostname"])
         try:
-            target = _target(name, variables)
+            targets = list(_targets(name, variables))
         except AnsibleError:
             continue
-        # Before ansible-core 2.19, what cannot be told stays as it was written.
-        if not any("{{" in part for part in target):
-            names.setdefault(target, []).append(name)
-    return [
+        for target in targets:
+            # Before ansible-core 2.19, what cannot be told stays as it was written.
+            if not any("{{" in part for part in target):
+                names.setdefault(target, []).append(name)
+    found = [
         f"hosts {', '.join(hosts[:-1])} and {hosts[-1]} are the same model {target[0]!r} in {target[1]}"
         for target, hosts in names.items()
         if len(hosts) > 1
     ]
+    return list(dict.fromkeys(found))
 
 
-def _target(name: str, variables: Mapping[str, Any]) -> tuple[str, ...]:
-    recorded = boolean(variables.get("vllm_register", True), strict=False)
-    where = _RECORDED if recorded else _INSTALLED
-    return (
-        str(variables.get("vllm_model", name)),
-        str(variables.get("vllm_environment", "development")),
-        str(recorded),
-        *(str(variables.get(variable, "")) for variable in where),
-    )
+def _targets(name: str, variables: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    model = (str(variables.get("vllm_model", name)), str(variables.get("vllm_environment", "development")))
+    places: list[tuple[str, ...]] = [_INSTALLED]
+    if boolean(variables.get("vllm_register", True), strict=False):
+        places.append(_RECORDED)
+    for place in places:
+        yield (*model, place[0], *(str(variables.get(variable, "")) for variable in place))
 
 
 class FilterModule:

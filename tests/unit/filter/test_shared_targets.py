@@ -34,12 +34,17 @@ def test_other_places_are_other_targets_and_who_cannot_be_told_is_left_out() -> 
     def one(name: str, **variables: str | bool) -> dict[str, str | bool]:
         return {"inventory_hostname": name, "vllm_model": "m", **variables}
 
-    assert shared_targets([one("a", registry_dsn="eu"), one("b", registry_dsn="us")]) == []
+    eu, us = {"vllm_context": "eu", "registry_dsn": "eu"}, {"vllm_context": "us", "registry_dsn": "us"}
+    assert shared_targets([one("a", **eu), one("b", **us)]) == []
     apart = [
         one("a", vllm_register=False, vllm_context="eu"),
         one("b", vllm_register="no", vllm_context="us"),
     ]
     assert shared_targets(apart) == []
     assert len(shared_targets([one("a", vllm_register=False), one("b", vllm_register="no")])) == 1
+    # One row, or one release: the one is enough.
+    assert len(shared_targets([one("a", **eu), one("b", **{**us, "registry_dsn": "eu"})])) == 1
+    assert len(shared_targets([one("a", **eu), one("b", **{**eu, "registry_dsn": "us"})])) == 1
+    assert len(shared_targets([one("a"), one("b", vllm_register=False)])) == 1
     untold = one("c", vllm_environment="{{ nowhere }}")
     assert shared_targets([untold, {**untold, "inventory_hostname": "d"}]) == []
