@@ -52,3 +52,81 @@ def test_nobody_sleeps_past_a_deadline(path: Path) -> None:
 def test_every_reason_is_still_needed() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in FILES)
     assert [length for length in ALLOWED if f"Deadline({length})" not in text] == []
+
+
+#: Every other time that is fixed in the rooms that a deployment goes through, and what it is. Beyond
+#: the deadline nothing is waited for but the end of one exchange: a request or process that does not answer.
+FIXED = {
+    "cluster/access.py": {"_RESOLVE_TIMEOUT_S": "one exchange", "_REACH_TIMEOUT_S": "one exchange"},
+    "cluster/client.py": {
+        "_CONNECT_TIMEOUT_S": "one exchange",
+        "_READ_TIMEOUT_S": "one exchange",
+        "_RETRY_WINDOW_S": "one exchange: after it nothing is sent again",
+    },
+    "cluster/rollout.py": {
+        "_LOG_TIMEOUT_S": "one exchange",
+        "_REPEAT_LINE_S": "pace of lines",
+        "_TOGETHER_S": "pace of looks",
+    },
+    "cluster/shared_lists.py": {
+        "FRESH_S": "age",
+        "_PATIENCE_S": "wait for another reader, who has one exchange",
+    },
+    "cluster/workload.py": {
+        "REPLICA_FAILURE_GRACE_S": "how long a symptom has to last",
+        "CONFIGURATION_GRACE_S": "how long a symptom has to last",
+        "FAILED_MOUNT_GRACE_S": "how long a symptom has to last",
+        "OUTDATED_GRACE_S": "how long a symptom has to last",
+    },
+    "common/run_folder.py": {"_PAUSE_S": "pace of looks"},
+    "endpoint/exchange.py": {"_CONNECT_LIMIT_S": "one exchange"},
+    "endpoint/probe.py": {
+        "_HEALTH_LIMIT_S": "one exchange",
+        "_MODELS_LIMIT_S": "one exchange",
+        "_LAST_CHANCE_S": "what is left of a deadline for one more try",
+    },
+    "helm/binary.py": {"_VERSION_S": "one exchange", "_LOOK_EVERY_S": "pace of looks"},
+    "operations/deploy/failure.py": {"_ASK_S": "one exchange after a failure"},
+    "registry/connection.py": {
+        "LOCK_TIMEOUT_S": "one exchange, less where less is left",
+        "_UNREACHABLE_S": "one exchange",
+        "_GRACE_S": "one exchange: the answer of a server that was told when to end",
+    },
+    "registry/lease.py": {"_FRESH_S": "age", "_SLOWEST_ANSWER_S": "one exchange"},
+    "registry/lock.py": {"TTL_S": "default of the option lock_ttl"},
+    "registry/operations.py": {"_FIRST_WAIT_S": "pace of looks", "_LONGEST_WAIT_S": "pace of looks"},
+    "registry/routers.py": {"LIVE_S": "age", "_REMEMBERED_S": "age"},
+    "release/comparison.py": {"_AWAY_S": "how long a symptom has to last"},
+    "release/tools.py": {"_DEFAULT_ROLLOUT_MARGIN_S": "default of the option rollout_timeout"},
+}
+ROOMS = ("cluster", "common", "endpoint", "helm", "operations", "placement", "registry", "release")
+
+
+def _fixed(path: Path) -> set[str]:
+    """Return the names of a file's own times."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for name in (item for target in targets for item in ast.walk(target)):
+            if isinstance(name, ast.Name) and name.id.endswith("_S") and name.id.isupper():
+                found.add(name.id)
+    return found
+
+
+def test_every_fixed_time_of_the_core_is_known() -> None:
+    files = [path for room in ROOMS for path in sorted((CORE / room).rglob("*.py"))]
+    found = {str(path.relative_to(CORE)): _fixed(path) for path in files}
+    assert {name: names for name, names in found.items() if names} == {
+        name: set(reasons) for name, reasons in FIXED.items()
+    }
+
+
+def test_nothing_else_is_slept_for() -> None:
+    """A sleep that no deadline cuts short is bounded by a window of its own."""
+    sleeping = {
+        str(path.relative_to(CORE))
+        for room in ROOMS
+        for path in (CORE / room).rglob("*.py")
+        if "time.sleep(" in path.read_text(encoding="utf-8")
+    }
+    assert sleeping == {"cluster/client.py", "common/run_folder.py"}
