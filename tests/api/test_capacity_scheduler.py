@@ -9,11 +9,13 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.shared_lists import SharedLists
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.capacity import Verdict, assess
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
@@ -47,7 +49,7 @@ def run(api: ClusterClient) -> Iterator[str]:
     "count", [200, pytest.param(2000, marks=pytest.mark.full)], ids=["200 cases", "2000 cases"]
 )
 def test_verdict_equals_what_the_scheduler_does(
-    count: int, run: str, api: ClusterClient, kubeconfig: str
+    count: int, run: str, api: ClusterClient, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     seed = seed_of_run()
     print(f"seed {seed} (CAPACITY_SEED={seed} runs the same cases again)")
@@ -60,7 +62,7 @@ def test_verdict_equals_what_the_scheduler_does(
                 make_case(Random(f"{seed}-{number}"), run, number, namespace)  # noqa: S311
                 for number in range(start, min(start + _BATCH, count))
             ]
-            verdicts, placed = _play(kubeconfig, run, batch)
+            verdicts, placed = _play(kubeconfig, run, batch, tmp_path_factory.mktemp("run"))
             differing = [
                 text
                 for case in batch
@@ -82,17 +84,18 @@ def test_verdict_equals_what_the_scheduler_does(
 
 
 def _play(
-    kubeconfig: str, run: str, batch: list[Case]
+    kubeconfig: str, run: str, batch: list[Case], folder: Path
 ) -> tuple[dict[str, Verdict | None], dict[str, list[str | None]]]:
     with Stage(kubeconfig, run, batch) as stage:
         stage.create()
         client = SnapshotClient(stage.authentication)
-        verdicts = {case.name: _verdict(client, case) for case in batch}
+        # As in a run, whose workers share lists: what is left out there decides nothing.
+        verdicts = {case.name: _verdict(client, case, folder) for case in batch}
         stage.release()
         return verdicts, stage.ask()
 
 
-def _verdict(client: SnapshotClient, case: Case) -> Verdict | None:
+def _verdict(client: SnapshotClient, case: Case, folder: Path) -> Verdict | None:
     """Return the answer, ``None`` where it is that nobody can know."""
     try:
         return assess(
@@ -102,6 +105,7 @@ def _verdict(client: SnapshotClient, case: Case) -> Verdict | None:
             case.namespace,
             releasing=case.releasing,
             whole_devices=False,
+            lists=SharedLists(client, folder),
         )
     except PlatformError as error:
         if error.details.get("verdict") != "unknown":

@@ -53,6 +53,24 @@ def test_a_failure_is_not_kept(tmp_path: Path) -> None:
     assert find_once(tmp_path, "helm", Finder(), 30) == "v4.1.4"
 
 
+@pytest.mark.parametrize("folder", ["gone", "a file"])
+def test_a_folder_that_cannot_be_used_keeps_nothing(tmp_path: Path, folder: str) -> None:
+    bad = tmp_path / "folder"
+    if folder == "a file":
+        bad.write_text("", encoding="utf-8")
+    finder = Finder()
+    assert [find_once(bad, "helm", finder, 30) for _ in range(2)] == ["v4.1.4"] * 2
+    assert finder.times == 2
+
+
+def test_what_is_known_needs_no_lock(tmp_path: Path) -> None:
+    find_once(tmp_path, "helm", Finder(), 30)
+    (lock,) = tmp_path.glob("*.lock")
+    with lock.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert find_once(tmp_path, "helm", Finder("another"), 30) == "v4.1.4"
+
+
 def test_who_waits_too_long_finds_it_alone(tmp_path: Path) -> None:
     find_once(tmp_path, "helm", Finder(), 30)
     for kept in tmp_path.iterdir():

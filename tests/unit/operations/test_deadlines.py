@@ -70,6 +70,7 @@ FIXED = {
     },
     "cluster/shared_lists.py": {
         "FRESH_S": "age",
+        "SETTLE_S": "age",
         "_PATIENCE_S": "wait for another reader, who has one exchange",
     },
     "cluster/workload.py": {
@@ -85,7 +86,11 @@ FIXED = {
         "_MODELS_LIMIT_S": "one exchange",
         "_LAST_CHANCE_S": "what is left of a deadline for one more try",
     },
-    "helm/binary.py": {"_VERSION_S": "one exchange", "_LOOK_EVERY_S": "pace of looks"},
+    "helm/binary.py": {
+        "_VERSION_S": "one exchange",
+        "_PATIENCE_S": "wait for another who asks",
+        "_LOOK_EVERY_S": "pace of looks",
+    },
     "operations/deploy/failure.py": {"_ASK_S": "one exchange after a failure"},
     "registry/connection.py": {
         "LOCK_TIMEOUT_S": "one exchange, less where less is left",

@@ -2,17 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists of the whole cluster, read once for all workers of a run that ask at nearly the same time.
+"""Nodes and pods of the whole cluster, read once for all workers of a run that ask at nearly the same time.
 
-Ten models that begin together would ask the API server ten times for all nodes and pods. The first one reads
-them into a file of the run's own folder, the others read that. What was read before this run changed
-something is not used any more.
+Ten models that begin together would ask the API server ten times for everything. The first one reads it into
+a file of the run's own folder, the others read that. What was read before this run changed something, or just
+after, is not used by others. A module that does not run in the controller's process has no such folder: it
+shares nothing, and its changes are known when the lists are ``FRESH_S`` old.
 """
 
 from __future__ import annotations
 
-import hashlib
 import marshal
+import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -21,16 +22,24 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from ..common.run_folder import locked
-from .client import ClusterClient, JSONObject
+from ..common.run_folder import digest, keep, locked, surroundings
+from .client import Authentication, ClusterClient, JSONObject
 
 #: A list that began so long before it is asked for still counts, in seconds.
 FRESH_S = 1.0
+#: So long after a change it may not be seen in full: controllers make the pods.
+SETTLE_S = 2.0
 #: Who waits longer for another's reading reads for itself, in seconds.
 _PATIENCE_S = 20.0
 _PAGE = 500
-# Nearly half of the bytes, and nobody decides by them.
-_LEFT_OUT = {"managedFields", "annotations"}
+_CHANGED = "llmops-lists-changed"
+# Most of the bytes, and no verdict looks at them.
+_OF_METADATA = {"managedFields", "annotations"}
+_OF_CONTAINERS = {
+    *("args", "command", "env", "envFrom", "image", "lifecycle", "livenessProbe", "readinessProbe"),
+    *("securityContext", "startupProbe", "volumeDevices", "volumeMounts"),
+}
+_OF_STATUS = {"images", "volumesAttached", "volumesInUse"}
 
 
 class Lister(Protocol):
@@ -43,30 +52,18 @@ class Lister(Protocol):
 class SharedLists:
     """Lists that workers of one run share through ``folder``, which only its user may read.
 
-    Who has other rights or asks another cluster shares nothing. Items come without annotations and
-    ``managedFields``. Without a folder each list is read anew.
+    Who has other credentials or surroundings, or asks another server, shares nothing. Items come without what
+    takes most of the room and decides nothing. Without a folder each list is read anew.
     """
 
-    def __init__(self, client: ClusterClient, folder: Path | None, identity: str = "") -> None:
+    def __init__(self, client: ClusterClient, folder: Path | None) -> None:
         self._client = client
         self._folder = folder
-        self._identity = identity
 
     def list_pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[JSONObject]:
-        """Yield the items of a list that is at most ``FRESH_S`` old, and no older than this run's changes."""
-        if self._folder is None:
-            yield from self._client.list_pages(path, query)
-            return
-        asked = time.monotonic()
-        named = f"{self._client.server}\0{self._identity}\0{path}\0{sorted((query or {}).items())}"
-        kept = self._folder / f"llmops-list-{hashlib.sha256(named.encode()).hexdigest()[:16]}"
-        with locked(kept.with_suffix(".lock"), _PATIENCE_S) as has_lock:
-            stream = self._kept(kept, asked)
-            if stream is None and has_lock:
-                self._read(kept, path, query)
-                stream = self._kept(kept, asked)
+        """Yield the items of a list, which is no older than this run's changes, and at most ``FRESH_S``."""
+        stream = self._shared(self._folder, path, query) if self._folder is not None else None
         if stream is None:
-            # Somebody else reads for very long, or something was changed meanwhile.
             yield from self._client.list_pages(path, query)
             return
         with stream:
@@ -74,29 +71,52 @@ class SharedLists:
                 yield from items
 
     def forget(self) -> None:
-        """Use nothing any more that was read before now: this run changes something."""
-        if self._folder is not None:
-            changed = self._folder / "llmops-lists-changed"
-            new = changed.with_suffix(f".{uuid.uuid4().hex}")
-            new.write_text(uuid.uuid4().hex, encoding="ascii")
-            new.replace(changed)
+        """Let nothing be used any more that was read before now: this run changes something."""
+        if self._folder is None:
+            return
+        try:
+            keep(self._folder / _CHANGED, repr(time.monotonic()))
+        except OSError:
+            # A full disk takes no note, but lets go of what is there.
+            with suppress(OSError):
+                for kept in self._folder.glob("llmops-list-*"):
+                    kept.unlink(missing_ok=True)
 
-    def _changes(self) -> str:
-        """Return what is another one after each change of this run."""
-        if self._folder is not None:
-            with suppress(FileNotFoundError):
-                return (self._folder / "llmops-lists-changed").read_text(encoding="ascii")
-        return ""
+    def _shared(self, folder: Path, path: str, query: Mapping[str, Any] | None) -> IO[bytes] | None:
+        """Return the file of a list, read by us if by nobody else; None where waiting for one is no use."""
+        asked = time.monotonic()
+        if asked <= _settled(folder):
+            return None
+        asks = [self._client.server, _identity(self._client.authentication), path]
+        kept = folder / f"llmops-list-{digest(*asks, repr(sorted((query or {}).items())))}"
+        began = kept.with_suffix(".began")
+
+        def is_worth_waiting() -> bool:
+            under_way = _time(began)
+            return time.monotonic() < asked + _PATIENCE_S and (not under_way or under_way >= asked - FRESH_S)
+
+        found = self._kept(kept, asked)
+        if found is None:
+            with locked(kept.with_suffix(".lock"), is_worth_waiting) as has_lock:
+                found = self._kept(kept, asked)
+                if found is None and has_lock:
+                    with suppress(OSError):
+                        keep(began, repr(time.monotonic()))
+                        self._read(kept, path, query)
+                    with suppress(OSError):
+                        began.unlink(missing_ok=True)
+                    found = self._kept(kept, asked)
+        return found
 
     def _kept(self, kept: Path, asked: float) -> IO[bytes] | None:
         """Return the file of a list that may still be used, after its header."""
         try:
             # It stays as it is: a newer list is a new file.
             stream = kept.open("rb")
-        except FileNotFoundError:
+        except OSError:
             return None
-        began, changes = _next(stream)
-        if began >= asked - FRESH_S and changes == self._changes():
+        (began,) = _next(stream)
+        if began >= asked - FRESH_S and began > _settled(kept.parent):
             return stream
         stream.close()
         return None
@@ -104,10 +124,10 @@ class SharedLists:
     def _read(self, kept: Path, path: str, query: Mapping[str, Any] | None) -> None:
         """Read the list and keep it; one page is in memory at a time."""
         new = kept.with_suffix(f".{uuid.uuid4().hex}")
-        header = [time.monotonic(), self._changes()]
+        began = time.monotonic()
         try:
             with new.open("wb") as stream:
-                _add(stream, header)
+                _add(stream, [began])
                 items = map(_slim, self._client.list_pages(path, query))
                 while page := list(islice(items, _PAGE)):
                     _add(stream, page)
@@ -115,6 +135,48 @@ class SharedLists:
             new.replace(kept)
         finally:
             new.unlink(missing_ok=True)
+
+
+def _identity(authentication: Authentication) -> str:
+    """Return who asks, by all that may tell: a plugin's token is another one for each process."""
+    named = authentication.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    contents = []
+    for path in named.split(os.pathsep):
+        with suppress(OSError):
+            contents.append(Path(path).expanduser().read_text(encoding="utf-8", errors="replace"))
+    return digest(repr(authentication), surroundings(), *contents)
+
+
+def _slim(item: JSONObject) -> JSONObject:
+    made = {**item, "metadata": _without(item["metadata"], _OF_METADATA)}
+    if item.get("status"):
+        made["status"] = _without(item["status"], _OF_STATUS)
+    spec = item.get("spec")
+    if spec:
+        lists = ("containers", "initContainers", "ephemeralContainers")
+        slim = {
+            name: [_without(one, _OF_CONTAINERS) for one in spec[name]] for name in lists if spec.get(name)
+        }
+        made["spec"] = {**spec, **slim}
+    return made
+
+
+def _without(values: Mapping[str, Any], names: set[str]) -> JSONObject:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _settled(folder: Path) -> float:
+    """Return when this run's last change can be seen in full."""
+    changed = _time(folder / _CHANGED)
+    return changed + SETTLE_S if changed else 0.0
+
+
+def _time(path: Path) -> float:
+    """Return the time that a file holds, zero where there is none."""
+    try:
+        return float(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0.0
 
 
 def _add(stream: IO[bytes], values: list[Any]) -> None:
@@ -127,8 +189,3 @@ def _next(stream: IO[bytes]) -> list[Any]:
     # Written by this run; nobody else may write into its folder.
     values: list[Any] = marshal.loads(content)  # noqa: S302
     return values
-
-
-def _slim(item: JSONObject) -> JSONObject:
-    metadata = {key: value for key, value in item["metadata"].items() if key not in _LEFT_OUT}
-    return {**item, "metadata": metadata}

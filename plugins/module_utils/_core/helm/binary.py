@@ -29,12 +29,14 @@ from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.orphans import die_with_parent
 from ..common.permit import Permit
 from ..common.redaction import excerpt
-from ..common.run_folder import find_once
+from ..common.run_folder import find_once, surroundings
 from .kubeconfig import environment_with_proxy
 
 MINIMUM_VERSIONS = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY_MAX = 10
 _VERSION_S = 30.0
+# For another of the same run, who asks just now.
+_PATIENCE_S = 5.0
 
 _LOOK_EVERY_S = 0.2
 
@@ -268,25 +270,24 @@ def _environment(authentication: Authentication) -> dict[str, str]:
 @lru_cache(maxsize=8)
 def _version(binary: str, run_folder: Path | None) -> tuple[int, int, int]:
     state = Path(binary).stat()
-    what = f"helm version of {Path(binary).resolve()} {state.st_mtime_ns} {state.st_size}"
-    match = _VERSION.search(find_once(run_folder, what, partial(_told_version, binary), _VERSION_S))
-    if match is None:
-        raise invalid(
-            "helm_binary", binary, "does not tell a Helm version", "Give the path of a Helm 3 or 4 binary."
-        )
-    version = (int(match[1]), int(match[2]), int(match[3]))
-    minimum = MINIMUM_VERSIONS.get(version[0])
-    if minimum is None or version < minimum:
+    # A shim of a version manager is one file for all versions, and asks the environment which is meant.
+    what = f"helm version of {binary} {state.st_mtime_ns} {state.st_size} {surroundings()}"
+    told = find_once(run_folder, what, partial(_told_version, binary), _PATIENCE_S)
+    major, minor, patch = map(int, told.split("."))
+    minimum = MINIMUM_VERSIONS.get(major)
+    if minimum is None or (major, minor, patch) < minimum:
         raise invalid(
             "helm_binary",
             binary,
-            f"is Helm {'.'.join(map(str, version))}, which is not supported",
+            f"is Helm {told}, which is not supported",
             "Use Helm 3.20.2 or later, or 4.1.4 or later: older ones have known vulnerabilities.",
         )
-    return version
+    return major, minor, patch
 
 
 def _told_version(binary: str) -> str:
+    """Return the version as ``4.1.4``; what is no answer raises, so that nobody else takes it for one."""
+    parent = os.getpid()
     try:
         answer = subprocess.run(
             [binary, "version", "--short"],
@@ -294,10 +295,22 @@ def _told_version(binary: str) -> str:
             capture_output=True,
             timeout=_VERSION_S,
             check=False,
+            preexec_fn=lambda: die_with_parent(parent),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _cannot_be_run(binary, error) from error
-    return answer.stdout.decode(errors="replace")
+    if answer.returncode < 0:
+        raise PlatformError(
+            ErrorClass.INFRASTRUCTURE,
+            f"helm version was ended by signal {-answer.returncode}.",
+            "Run again. If it happens often, look for what ends it, such as a lack of memory.",
+        )
+    match = _VERSION.search(answer.stdout.decode(errors="replace"))
+    if match is None:
+        raise invalid(
+            "helm_binary", binary, "does not tell a Helm version", "Give the path of a Helm 3 or 4 binary."
+        )
+    return ".".join(match.groups())
 
 
 # What helm says, the class of it, and what to do. The first pattern that is found wins, so what says more

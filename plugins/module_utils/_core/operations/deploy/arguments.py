@@ -78,5 +78,5 @@ def make_tools(
     given = permit or Permit()
     helm = Helm(params["helm_binary"], authentication, given, run_folder)
     client = ClusterClient(authentication, given)
-    lists = SharedLists(client, run_folder, repr(authentication))
+    lists = SharedLists(client, run_folder)
     return Tools(client, helm, progress, given, lists)
