@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 
 def registry_login(settings: Mapping[str, Any], user: str, password: str, *, folder: str) -> dict[str, str]:
     """Return the files, or raise for settings that lead nowhere."""
-    plain = {str(name): str(value) for name, value in settings.items()}
+    plain = {str(name): str(value) for name, value in settings.items() if value is not None}
     try:
         return login_files(plain, str(user), str(password), str(folder))
     except PlatformError as error:

@@ -83,7 +83,7 @@ def _targets(name: str, variables: Mapping[str, Any]) -> Iterator[tuple[str, ...
     if boolean(variables.get("vllm_register", True), strict=False):
         places.append(_RECORDED)
     for place in places:
-        yield (*model, place[0], *(str(variables.get(variable, "")) for variable in place))
+        yield (*model, place[0], *(str(variables.get(variable) or "") for variable in place))
 
 
 class FilterModule:

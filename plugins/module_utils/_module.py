@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.proxy import without_login
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
@@ -82,9 +83,13 @@ def failure(error: PlatformError) -> dict[str, Any]:
 def shown_arguments(contract: ModuleContract, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments for Ansible's ``invocation``: no secret, not even in values."""
     return {
-        name: HIDDEN_PARAMETER if contract.argument_spec.get(name, {}).get("no_log") else redact(value)
+        name: HIDDEN_PARAMETER if contract.argument_spec.get(name, {}).get("no_log") else _shown(name, value)
         for name, value in arguments.items()
     }
+
+
+def _shown(name: str, value: Any) -> Any:
+    return without_login(value) if name == "proxy" and isinstance(value, str) else redact(value)
 
 
 def success(outcome: Outcome, context: Context) -> dict[str, Any]:

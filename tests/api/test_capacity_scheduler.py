@@ -131,7 +131,8 @@ def _disagreement(case: Case, verdict: Verdict | None, nodes: list[str | None]) 
     else:
         # A promise has to be kept; more may turn out to be possible.
         agrees = len(bound) >= verdict.placeable
-    if verdict.fits and "topologySpreadConstraints" not in case.template["spec"]:
+    overlooked = "nominated" in kinds(case) and not verdict.exact
+    if verdict.fits and not overlooked and "topologySpreadConstraints" not in case.template["spec"]:
         # Spread lets a node in later, when others have got their pods.
         agrees = agrees and set(bound) <= {item["node"] for item in verdict.nodes_fit}
     if agrees:

@@ -207,7 +207,7 @@ def test_the_report_names_every_model_though_all_failed_and_some_before_they_beg
         "huge": "huge is not as wanted (capacity)",
         "misspelt": "misspelt is not as wanted (invalid)",
         "stale": "stale is not as wanted (invalid)",
-        "unset": "unset is not as wanted (invalid)",
+        "unset": "unset is not as wanted (unknown)",
     }
 
 

@@ -87,6 +87,8 @@ def test_action_groups_hold_what_takes_their_options() -> None:
     specs = {name: set(import_module(f"{MODULES}.{name}").ARGUMENT_SPEC) for name in modules()}
     for group, options in {"kubernetes": KUBERNETES_SPEC, "postgresql": POSTGRES_SPEC}.items():
         assert groups.pop(group) == [name for name, spec in specs.items() if spec >= set(options)]
+        # What a role sets stands beside what its play has set.
+        assert groups.pop(f"role_{group}") == [{"metadata": {"extend_group": [f"llmops.platform.{group}"]}}]
     assert groups == {}
 
 

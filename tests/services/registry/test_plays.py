@@ -186,3 +186,10 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, list):
         return [_comparable(item) for item in value]
     return value
+
+
+def test_what_a_play_sets_for_a_group_holds_for_roles_too(runner: PlayRunner, uri: str, query: Query) -> None:
+    """The roles have a group of their own, which stands beside the play's."""
+    role = play([{"ansible.builtin.include_role": {"name": "llmops.platform.registry"}}], dsn=uri)
+    runner.run(role).check()
+    assert query("SELECT to_regclass('model_registry_entries') IS NOT NULL") == [(True,)]

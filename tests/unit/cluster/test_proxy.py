@@ -12,6 +12,8 @@ import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.proxy import (
+    check_exceptions,
+    check_proxy,
     credentials_of,
     goes_around,
     proxy_for,
@@ -19,6 +21,11 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.prox
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._module import (
+    ModuleContract,
+    Outcome,
+    shown_arguments,
 )
 
 SERVER = "https://api.Example.com:6443"
@@ -136,3 +143,27 @@ def test_what_is_empty_is_not_given() -> None:
     given = Authentication.from_params({"host": "https://h", **empty})
     assert (given.impersonate_user, given.impersonate_groups) == (None, ())
     assert proxy_for("https://h", given.proxy, given.no_proxy, None) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "u:c4n4ry@proxy:80",
+        "http:/u:c4n4ry@h",
+        "//u:c4n4ry@h:1",
+        "http://u:c4n4ry x@h:1",
+        "http://u:c4n4ry%zz@h",
+    ],
+)
+def test_a_password_is_not_shown_however_the_url_is_written(url: str) -> None:
+    with pytest.raises(PlatformError, match="is not the URL of an HTTP proxy") as caught:
+        check_proxy("proxy", url)
+    assert "c4n4ry" not in str(caught.value)
+    contract = ModuleContract({"proxy": {"type": "str"}}, lambda params, context: Outcome())
+    assert "c4n4ry" not in str(shown_arguments(contract, {"proxy": url}))
+
+
+def test_brackets_of_an_address_are_read() -> None:
+    assert goes_around("https://[fd00::1]:6443", "[fd00::1]")
+    with pytest.raises(PlatformError, match="no_proxy"):
+        check_exceptions("no_proxy", "a;b")

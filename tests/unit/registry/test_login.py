@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away what the environment says of databases."""
-    for name in ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSSLMODE", "PGSSLROOTCERT"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
     monkeypatch.delenv("LLMOPS_REGISTRY_DSN", raising=False)
 
 
@@ -64,7 +65,7 @@ def test_every_password_and_name_arrives(text: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
 def test_any_password_arrives(password: str) -> None:
-    assert read({"login_host": "db"}, password=password)["password"] == password
+    assert read({"login_host": "db", "login_db": "x"}, password=password)["password"] == password
 
 
 def test_nothing_of_the_deployer_is_in_it(tmp_path: Path) -> None:
@@ -81,6 +82,9 @@ def test_nothing_of_the_deployer_is_in_it(tmp_path: Path) -> None:
         "target_session_attrs": "read-write",
         "user": "service",
     }
+    role = {"dsn": "host=db dbname=x options='-c role=me -c search_path=models,public'"}
+    assert read(role)["options"] == "-csearch_path=models,public"
+    assert "options" not in read({"dsn": "host=db dbname=x options='-c role=me'"})
     single = {"login_host": "other", "login_user": "me", "login_password": "c4n4ry", "ssl_cert": "/c"}
     assert read({"dsn": dsn, **single})["host"] == "other"
     assert "c4n4ry" not in str(login_files({"dsn": dsn, **single}, "service", "", FOLDER))
@@ -90,22 +94,23 @@ def test_authorities_come_along(tmp_path: Path) -> None:
     path = tmp_path / "authorities.pem"
     path.write_text(PEM, encoding="utf-8")
     for params in (
-        {"login_host": "db", "ssl_mode": "verify-full", "ssl_rootcert": str(path)},
-        {"dsn": f"host=db sslmode=verify-full sslrootcert={path}"},
+        {"login_host": "db", "login_db": "x", "ssl_mode": "verify-full", "ssl_rootcert": str(path)},
+        {"dsn": f"host=db dbname=x sslmode=verify-full sslrootcert={path}"},
     ):
         files = login_files(params, "service", "", FOLDER)
         assert files == {"dsn": files["dsn"], "ca.crt": PEM}
         assert read(params)["sslrootcert"] == f"{FOLDER}/ca.crt"
-    system = {"login_host": "db", "ssl_rootcert": "system"}
+    system = {"login_host": "db", "login_db": "x", "ssl_rootcert": "system"}
     assert read(system)["sslrootcert"] == "system"
     assert set(login_files(system, "service", "", FOLDER)) == {"dsn"}
-    for content in ("no certificate", "-----BEGIN CERTIFICATE-----\n\u00e9"):
-        path.write_text(content, encoding="utf-8")
+    place = {"login_host": "db", "login_db": "x"}
+    for content in (b"no certificate", b"-----BEGIN CERTIFICATE-----\n\xff"):
+        path.write_bytes(content)
         with pytest.raises(PlatformError, match="ssl_rootcert: ") as caught:
-            login_files({"login_host": "db", "ssl_rootcert": str(path)}, "service", "", FOLDER)
+            login_files({**place, "ssl_rootcert": str(path)}, "service", "", FOLDER)
         assert caught.value.error_class is ErrorClass.INVALID
     with pytest.raises(PlatformError, match="cannot be read"):
-        login_files({"login_host": "db", "ssl_rootcert": "/nonexistent"}, "service", "", FOLDER)
+        login_files({**place, "ssl_rootcert": "/nonexistent"}, "service", "", FOLDER)
 
 
 def test_what_is_not_said_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +118,16 @@ def test_what_is_not_said_comes_from_the_environment(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PGPORT", "6000")
     monkeypatch.setenv("PGUSER", "me")
     monkeypatch.setenv("PGPASSWORD", "c4n4ry")
-    assert read({}) == {"host": "from-pg", "port": "6000", "user": "service", "password": PASSWORD}
+    monkeypatch.setenv("PGDATABASE", "from-pg")
+    monkeypatch.setenv("PGCHANNELBINDING", "require")
+    assert read({}) == {
+        "host": "from-pg",
+        "port": "6000",
+        "dbname": "from-pg",
+        "channel_binding": "require",
+        "user": "service",
+        "password": PASSWORD,
+    }
     monkeypatch.setenv("LLMOPS_REGISTRY_DSN", "host=from-dsn user=me password=c4n4ry")
     assert read({"dsn": ""})["host"] == "from-dsn"
     assert read({"dsn": "host=given"})["host"] == "given"
@@ -131,6 +145,17 @@ def test_pods_reach_no_socket_of_this_machine(params: dict[str, Any]) -> None:
         login_files(params, "service", "", FOLDER)
     assert caught.value.error_class is ErrorClass.INVALID
     assert caught.value.details == {"field": "login_host"}
+
+
+def test_a_service_file_of_this_machine_is_no_place_for_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PlatformError, match="service file"):
+        login_files({"dsn": "service=prod"}, "service", "", FOLDER)
+    monkeypatch.setenv("PGHOST", "dev")
+    with pytest.raises(PlatformError, match="login_db: None is missing"):
+        login_files({}, "service", "", FOLDER)
+    monkeypatch.setenv("PGSERVICE", "prod")
+    with pytest.raises(PlatformError, match="service file"):
+        login_files({"login_host": "db", "login_db": "x"}, "service", "", FOLDER)
 
 
 def test_a_broken_dsn_is_not_shown() -> None:

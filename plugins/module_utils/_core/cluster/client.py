@@ -26,8 +26,9 @@ from urllib.parse import quote, urlencode, urlsplit
 from ..common.deadline import Backoff
 from ..common.errors import ErrorClass, PlatformError, invalid, missing_library
 from ..common.permit import Permit
-from ..common.redaction import excerpt, redact_text
-from .proxy import check_exceptions, check_proxy, credentials_of, proxy_for
+from ..common.redaction import excerpt
+from .kubeconfig import impersonation, named_files
+from .proxy import check_exceptions, check_proxy, credentials_of, proxy_for, without_login
 
 try:
     import kubernetes.client
@@ -175,6 +176,7 @@ class ClusterClient:
             raise missing_library("kubernetes", LIBRARY_ERROR)
         self.authentication = authentication
         self._permit = permit or Permit()
+        self._acts_as = _impersonated(authentication)
         self._connect()
 
     def obey(self, permit: Permit) -> None:
@@ -203,9 +205,10 @@ class ClusterClient:
         """
         token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         headers = [("Authorization", str(token))] if token else []
-        if self.authentication.impersonate_user:
-            headers.append(("Impersonate-User", self.authentication.impersonate_user))
-        return headers + [("Impersonate-Group", name) for name in self.authentication.impersonate_groups]
+        user, groups = self._acts_as
+        if user:
+            headers.append(("Impersonate-User", user))
+        return headers + [("Impersonate-Group", name) for name in groups]
 
     def _headers(self, *others: tuple[str, str]) -> urllib3.HTTPHeaderDict:
         headers = urllib3.HTTPHeaderDict()
@@ -226,11 +229,11 @@ class ClusterClient:
                 if proxy.scheme != "http":
                     raise invalid(
                         "proxy",
-                        redact_text(str(configuration.proxy)),
+                        without_login(str(configuration.proxy)),
                         "is a proxy that speaks TLS, through which there is no way for this",
                         "Use access: dns, or a proxy at http://name:port.",
                     )
-                tunnel = http.client.HTTPConnection(str(proxy.hostname), proxy.port or 3128, timeout=timeout)
+                tunnel = http.client.HTTPConnection(str(proxy.hostname), proxy.port or 80, timeout=timeout)
                 tunnel.set_tunnel(*address, headers=configuration.proxy_headers)
                 tunnel.connect()
                 bare = tunnel.sock
@@ -517,6 +520,21 @@ def parse_answer(data: bytes, server: str) -> JSONObject:
 def segment(name: str) -> str:
     """Quote one segment of an API path: a hostile name must not reach another resource."""
     return quote(name, safe="")
+
+
+def _impersonated(given: Authentication) -> tuple[str, tuple[str, ...]]:
+    """Return whom to impersonate: by the options, else by the kubeconfig, as helm does."""
+    user, groups = "", tuple[str, ...]()
+    if given.kubeconfig or not given.host:
+        user, groups = impersonation(named_files(given.kubeconfig), given.context)
+    if user and given.impersonate_user:
+        raise invalid(
+            "impersonate_user",
+            given.impersonate_user,
+            f"meets a kubeconfig that impersonates {user!r} itself, and helm would take the groups of both",
+            "Use one of them.",
+        )
+    return (user, groups) if user else (given.impersonate_user or "", given.impersonate_groups)
 
 
 def _load_configuration(authentication: Authentication) -> kubernetes.client.Configuration:

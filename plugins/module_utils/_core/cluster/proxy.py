@@ -10,12 +10,15 @@ The rules are those of Go's ``httpproxy``, which kubectl and helm follow.
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
 
 from ..common.errors import invalid
-from ..common.redaction import redact_text
+from ..common.redaction import HIDDEN
 
+# What Go, and so helm, refuses in a URL that Python takes.
+_REFUSED = re.compile(r"[\s\"<>\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 _ADVICE = "Give http://name:port, or https://name:port where the proxy itself speaks TLS."
 
 
@@ -26,14 +29,20 @@ def check_proxy(option: str, url: str) -> None:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or not url.isascii() or not url.isprintable() or " " in url:
-        raise invalid(option, redact_text(url), "is not the URL of an HTTP proxy", _ADVICE)
+    if not usable or _REFUSED.search(url) or not url.isascii() or not url.isprintable():
+        raise invalid(option, without_login(url), "is not the URL of an HTTP proxy", _ADVICE)
+
+
+def without_login(url: str) -> str:
+    """Return what may be shown of a proxy's URL, however it is written: nothing before the last ``@``."""
+    _, at, rest = url.rpartition("@")
+    return f"{HIDDEN}@{rest}" if at else url
 
 
 def check_exceptions(option: str, rules: str) -> None:
     """Raise ``invalid`` for a list with an entry that no host could ever match."""
     for rule in _entries(rules):
-        wrong = "://" in rule or any(character.isspace() for character in rule)
+        wrong = "://" in rule or re.search(r"[\s;]", rule) is not None
         if wrong or ("/" in rule and _network(rule) is None):
             raise invalid(
                 option,
@@ -89,7 +98,7 @@ def _matches(rule: str, host: str, port: int) -> bool:
     if rule == "*":
         return True
     address = _address(host)
-    network = _network(rule)
+    network = _network(rule.removeprefix("[").removesuffix("]"))
     if network is None:
         name, colon, wanted = rule.rpartition(":")
         if colon and wanted.isdecimal():

@@ -13,7 +13,6 @@ shares nothing, and its changes are known when the lists are ``FRESH_S`` old.
 from __future__ import annotations
 
 import marshal
-import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from typing import IO, Any, Protocol
 
 from ..common.run_folder import digest, keep, locked, surroundings
 from .client import Authentication, ClusterClient, JSONObject
+from .kubeconfig import named_files
 
 #: A list that began so long before it is asked for still counts, in seconds.
 FRESH_S = 1.0
@@ -139,11 +139,10 @@ class SharedLists:
 
 def _identity(authentication: Authentication) -> str:
     """Return who asks, by all that may tell: a plugin's token is another one for each process."""
-    named = authentication.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     contents = []
-    for path in named.split(os.pathsep):
+    for path in named_files(authentication.kubeconfig):
         with suppress(OSError):
-            contents.append(Path(path).expanduser().read_text(encoding="utf-8", errors="replace"))
+            contents.append(Path(path).read_text(encoding="utf-8", errors="replace"))
     return digest(repr(authentication), surroundings(), *contents)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cluster.client import Authentication
+from ..cluster.kubeconfig import find_cluster, named_files
 from ..cluster.proxy import proxy_for
 from ..common.errors import ErrorClass, PlatformError
 
@@ -29,7 +30,6 @@ except ImportError:
 
 _NAME = "llmops"
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_FILES = ("certificate-authority",)
 
 
 @contextmanager
@@ -54,11 +54,28 @@ def environment_with_proxy(
         # What is in neither kubeconfig would be taken from the environment.
         for name in ("NO_PROXY", "no_proxy"):
             changed[name] = "*"
-    with tempfile.NamedTemporaryFile("w", prefix="llmops-kubeconfig-", encoding="utf-8") as file:
-        json.dump({"apiVersion": "v1", "kind": "Config", **document}, file)
-        file.flush()
-        changed["KUBECONFIG"] = os.pathsep.join([file.name, *others])
+    with _readable_file(json.dumps({"apiVersion": "v1", "kind": "Config", **document})) as path:
+        changed["KUBECONFIG"] = os.pathsep.join([path, *others])
         yield changed
+
+
+@contextmanager
+def _readable_file(content: str) -> Iterator[str]:
+    """Give the path of a file that a child can read. On Linux it is gone with us, even if we are killed.
+
+    The URL of a proxy may hold a password.
+    """
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("llmops-kubeconfig", os.MFD_CLOEXEC)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/{os.getpid()}/fd/{descriptor}"
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="llmops-kubeconfig-", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        yield file.name
 
 
 def _addressed(given: Authentication) -> tuple[dict[str, Any], list[str]]:
@@ -66,7 +83,7 @@ def _addressed(given: Authentication) -> tuple[dict[str, Any], list[str]]:
     if given.host and not given.kubeconfig:
         return _alone({"server": given.host}, {}), []
     named = given.kubeconfig or os.environ.get("KUBECONFIG")
-    paths = [str(Path(part).expanduser()) for part in (named or "~/.kube/config").split(os.pathsep) if part]
+    paths = named_files(given.kubeconfig)
     there = [path for path in paths if Path(path).exists()]
     if not named and not there and os.environ.get("KUBERNETES_SERVICE_HOST"):
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
@@ -74,7 +91,7 @@ def _addressed(given: Authentication) -> tuple[dict[str, Any], list[str]]:
         cluster = {"server": f"https://{address}:{port}", "certificate-authority": str(_ACCOUNT / "ca.crt")}
         return _alone(cluster, {"tokenFile": str(_ACCOUNT / "token")}), []
     try:
-        name, cluster = _find_cluster(there, given.context)
+        name, cluster = find_cluster(there, given.context)
     except (OSError, ValueError, TypeError, AttributeError, KeyError, yaml.YAMLError) as error:
         raise PlatformError(
             ErrorClass.INVALID,
@@ -92,23 +109,3 @@ def _alone(cluster: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
         "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME}}],
         "current-context": _NAME,
     }
-
-
-def _find_cluster(paths: list[str], context: str | None) -> tuple[str, dict[str, Any]]:
-    """Return the name and the content of the context's cluster; of each entry the first file's counts."""
-    current = context
-    contexts: dict[str, Any] = {}
-    clusters: dict[str, Any] = {}
-    for path in paths:
-        read = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        current = current or read.get("current-context")
-        for entry in read.get("contexts") or []:
-            contexts.setdefault(entry["name"], entry["context"])
-        for entry in read.get("clusters") or []:
-            cluster = dict(entry["cluster"])
-            for key in _FILES:
-                if cluster.get(key):
-                    cluster[key] = str(Path(path).absolute().parent / cluster[key])
-            clusters.setdefault(entry["name"], cluster)
-    name = str(contexts[str(current)]["cluster"])
-    return name, clusters[name]

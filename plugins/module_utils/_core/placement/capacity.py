@@ -95,7 +95,7 @@ def assess(
 def _judge(found: Assessment, node_demand: NodeDemand | None, whole_devices: bool) -> None:
     shape, nodes = found.shape, found.occupancy.nodes
     topology = found.occupancy.topology
-    found.exact = not topology.order_matters and not any(
+    found.exact = not (topology.order_matters or topology.is_overlooked) and not any(
         not kind.refused for kind in found.occupancy.waiting.values()
     )
     eligible: list[Node] = []

@@ -47,6 +47,7 @@ class Topology:
             int(label_selector_matches(constraint.get("labelSelector"), shape.labels))
             for constraint in shape.spread
         ]
+        self._bound_repel = self._nominated_repel = False
         self._watches = bool(shape.affinity_terms or shape.anti_affinity_terms or shape.spread)
 
     @property
@@ -65,6 +66,17 @@ class Topology:
         spread = zip(self._shape.spread, self._own_spread, strict=True)
         keys |= {constraint["topologyKey"] for constraint, own in spread if own}
         return len(keys) > 1
+
+    @property
+    def is_overlooked(self) -> bool:
+        """Whether the scheduler may not see a rule that is counted here.
+
+        It leaves rules between pods out where the pod has none and no bound pod has one against it: then a
+        pod that a place is kept for keeps nobody away before it is there.
+        """
+        shape = self._shape
+        own = shape.affinity_terms or shape.anti_affinity_terms
+        return self._nominated_repel and not self._bound_repel and not own
 
     @property
     def follows_first(self) -> bool:
@@ -86,7 +98,7 @@ class Topology:
         """Count one bound pod."""
         metadata = pod["metadata"]
         namespace, labels = metadata.get("namespace", ""), metadata.get("labels") or {}
-        self.observe_nominated(pod, node)
+        self._bound_repel |= self._keep_away(pod, node)
         if not self._watches:
             return
         if self._matches_all(self._shape.affinity_terms, namespace, labels):
@@ -101,14 +113,21 @@ class Topology:
 
     def observe_nominated(self, pod: Mapping[str, Any], node: Node) -> None:
         """Count a pod that a place is kept for: it keeps others away already, but nobody follows it yet."""
+        self._nominated_repel |= self._keep_away(pod, node)
+
+    def _keep_away(self, pod: Mapping[str, Any], node: Node) -> bool:
+        """Count the rules that keep the shape and a pod apart; tell whether the pod's own is among them."""
+        repels = False
         metadata, spec = pod["metadata"], pod["spec"]
         namespace, labels = metadata.get("namespace", ""), metadata.get("labels") or {}
         for term in required_terms((spec.get("affinity") or {}).get("podAntiAffinity")):
             if self._matches(term, self._shape.namespace, self._shape.labels, namespace):
                 self._bump(self._repelled, term, node)
+                repels = True
         for term in self._shape.anti_affinity_terms:
             if self._matches(term, namespace, labels):
                 self._bump(self._anti, term, node)
+        return repels
 
     def place(self, node: Node) -> None:
         """Count one replica of the shape itself on the node."""

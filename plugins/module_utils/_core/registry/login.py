@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,11 @@ _ENVIRONMENT = {
     "dbname": "PGDATABASE",
     "sslmode": "PGSSLMODE",
     "sslrootcert": "PGSSLROOTCERT",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "channel_binding": "PGCHANNELBINDING",
+    "require_auth": "PGREQUIREAUTH",
 }
+_SEARCH_PATH = re.compile(r"-c\s*(search_path=\S+)")
 
 
 def login_files(params: Mapping[str, Any], user: str, password: str, folder: str) -> dict[str, str]:
@@ -48,6 +53,13 @@ def login_files(params: Mapping[str, Any], user: str, password: str, folder: str
         # A host replaces an address that the environment has, as in a DSN.
         if os.environ.get(variable) and not (keyword == "hostaddr" and "host" in found):
             found.setdefault(keyword, os.environ[variable])
+    if found.get("service") or os.environ.get("PGSERVICE"):
+        raise PlatformError(
+            ErrorClass.INVALID,
+            "The database is named by a service file of this machine, which pods do not have.",
+            "Give host and dbname in the DSN, or registry_host and registry_database.",
+            {"field": "dsn"},
+        )
     hosts = (found.get("host") or "").split(",")
     if any(host.startswith(("/", "@")) or not (host or found.get("hostaddr")) for host in hosts):
         raise PlatformError(
@@ -57,8 +69,21 @@ def login_files(params: Mapping[str, Any], user: str, password: str, folder: str
             "Give the server's name: host in the DSN, or login_host (registry_host of the roles).",
             {"field": "login_host"},
         )
+    if not found.get("dbname"):
+        # Left out, it would be named after the user, and that is another one here.
+        raise invalid(
+            "login_db", None, "is missing", "Give dbname in the DSN, or login_db (registry_database)."
+        )
     root = found.get("sslrootcert") or ""
+    if not root and found.get("sslmode") in ("verify-ca", "verify-full"):
+        # What libpq reads by itself is a file of this machine.
+        own = Path("~/.postgresql/root.crt").expanduser()
+        root = str(own) if own.is_file() else ""
     made = {keyword: value for keyword, value in found.items() if keyword not in _OWN and value}
+    if "options" in made:
+        # Where the tables are holds for everybody, anything else only for whoever set it.
+        path = _SEARCH_PATH.search(made.pop("options"))
+        made |= {"options": f"-c{path[1]}"} if path else {}
     made["user"] = user
     if password:
         made["password"] = password
@@ -73,7 +98,7 @@ def login_files(params: Mapping[str, Any], user: str, password: str, folder: str
 
 def _read(path: str) -> str:
     try:
-        text = Path(path).expanduser().read_text(encoding="ascii")
+        text = Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise invalid(
             "ssl_rootcert", path, f"cannot be read: {error}", "Give the path of a PEM file."
