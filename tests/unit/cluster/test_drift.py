@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.drift import differences
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.drift import (
+    _fields,
+    differences,
+)
 
 WANTED: dict[str, Any] = {
     "replicas": 2,
@@ -142,3 +146,30 @@ def test_nothing_differs_from_itself(data: Any) -> None:
 @given(_JSON, _JSON)
 def test_any_two_things_can_be_compared(wanted: Any, found: Any) -> None:
     assert all(line for line in _lines(wanted, found))
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("spec.replicas", "is 1 instead of 2"),
+        ("spec.template.spec.containers[vllm].image", "is 1 instead of 2"),
+        ("spec.template.spec.containers[vllm].args[3]", ""),
+        ("spec.template.spec.containers[vllm].command[2]", ""),
+        ("spec.template.spec.containers[vllm].env[ANYTHING].value", ""),
+        ("metadata.annotations.note", ""),
+        ("data.config", ""),
+    ],
+)
+def test_what_may_be_anything_is_told_by_its_place(field: str, told: str) -> None:
+    def made(value: int) -> Any:
+        found: Any = value
+        for part in reversed(re.findall(r"[^.\[\]]+|\[[^\]]+\]", field)):
+            if part.startswith("["):
+                name = part[1:-1]
+                found = [0] * int(name) + [found] if name.isdecimal() else [{"name": name, **found}]
+            else:
+                found = {part: found}
+        return found
+
+    (drift,) = _fields("Deployment/m", made(2), made(1))
+    assert str(drift) == f"Deployment/m: {field} {told or 'differs'}"

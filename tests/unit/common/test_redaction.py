@@ -186,3 +186,30 @@ def test_value_in_the_place_of_a_reference_is_hidden() -> None:
     assert redact({"hfToken": {"value": "canary", "key": "token"}}) == {
         "hfToken": {"value": HIDDEN, "key": "token"}
     }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["serve", "--api-key", "first", CANARY, "--port", "8000"],
+        ["sh", "-c", f"vllm serve m --api-key {CANARY} --port 8000"],
+        {"name": "HF_TOKEN_2", "value": CANARY},
+        {"name": "VLLM_API_KEYS", "value": CANARY},
+        {"name": "OTEL_EXPORTER_OTLP_HEADERS", "value": f"api-key={CANARY}"},
+        {"kind": "ConfigMap", "data": {"config.yaml": f"host: x\napi_key: {CANARY}\n"}},
+        {"kind": "ConfigMap", "data": {"config.json": f'{{"password": "{CANARY}", "host": "x"}}'}},
+    ],
+)
+def test_secrets_in_free_text_of_manifests_are_hidden(value: Any) -> None:
+    assert CANARY not in str(redact(value))
+    assert HIDDEN in str(redact(value))
+
+
+def test_limits_of_tokens_are_no_secrets() -> None:
+    for value in (
+        ["--max-num-batched-tokens", "8192", "--port", "8000"],
+        ["sh", "-c", "vllm serve m --max-tokens 5 && echo token"],
+        {"kind": "ConfigMap", "data": {"c": "max_tokens: 100\ntokenizer: llama"}},
+        {"name": "MODE", "value": "tokenizer=llama"},
+    ):
+        assert redact(value) == value

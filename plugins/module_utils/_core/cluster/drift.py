@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,10 @@ from .manifests import object_path
 
 # What tells the items of a list apart, the most telling first: one volume may be mounted twice.
 _IDENTITY_KEYS = ("mountPath", "name", "key", "type", "ip")
+
+
+# Where a value may be anything, a secret among it, whatever it is called: told by its place only.
+_FREE_TEXT = re.compile(r"(^|\.)(args|command|env|data|binaryData|annotations)(\[|\.|$)")
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def _fields(name: str, wanted: JSONObject, live: JSONObject) -> Iterator[Drift]:
         return
     shown = {item.field: redact_text(str(item)) for item in differences(redact(wanted), redact(live))}
     for item in found:
-        yield Drift(name, item.field, shown.get(item.field, ""))
+        free_text = _FREE_TEXT.search(item.field) is not None
+        yield Drift(name, redact_text(item.field), "" if free_text else shown.get(item.field, ""))
 
 
 def differences(wanted: Any, live: Any, path: str = "") -> Iterator[Difference]:

@@ -13,7 +13,8 @@ from typing import Any
 HIDDEN = "[hidden]"
 
 _SECRET_KEY = re.compile(
-    r"(pass(word|wd)?|secret|token|(api|private|access)[-_]?key|credentials?|authorization)$", re.IGNORECASE
+    r"(pass(word|wd)?s?|secrets?|token|(api|private|access)[-_]?keys?|credentials?|authorization)([-_]?\d+)?$",
+    re.IGNORECASE,
 )
 # Names of Secrets, as charts and specs call them: a reference, which a reader needs.
 _REFERENCE_KEY = re.compile(r"(existing|tls|pull)[-_]?secret$", re.IGNORECASE)
@@ -25,8 +26,18 @@ _DSN_PASSWORD = re.compile(r"(?P<head>\b(?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)
 # "invalid bearer token" is a message, not a header.
 _BEARER = re.compile(r"(?P<head>\bBearer\s+)(?!token\b)[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
 _BASIC = re.compile(r"(?P<head>\bAuthorization\W{1,5}Basic\s+)[A-Za-z0-9+/=]+", re.IGNORECASE)
-# Only with "=": in a text, what follows an option's name may be the next word of a sentence.
+# In a text, what follows an option's name after a blank may be the next word of a sentence, so that is hidden
+# only in arguments.
 _OPTION = re.compile(r"(?P<head>--[a-z0-9-]*(?:api[-_]key|token|password|secret)=)[^\s'\"]+", re.IGNORECASE)
+_IN_SCRIPT = re.compile(
+    r"(?P<head>--[a-z0-9-]*(?:api[-_]key|token|password|secret)[ =]+)(?!-)[^\s'\"]+", re.IGNORECASE
+)
+# A number is no secret, but a limit of tokens.
+_ASSIGNED = re.compile(
+    r"(?P<head>(?<![a-z])(?:[a-z0-9]+[-_])*(?:password|secret|token|api[-_]?key)s?[\"']?\s*[:=]\s*[\"']?)"
+    r"(?!\d+\b)[^\s\"',;&}]+",
+    re.IGNORECASE,
+)
 _OPTION_NAME = re.compile(r"--[a-z0-9-]*(api[-_]key|token|password|secret)", re.IGNORECASE)
 _HUB_TOKEN = re.compile(r"(?P<head>\bhf_)[A-Za-z0-9]{16,}")
 # C0 and C1 controls except tab and newline, because a log may hold terminal escapes; marks that reverse the
@@ -52,7 +63,7 @@ def redact(value: Any) -> Any:
     an option such as ``--api-key``.
     """
     if isinstance(value, Mapping):
-        is_secret = value.get("kind") == "Secret"
+        is_secret, is_settings = value.get("kind") == "Secret", value.get("kind") == "ConfigMap"
         named_secret = _is_secret_key(value.get("name"))
         shown: dict[str, Any] = {}
         for key, item in value.items():
@@ -60,16 +71,39 @@ def redact(value: Any) -> Any:
                 shown[key] = dict.fromkeys(item, HIDDEN)
             elif _is_secret_key(key) or (named_secret and key == "value"):
                 shown[key] = _hide(item)
+            elif is_settings and key == "data" and isinstance(item, Mapping):
+                shown[key] = {name: _redact_free_text(part) for name, part in redact(item).items()}
+            elif key == "value" and "name" in value:
+                shown[key] = _redact_free_text(redact(item))
             else:
                 shown[key] = redact(item)
         return shown
     if isinstance(value, list):
-        return [
-            HIDDEN if isinstance(before, str) and _OPTION_NAME.fullmatch(before) else redact(item)
-            for before, item in zip([None, *value], value, strict=False)
-        ]
+        return _redact_list(value)
     if isinstance(value, str):
         return redact_text(value)
+    return value
+
+
+def _redact_list(values: list[Any]) -> list[Any]:
+    """Hide what follows an option such as ``--api-key``, which may take several values."""
+    shown: list[Any] = []
+    follows = False
+    for item in values:
+        if isinstance(item, str) and item.startswith("-"):
+            follows = _OPTION_NAME.fullmatch(item) is not None
+            shown.append(redact(item))
+        else:
+            shown.append(HIDDEN if follows else _redact_free_text(redact(item)))
+    return shown
+
+
+def _redact_free_text(value: Any) -> Any:
+    """Hide what a script, a file or headers in a text set by a name of a secret."""
+    if not isinstance(value, str):
+        return value
+    for pattern in (_IN_SCRIPT, _ASSIGNED):
+        value = pattern.sub(lambda match: match.group("head") + HIDDEN, value)
     return value
 
 
