@@ -61,7 +61,7 @@ BEGIN
              'when the row was changed last, health checks left aside'),
             ('updated_by', 'text', '{text,varchar,citext}', 'who changed the row last'),
             ('row_version', 'bigint NOT NULL DEFAULT 1', '{int8}',
-             'grows with every change; whoever changes a row names the version that he saw')
+             'grows with every change; whoever changes a row names the version that they saw')
         ) AS columns (name, definition, accepted, meaning)
     LOOP
         SELECT t.typname INTO present
