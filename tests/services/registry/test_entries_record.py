@@ -113,11 +113,11 @@ def test_age_of_the_last_health_check_by_the_clock_of_the_database(
     assert 90 <= age < 120
 
 
-def test_filter_by_the_wish(entry: Run, info: Run) -> None:
+def test_filter_by_the_desired_state(entry: Run, info: Run) -> None:
     entry(**READY)
     entry(model="off", desired_state="disabled")
-    for wish, model in (("enabled", "org/Model-7B"), ("disabled", "off")):
-        found = info(desired_state=wish).result["entries"]
+    for desired, model in (("enabled", "org/Model-7B"), ("disabled", "off")):
+        found = info(desired_state=desired).result["entries"]
         assert [row["model"] for row in found] == [model]
 
 

@@ -192,8 +192,8 @@ BEGIN
         BEGIN
             UPDATE model_registry_entries SET desired_state = 'disabled' WHERE ctid = disabled.place;
         EXCEPTION WHEN check_violation THEN
-            RAISE WARNING 'The older row of % in % has the status disabled, but not the wish: %. Correct the row,'
-                ' then set desired_state to disabled.',
+            RAISE WARNING 'The older row of % in % has the status disabled, but desired_state says enabled: %.'
+                ' Correct the row, then set desired_state to disabled.',
                 disabled.model_name, disabled.deployment_environment, SQLERRM;
         END;
     END LOOP;
