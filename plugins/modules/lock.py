@@ -165,11 +165,16 @@ resumes:
   returned: success, unless O(state=broken)
   type: str
   sample: 0b7a3c5c-8c8e-4a6a-8f0b-0f6c2d2f9f10
-seconds:
-  description: How long the wait for the lock took, or for O(state=released) the whole operation.
-  returned: success, unless O(state=broken)
+waited_s:
+  description: How long the task waited. It is the time until the lock was free.
+  returned: O(state=acquired)
   type: float
   sample: 0.012
+duration_s:
+  description: How long the whole operation took.
+  returned: O(state=released)
+  type: float
+  sample: 63.204
 outcome:
   description: How the operation ended. V(interrupted) if it had lost its lock.
   returned: O(state=released)
@@ -177,14 +182,14 @@ outcome:
   sample: succeeded
 steps:
   description:
-    - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(seconds).
+    - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(duration_s).
   returned: O(state=released)
   type: list
   elements: dict
   sample:
     - name: helm install
       outcome: succeeded
-      seconds: 1.204
+      duration_s: 1.204
 locked_by:
   description:
     - Who holds the lock. For O(state=broken), who held it. V(null) if nobody does.
@@ -330,7 +335,7 @@ def _started(database: Database, params: Mapping[str, Any], context: Context) ->
         params["lock_ttl"],
     )
     done = operations.start(database, wanted, params["lock_timeout"], context.progress)
-    result = {"lock": done.ref.as_json(), "resumes": done.resumes, "seconds": done.waited_s}
+    result = {"lock": done.ref.as_json(), "resumes": done.resumes, "waited_s": done.waited_s}
     return Outcome(True, result, _difference(params, "free", f"held by operation {done.ref.id}"))
 
 
@@ -355,7 +360,7 @@ def _over(params: Mapping[str, Any], ref: OperationRef, done: operations.Finishe
     result = {
         "lock": ref.as_json(),
         "resumes": done.resumes,
-        "seconds": done.seconds,
+        "duration_s": done.duration_s,
         "outcome": done.outcome,
         "steps": done.steps,
     }
@@ -420,7 +425,8 @@ def _preview(params: Mapping[str, Any], context: Context) -> Outcome:
     else:
         held = lock is not None and lock.alive
         resumes = lock.operation_id if lock is not None and not held else None
-        result = {"lock": None, "resumes": resumes, "seconds": 0.0}
+        took = "duration_s" if params["state"] == "released" else "waited_s"
+        result = {"lock": None, "resumes": resumes, took: 0.0}
         after = f"held by a new operation ({params['kind']})"
         outcome = Outcome(not held, result, _difference(params, "free", after))
         if held:

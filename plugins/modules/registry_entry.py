@@ -306,7 +306,7 @@ routers:
       description: Routers that have not, and that were not heard of for 15 seconds.
       type: list
       elements: str
-    seconds:
+    waited_s:
       description: How long the task waited.
       type: float
   sample:
@@ -314,7 +314,7 @@ routers:
     confirmed: [router-7c9f-x2x4k, router-7c9f-zq8ld]
     unconfirmed: []
     lost: []
-    seconds: 0.041
+    waited_s: 0.041
 drain:
   description: The wait for requests in flight. V(null) if no router ever had the model.
   returned: O(state=absent)
@@ -323,10 +323,10 @@ drain:
     in_flight:
       description: Requests that were still in flight at its end.
       type: int
-    seconds:
+    waited_s:
       description: How long the task waited.
       type: float
-  sample: {in_flight: 0, seconds: 1.204}
+  sample: {in_flight: 0, waited_s: 1.204}
 manifest:
   description: The recorded revision.
   returned: when O(manifest) is given

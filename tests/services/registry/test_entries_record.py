@@ -158,9 +158,9 @@ def test_operations_of_a_target_with_their_steps(info: Run, query: Query) -> Non
     found = info(**TARGET, operations=3).result["operations"]
     assert [operation["id"] for operation in found] == [ids[3], ids[2], ids[1]]
     running, last, _ = found
-    assert (running["outcome"], running["finished_at"], running["seconds"]) == ("running", None, None)
-    assert (last["actor"], last["fence"], last["seconds"]) == ("ci@awx", 3, 1.5)
-    assert [(step["number"], step["seconds"], step["detail"]) for step in last["steps"]] == [
+    assert (running["outcome"], running["finished_at"], running["duration_s"]) == ("running", None, None)
+    assert (last["actor"], last["fence"], last["duration_s"]) == ("ci@awx", 3, 1.5)
+    assert [(step["number"], step["duration_s"], step["detail"]) for step in last["steps"]] == [
         (1, 2.0, {"revision": 3}),
         (2, 2.0, {"revision": 3}),
     ]
