@@ -120,15 +120,6 @@ options:
       values:
         description: The chart's values. Secrets in them are hidden before they are written.
         type: dict
-      values_digest:
-        description:
-          - SHA-256 of the values as they were, if secrets in O(manifest.values) are hidden already.
-          - That of O(manifest.values) if left out.
-        type: str
-      values_redacted:
-        description: Whether secrets in O(manifest.values) are hidden already.
-        type: bool
-        default: false
   health_checked:
     description:
       - Set C(last_health_check_at) to the database's clock, because the endpoint was just seen to serve.
@@ -449,8 +440,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "chart_digest": {"type": "str"},
             "image_digest": {"type": "str"},
             "values": {"type": "dict"},
-            "values_digest": {"type": "str"},
-            "values_redacted": {"type": "bool", "default": False},
         },
     },
     "health_checked": {"type": "bool", "default": False},
