@@ -15,7 +15,7 @@ from ...helm.storage import read_release
 from ...registry import entries
 from ...registry.connection import Session
 from ...registry.entry_fields import Entry
-from ...registry.failures import is_without_schema
+from ...registry.failures import WITHOUT_SCHEMA, is_without_schema
 from ...registry.lock import Lock, read_lock
 from ...release.comparison import Comparison, compare
 from ...release.handover import OWN_MANAGERS
@@ -95,7 +95,5 @@ def _look_at_registry(run: Run, registry: Registry) -> None:
         # In check mode an earlier task did not really create the tables.
         if not (run.check_mode and is_without_schema(error)):
             raise
-        run.warnings.append(
-            "The registry has no schema of this version yet: this shows what an empty one would be told."
-        )
+        run.warnings.append(WITHOUT_SCHEMA)
     run.announced = run.row is not None and run.row.status == "deploying"
