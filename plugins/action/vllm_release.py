@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Action plugin vllm_release: the module's operation, run in process."""
+"""Action plugin vllm_release: the module's contract, run in process."""
 
 from __future__ import annotations
 

@@ -432,16 +432,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import check_namespace
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.capacity import assess
-from ansible_collections.llmops.platform.plugins.module_utils._core.placement.document import read_document
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.memory_demand import (
-    MemoryDemand,
-)
-from ansible_collections.llmops.platform.plugins.module_utils._core.placement.memory_fit import (
-    GIB,
-    ModelGeometry,
-    Serving,
-    dtype_bytes,
-    weights_bytes_of_index,
+    demand_of_model,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import (
     PodShape,
@@ -513,7 +505,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     namespace = check_namespace(params["namespace"])
     template = params["pod_template"] or pod_template(params)
     shape = PodShape.from_pod_template(template, namespace)
-    demand = _memory_demand(params["memory_fit"], shape) if params["memory_fit"] else None
+    demand = demand_of_model(params["memory_fit"], shape) if params["memory_fit"] else None
     whole = params["whole_gpus"]
     verdict = assess(
         ClusterClient.from_params(params),
@@ -563,40 +555,6 @@ def _labels(labels: Mapping[str, Any] | None, field: str) -> dict[str, str]:
             advice = "Labels are text: quote the value, such as 'true' or '4'."
             raise invalid(f"{field}.{name}", value, "is not text", advice)
     return dict(labels or {})
-
-
-def _memory_demand(options: Mapping[str, Any], shape: PodShape) -> MemoryDemand:
-    resource = shape.device_resource()
-    if resource is None:
-        raise invalid("memory_fit", "given", "needs a pod with GPUs", "Set gpus to 1 or more.")
-    model = ModelGeometry.from_config(read_document(options["model_config"], "memory_fit.model_config"))
-    context = options["max_model_len"] or model.max_context
-    if not context:
-        advice = "Give max_model_len: the model's configuration has no max_position_embeddings."
-        raise invalid("memory_fit.max_model_len", options["max_model_len"], "is unknown", advice)
-    serving = Serving(
-        weights_gib=_weights_gib(options, model),
-        max_model_len=context,
-        tensor_parallel=options["tensor_parallel_size"] or shape.requests[resource],
-        pipeline_parallel=options["pipeline_parallel_size"],
-        utilization=options["gpu_memory_utilization"],
-        block_size=options["block_size"],
-        kv_dtype=options["kv_cache_dtype"],
-        activation_gib=options["activation_gib"],
-        non_torch_gib=options["non_torch_gib"],
-    )
-    return MemoryDemand(model, serving.checked(model), resource, options["gpu_memory_mib"])
-
-
-def _weights_gib(options: Mapping[str, Any], model: ModelGeometry) -> float:
-    if options["weights_gib"] is not None:
-        return float(options["weights_gib"])
-    if options["weights_bytes"] is not None:
-        return float(options["weights_bytes"]) / GIB
-    if options["weights_index"] is not None:
-        index = read_document(options["weights_index"], "memory_fit.weights_index")
-        return weights_bytes_of_index(index) / GIB
-    return float(options["parameters_billion"]) * 1e9 * dtype_bytes(model.dtype, "model_config.dtype") / GIB
 
 
 CONTRACT = ModuleContract(

@@ -165,11 +165,16 @@ resumes:
   returned: success, unless O(state=broken)
   type: str
   sample: 0b7a3c5c-8c8e-4a6a-8f0b-0f6c2d2f9f10
-seconds:
-  description: How long the wait for the lock took, or for O(state=released) the whole operation.
-  returned: success, unless O(state=broken)
+waited_s:
+  description: How long the task waited. It is the time until the lock was free.
+  returned: O(state=acquired)
   type: float
   sample: 0.012
+duration_s:
+  description: How long the whole operation took.
+  returned: O(state=released)
+  type: float
+  sample: 63.204
 outcome:
   description: How the operation ended. V(interrupted) if it had lost its lock.
   returned: O(state=released)
@@ -177,14 +182,14 @@ outcome:
   sample: succeeded
 steps:
   description:
-    - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(seconds).
+    - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(duration_s).
   returned: O(state=released)
   type: list
   elements: dict
   sample:
     - name: helm install
       outcome: succeeded
-      seconds: 1.204
+      duration_s: 1.204
 locked_by:
   description:
     - Who holds the lock. For O(state=broken), who held it. V(null) if nobody does.
@@ -255,21 +260,16 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import operations
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
     Database,
-    Session,
     settings,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import check_target
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import (
-    DatabaseError,
-    is_without_schema,
-)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.holder import Holder
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import (
     Lock,
     OperationRef,
     check_id,
-    read_lock,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock_preview import preview
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     ModuleContract,
@@ -303,7 +303,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     _check(params)
     if context.check_mode:
         return _preview(params, context)
-    states = {"acquired": _started, "released": _finished, "broken": _unlocked}
+    states = {"acquired": _acquired, "released": _released, "broken": _broken}
     wait = params["lock_timeout"] if params["state"] == "acquired" else 0.0
     with Database(settings(params), Deadline(params["timeout"] + wait), context.progress) as database:
         return states[params["state"]](database, params, context)
@@ -321,7 +321,7 @@ def _check(params: Mapping[str, Any]) -> None:
         raise invalid(wanted, params[wanted], "is missing", f"State {params['state']} needs it.")
 
 
-def _started(database: Database, params: Mapping[str, Any], context: Context) -> Outcome:
+def _acquired(database: Database, params: Mapping[str, Any], context: Context) -> Outcome:
     wanted = operations.Wanted(
         params["model"],
         params["environment"],
@@ -330,11 +330,11 @@ def _started(database: Database, params: Mapping[str, Any], context: Context) ->
         params["lock_ttl"],
     )
     done = operations.start(database, wanted, params["lock_timeout"], context.progress)
-    result = {"lock": done.ref.as_json(), "resumes": done.resumes, "seconds": done.waited_s}
+    result = {"lock": done.ref.as_json(), "resumes": done.resumes, "waited_s": done.waited_s}
     return Outcome(True, result, _difference(params, "free", f"held by operation {done.ref.id}"))
 
 
-def _finished(database: Database, params: Mapping[str, Any], context: Context) -> Outcome:
+def _released(database: Database, params: Mapping[str, Any], context: Context) -> Outcome:
     ref = _given(params)
     done = database.transaction(
         lambda session: operations.finish(
@@ -348,14 +348,14 @@ def _finished(database: Database, params: Mapping[str, Any], context: Context) -
             by=params["actor"] or actor(),
         )
     )
-    return _over(params, ref, done)
+    return _released_outcome(params, ref, done)
 
 
-def _over(params: Mapping[str, Any], ref: OperationRef, done: operations.Finished) -> Outcome:
+def _released_outcome(params: Mapping[str, Any], ref: OperationRef, done: operations.Finished) -> Outcome:
     result = {
         "lock": ref.as_json(),
         "resumes": done.resumes,
-        "seconds": done.seconds,
+        "duration_s": done.duration_s,
         "outcome": done.outcome,
         "steps": done.steps,
     }
@@ -368,7 +368,7 @@ def _over(params: Mapping[str, Any], ref: OperationRef, done: operations.Finishe
     return Outcome(done.changed, result, _difference(params, before, "free"), warnings)
 
 
-def _unlocked(database: Database, params: Mapping[str, Any], context: Context) -> Outcome:
+def _broken(database: Database, params: Mapping[str, Any], context: Context) -> Outcome:
     operation_id = check_id(params["operation_id"], "operation_id")
     lock = database.transaction(
         lambda session: operations.unlock(
@@ -380,10 +380,10 @@ def _unlocked(database: Database, params: Mapping[str, Any], context: Context) -
             params["actor"] or actor(),
         )
     )
-    return _taken_away(params, lock)
+    return _broken_outcome(params, lock)
 
 
-def _taken_away(params: Mapping[str, Any], lock: Lock | None) -> Outcome:
+def _broken_outcome(params: Mapping[str, Any], lock: Lock | None) -> Outcome:
     before = f"held by operation {lock.operation_id}" if lock else "free"
     return Outcome(
         lock is not None,
@@ -394,41 +394,22 @@ def _taken_away(params: Mapping[str, Any], lock: Lock | None) -> Outcome:
 
 def _preview(params: Mapping[str, Any], context: Context) -> Outcome:
     """Say who holds the lock and what would be done about it."""
-    model, environment = params["model"], params["environment"]
-
-    def look(session: Session) -> tuple[Lock | None, operations.Finished | None]:
-        lock = read_lock(session, model, environment)
-        done = None
-        if params["state"] == "released":
-            done = operations.read_finished(session, model, environment, _given(params))
-        return (lock if lock is not None and lock.operation_id else None), done
-
-    lock, done = None, None
+    state = params["state"]
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
-        try:
-            lock, done = database.transaction(look, read_only=True)
-        except DatabaseError as error:
-            # In check mode an earlier task did not really create the tables.
-            if not is_without_schema(error):
-                raise
-    if params["state"] == "broken":
-        wanted = check_id(params["operation_id"], "operation_id")
-        return _taken_away(params, lock if lock is not None and lock.operation_id == wanted else None)
-    if done is not None:
-        done.changed = done.outcome == "running"
-        outcome = _over(params, _given(params), done)
+        finishing = _given(params) if state == "released" else None
+        seen = preview(database, params["model"], params["environment"], finishing)
+    if state == "broken":
+        return _broken_outcome(params, seen.held_by(check_id(params["operation_id"], "operation_id")))
+    if seen.finished is not None:
+        outcome = _released_outcome(params, _given(params), seen.finished)
     else:
-        held = lock is not None and lock.alive
-        resumes = lock.operation_id if lock is not None and not held else None
-        result = {"lock": None, "resumes": resumes, "seconds": 0.0}
-        after = f"held by a new operation ({params['kind']})"
-        outcome = Outcome(not held, result, _difference(params, "free", after))
-        if held:
-            outcome.diff = None
-            outcome.warnings.append(
-                f"{model} in {environment} is locked by {lock}: a run would wait or fail."
-            )
-    outcome.result["locked_by"] = lock.as_json() if lock is not None and lock.held else None
+        took = "duration_s" if state == "released" else "waited_s"
+        outcome = Outcome(not seen.is_alive, {"lock": None, "resumes": seen.resumes, took: 0.0})
+        if warning := seen.warning():
+            outcome.warnings.append(warning)
+        else:
+            outcome.diff = _difference(params, "free", f"held by a new operation ({params['kind']})")
+    outcome.result["locked_by"] = seen.locked_by
     return outcome
 
 

@@ -120,15 +120,6 @@ options:
       values:
         description: The chart's values. Secrets in them are hidden before they are written.
         type: dict
-      values_digest:
-        description:
-          - SHA-256 of the values as they were, if secrets in O(manifest.values) are hidden already.
-          - That of O(manifest.values) if left out.
-        type: str
-      values_redacted:
-        description: Whether secrets in O(manifest.values) are hidden already.
-        type: bool
-        default: false
   health_checked:
     description:
       - Set C(last_health_check_at) to the database's clock, because the endpoint was just seen to serve.
@@ -306,7 +297,7 @@ routers:
       description: Routers that have not, and that were not heard of for 15 seconds.
       type: list
       elements: str
-    seconds:
+    waited_s:
       description: How long the task waited.
       type: float
   sample:
@@ -314,7 +305,7 @@ routers:
     confirmed: [router-7c9f-x2x4k, router-7c9f-zq8ld]
     unconfirmed: []
     lost: []
-    seconds: 0.041
+    waited_s: 0.041
 drain:
   description: The wait for requests in flight. V(null) if no router ever had the model.
   returned: O(state=absent)
@@ -323,10 +314,10 @@ drain:
     in_flight:
       description: Requests that were still in flight at its end.
       type: int
-    seconds:
+    waited_s:
       description: How long the task waited.
       type: float
-  sample: {in_flight: 0, seconds: 1.204}
+  sample: {in_flight: 0, waited_s: 1.204}
 manifest:
   description: The recorded revision.
   returned: when O(manifest) is given
@@ -370,7 +361,6 @@ current_version:
   type: int
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
@@ -382,13 +372,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadl
     check_seconds,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import ENVIRONMENTS
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry import (
-    entries,
-    withdrawal,
-)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
     Database,
-    Session,
     settings,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import (
@@ -399,22 +384,13 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ent
     check_target,
     shown,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.failures import (
-    DatabaseError,
-    is_without_schema,
-)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import permit
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import (
-    OperationRef,
-    read_lock,
-)
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.publication import (
-    Publication,
-    Published,
-    first_of_all,
-    overruled_warning,
-    publish,
-    write,
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import OperationRef
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.publication import Publication
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.writing import (
+    Wanted,
+    bring,
+    preview,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
@@ -449,8 +425,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "chart_digest": {"type": "str"},
             "image_digest": {"type": "str"},
             "values": {"type": "dict"},
-            "values_digest": {"type": "str"},
-            "values_redacted": {"type": "bool", "default": False},
         },
     },
     "health_checked": {"type": "bool", "default": False},
@@ -463,27 +437,20 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-@dataclass
-class _Done:
-    """What one run did."""
-
-    published: Published
-    drain: dict[str, Any] | None = None
-    warning: str | None = None
-
-
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Bring the row of one target to what the parameters say."""
     model, environment = params["model"], params["environment"]
     check_target(model, environment)
     changes = check_changes(params)
     check_seconds(params, 0, 86400, "routers_timeout", "drain_timeout")
-    if context.check_mode:
-        done = _preview(params, changes, context)
-    else:
-        # Keeps the lock of the operation during the waits.
-        with permit(params, context.progress, target=(model, environment)):
-            done = _apply(params, changes, context)
+    wanted = _wanted(params, changes)
+    progress = context.progress
+    # Keeps the lock of the operation during the waits.
+    with (
+        permit(params, progress, target=(model, environment), check_mode=context.check_mode),
+        Database(settings(params), Deadline(params["timeout"]), progress) as database,
+    ):
+        done = preview(database, wanted) if context.check_mode else bring(database, wanted, progress)
     published = done.published
     change, after = published.change, published.change.after
     result: dict[str, Any] = {"entry": as_json(after) if after else None, "routers": published.routers}
@@ -500,37 +467,12 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             "before": shown(change.before),
             "after": shown(change.after),
         },
-        warnings=[
-            warning
-            for warning in (
-                done.warning,
-                withdrawal.lost_warning(published.routers),
-                withdrawal.cut_off_warning(model, done.drain, params["drain_timeout"]),
-                overruled_warning(changes, after),
-            )
-            if warning
-        ],
+        warnings=done.warnings(wanted),
     )
 
 
-def _apply(params: Mapping[str, Any], changes: Mapping[str, Any], context: Context) -> _Done:
-    """Write the row, and wait for routers where an endpoint was withdrawn."""
-    if params["state"] == "absent":
-        return _remove(params, changes, context)
-    with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
-        return _Done(
-            publish(
-                database,
-                _wanted(params, changes),
-                timeout_s=params["timeout"],
-                routers_timeout_s=params["routers_timeout"],
-                progress=context.progress,
-            )
-        )
-
-
-def _wanted(params: Mapping[str, Any], changes: Mapping[str, Any]) -> Publication:
-    return Publication(
+def _wanted(params: Mapping[str, Any], changes: Mapping[str, Any]) -> Wanted:
+    row = Publication(
         params["model"],
         params["environment"],
         changes,
@@ -540,67 +482,13 @@ def _wanted(params: Mapping[str, Any], changes: Mapping[str, Any]) -> Publicatio
         operation=OperationRef.from_params(params),
         by=params["actor"],
     )
-
-
-def _remove(params: Mapping[str, Any], changes: Mapping[str, Any], context: Context) -> _Done:
-    wanted = withdrawal.Removal(
-        params["model"],
-        params["environment"],
+    return Wanted(
+        row,
+        present=params["state"] == "present",
+        timeout_s=params["timeout"],
         routers_timeout_s=params["routers_timeout"],
         drain_timeout_s=params["drain_timeout"],
-        reason=changes.get("status_reason"),
-        expected_version=params["expected_version"],
-        operation=OperationRef.from_params(params),
-        by=params["actor"],
     )
-    deadline = Deadline(params["timeout"] + params["routers_timeout"] + params["drain_timeout"])
-    with Database(settings(params), deadline, context.progress) as database:
-        removed = withdrawal.remove(database, wanted, context.progress)
-    return _Done(Published(removed.change, routers=removed.routers), removed.drain)
-
-
-def _preview(params: Mapping[str, Any], changes: Mapping[str, Any], context: Context) -> _Done:
-    """Return what would be done; nothing is written and nobody waited for."""
-
-    def work(session: Session) -> _Done:
-        if params["state"] == "present":
-            done = _Done(write(session, _wanted(params, changes), dry_run=True))
-        else:
-            change = entries.remove(
-                session,
-                params["model"],
-                params["environment"],
-                expected_version=params["expected_version"],
-                dry_run=True,
-            )
-            done = _Done(Published(change))
-        done.warning = _locked(session, params, done.published)
-        return done
-
-    with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
-        try:
-            return database.transaction(work, read_only=True)
-        except DatabaseError as error:
-            # In check mode an earlier task did not really create the tables, or their newer columns.
-            if not is_without_schema(error):
-                raise
-    warning = (
-        "The registry has no schema of this version yet: this shows what would be written to an empty one."
-    )
-    if params["state"] == "absent":
-        return _Done(Published(entries.Change(None, None, changed=False)), warning=warning)
-    return _Done(first_of_all(_wanted(params, changes)), warning=warning)
-
-
-def _locked(session: Session, params: Mapping[str, Any], done: Published) -> str | None:
-    """Say who would keep a run from doing what check mode shows."""
-    records = done.manifest is not None and done.manifest.written
-    if params["lock"] or not (records or done.change.needs_lock):
-        return None
-    lock = read_lock(session, params["model"], params["environment"])
-    if lock is None or not lock.alive:
-        return None
-    return f"{lock.model} in {lock.environment} is locked by {lock}: a run would fail."
 
 
 CONTRACT = ModuleContract(argument_spec=ARGUMENT_SPEC, run=run)

@@ -297,7 +297,7 @@ operations:
     finished_at:
       description: When it ended. V(null) while it runs.
       type: str
-    seconds:
+    duration_s:
       description: How long it took. V(null) while it runs.
       type: float
     error_class:
@@ -321,7 +321,7 @@ operations:
       resumes: null
       started_at: "2026-11-02T09:13:02.000000Z"
       finished_at: "2026-11-02T09:14:07.000000Z"
-      seconds: 65.0
+      duration_s: 65.0
       error_class: null
       reason: null
       steps:
@@ -330,7 +330,7 @@ operations:
           outcome: succeeded
           started_at: "2026-11-02T09:13:02.100000Z"
           finished_at: "2026-11-02T09:14:05.100000Z"
-          seconds: 63.0
+          duration_s: 63.0
           error_class: null
           reason: null
           detail: {revision: 3}

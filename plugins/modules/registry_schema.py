@@ -108,14 +108,14 @@ steps:
     name:
       description: Name of the migration.
       type: str
-    seconds:
+    duration_s:
       description: How long it took.
       type: float
   sample:
     - direction: up
       version: 1
       name: model_registry_entries
-      seconds: 0.021
+      duration_s: 0.021
 steps_done:
   description: Migrations that were run before the one that failed; they stay.
   returned: when a step failed
@@ -197,7 +197,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
                     "direction": done.step.direction,
                     "version": done.step.migration.version,
                     "name": done.step.migration.name,
-                    "seconds": done.seconds,
+                    "duration_s": done.duration_s,
                 }
                 for done in report.done
             ],

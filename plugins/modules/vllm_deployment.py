@@ -178,7 +178,7 @@ entry:
   type: dict
 steps:
   description:
-    - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(seconds).
+    - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(duration_s).
     - Empty where no lock was taken, or without O(register).
   returned: success
   type: list
@@ -186,7 +186,7 @@ steps:
   sample:
     - name: helm install
       outcome: succeeded
-      seconds: 1.204
+      duration_s: 1.204
 failed_step:
   description: The step that failed.
   returned: failure, once the run had begun

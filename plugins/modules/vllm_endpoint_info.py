@@ -215,7 +215,7 @@ checks:
     ok:
       description: Whether it passed.
       type: bool
-    seconds:
+    duration_s:
       description: How long the last request of the check took, V(null) if no answer came.
       type: float
     reason:
@@ -230,7 +230,7 @@ attempts:
   returned: whenever the endpoint was tried, also on failure
   type: int
 waited_s:
-  description: Seconds that the whole verification took.
+  description: How long the task waited. It is the time of the whole verification.
   returned: whenever the endpoint was tried, also on failure
   type: float
 failed_check:

@@ -105,6 +105,19 @@ def test_results_of_several_modules_are_described_alike() -> None:
         assert sum(name in given for given in results.values()) > 1
 
 
+def result_keys(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the name of each key of a result, those inside others too."""
+    for name, key in given.items():
+        yield name
+        yield from result_keys(key.get("contains") or {})
+
+
+@pytest.mark.parametrize("module", modules())
+def test_times_in_results_say_their_unit(module: str) -> None:
+    wrong = re.compile(r"seconds|duration|elapsed|waited")
+    assert [name for name in result_keys(documentation(module, "RETURN")) if wrong.fullmatch(name)] == []
+
+
 def test_the_checks_find_something() -> None:
     same = {"type": "str", "description": "Only this model."}
     inner = {"lock": {"type": "dict", "description": "x", "suboptions": {"model": same}}}

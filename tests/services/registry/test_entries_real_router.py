@@ -108,7 +108,7 @@ def test_a_request_in_flight_ends_before_the_entry_goes(
     assert [status for status, _ in ended] == [200, 200]
     # The last answer was complete before the row was deleted; a thread may be told a little later.
     assert max(moment for _, moment in ended) < gone + 0.5
-    assert removed.result["drain"]["seconds"] > 0.2
+    assert removed.result["drain"]["waited_s"] > 0.2
 
 
 def _sum(model_server: ModelServer, name: str) -> float:

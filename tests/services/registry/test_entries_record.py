@@ -113,11 +113,11 @@ def test_age_of_the_last_health_check_by_the_clock_of_the_database(
     assert 90 <= age < 120
 
 
-def test_filter_by_the_wish(entry: Run, info: Run) -> None:
+def test_filter_by_the_desired_state(entry: Run, info: Run) -> None:
     entry(**READY)
     entry(model="off", desired_state="disabled")
-    for wish, model in (("enabled", "org/Model-7B"), ("disabled", "off")):
-        found = info(desired_state=wish).result["entries"]
+    for desired, model in (("enabled", "org/Model-7B"), ("disabled", "off")):
+        found = info(desired_state=desired).result["entries"]
         assert [row["model"] for row in found] == [model]
 
 
@@ -158,9 +158,9 @@ def test_operations_of_a_target_with_their_steps(info: Run, query: Query) -> Non
     found = info(**TARGET, operations=3).result["operations"]
     assert [operation["id"] for operation in found] == [ids[3], ids[2], ids[1]]
     running, last, _ = found
-    assert (running["outcome"], running["finished_at"], running["seconds"]) == ("running", None, None)
-    assert (last["actor"], last["fence"], last["seconds"]) == ("ci@awx", 3, 1.5)
-    assert [(step["number"], step["seconds"], step["detail"]) for step in last["steps"]] == [
+    assert (running["outcome"], running["finished_at"], running["duration_s"]) == ("running", None, None)
+    assert (last["actor"], last["fence"], last["duration_s"]) == ("ci@awx", 3, 1.5)
+    assert [(step["number"], step["duration_s"], step["detail"]) for step in last["steps"]] == [
         (1, 2.0, {"revision": 3}),
         (2, 2.0, {"revision": 3}),
     ]

@@ -17,9 +17,9 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.work
     OUTDATED_GRACE_S,
     REPLICA_FAILURE_GRACE_S,
     Cause,
+    Observed,
     Restart,
     Rollout,
-    Snapshot,
     Symptoms,
     judge,
     log_hint,
@@ -31,20 +31,20 @@ REVISION = "deployment.kubernetes.io/revision"
 
 
 class Watcher:
-    """Judges snapshots one after the other, as a waiting run does."""
+    """Judges what was observed, one after the other, as a waiting run does."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self._symptoms = Symptoms(lambda: self.now)
 
-    def look(self, snapshot: Snapshot, after: float = 0.0) -> Rollout:
+    def look(self, observed: Observed, after: float = 0.0) -> Rollout:
         self.now += after
-        rollout = judge(snapshot, self._symptoms)
+        rollout = judge(observed, self._symptoms)
         self._symptoms.next_round()
         return rollout
 
-    def cause(self, snapshot: Snapshot, after: float = 0.0) -> Cause | None:
-        return self.look(snapshot, after).cause
+    def cause(self, observed: Observed, after: float = 0.0) -> Cause | None:
+        return self.look(observed, after).cause
 
 
 def condition(kind: str, status: str, reason: str = "", message: str = "") -> Object:
@@ -124,8 +124,8 @@ def ended(reason: str, code: int, message: str = "") -> Object:
     return {"terminated": {"reason": reason, "exitCode": code, "message": message}}
 
 
-def snapshot(*pods: Object, **changes: Any) -> Snapshot:
-    return Snapshot(
+def observed(*pods: Object, **changes: Any) -> Observed:
+    return Observed(
         changes.get("deployment", deployment()),
         changes.get("replica_sets", [replica_set(1), replica_set(2)]),
         list(pods),
@@ -158,7 +158,7 @@ FATAL_NOW: tuple[tuple[str, Object], ...] = (
 def test_what_does_not_heal_fails_at_the_first_look(where: str, reason: str, status: Object) -> None:
     broken = pod()
     broken["status"][where] = [status]
-    found = Watcher().cause(snapshot(broken))
+    found = Watcher().cause(observed(broken))
     assert found is not None
     assert (found.reason, found.pod, found.container) == (reason, "a", "vllm")
     assert found.advice
@@ -184,7 +184,7 @@ def test_what_does_not_heal_fails_at_the_first_look(where: str, reason: str, sta
 def test_what_may_heal_is_waited_for(status: Object) -> None:
     watcher = Watcher()
     for _ in range(4):
-        rollout = watcher.look(snapshot(pod(status)), after=1000)
+        rollout = watcher.look(observed(pod(status)), after=1000)
         assert (rollout.cause, rollout.done) == (None, False)
         assert rollout.waiting_for
 
@@ -192,7 +192,7 @@ def test_what_may_heal_is_waited_for(status: Object) -> None:
 def test_what_was_mended_since_the_node_looked_is_outdated_for_a_while() -> None:
     message = 'configmap "settings" not found'
     watcher = Watcher()
-    broken = snapshot(
+    broken = observed(
         pod(waiting("CreateContainerConfigError", message)), outdated=frozenset({message, "another"})
     )
     first = watcher.look(broken).cause
@@ -205,7 +205,7 @@ def test_what_was_mended_since_the_node_looked_is_outdated_for_a_while() -> None
 
 def test_a_crash_tells_exit_code_and_last_words() -> None:
     status = waiting("CrashLoopBackOff", last=ended("StartError", 128, 'exec: "vlm": not found'), restarts=2)
-    found = Watcher().cause(snapshot(pod(status)))
+    found = Watcher().cause(observed(pod(status)))
     assert found is not None
     assert found.message == 'container vllm crashed 3 times, last with exit code 128: exec: "vlm": not found'
 
@@ -233,9 +233,9 @@ def test_the_second_failure_of_a_start_ends_the_wait_though_it_starts_again(
     began = datetime(2026, 11, 30, tzinfo=UTC)
     last["terminated"]["startedAt"] = began.isoformat()
     last["terminated"]["finishedAt"] = (began + timedelta(seconds=seconds)).isoformat()
-    broken = snapshot(pod(container({"running": {}}, last=last, restarts=restarts)), deployment=wanted)
+    broken = observed(pod(container({"running": {}}, last=last, restarts=restarts)), deployment=wanted)
     watcher = Watcher()
-    watcher.look(snapshot(deployment=wanted))
+    watcher.look(observed(deployment=wanted))
     found = watcher.cause(broken)
     assert (found is not None) == fails
     if found is not None:
@@ -263,15 +263,15 @@ def test_what_is_no_start_of_the_server_is_waited_for(change: str) -> None:
     if change == "sidecar":
         status["name"] = "istio-proxy"
     watcher = Watcher()
-    watcher.look(snapshot(deployment=wanted))
-    assert watcher.cause(snapshot(pod(status), deployment=wanted)) is None
+    watcher.look(observed(deployment=wanted))
+    assert watcher.cause(observed(pod(status), deployment=wanted)) is None
 
 
 def test_restarts_are_those_of_new_pods_that_are_not_ready() -> None:
     again = container({"running": {}}, last=ended("Error", 1), restarts=1)
     old, going = pod(again, name="old", revision=1), pod(again, name="going", terminating=True)
     pods = (pod(again), ready_pod("served", 2, again), old, going, pod(container(), name="new"))
-    assert restarts(snapshot(*pods)) == [Restart("a", "vllm", 1, 1)]
+    assert restarts(observed(*pods)) == [Restart("a", "vllm", 1, 1)]
 
 
 QUOTA = condition("ReplicaFailure", "True", "FailedCreate", 'pods "x" is forbidden: exceeded quota: gpus')
@@ -281,24 +281,24 @@ MOUNT = 'MountVolume.SetUp failed for volume "token" : secret "hf" not found'
 @pytest.mark.parametrize(
     ("reason", "grace", "symptom"),
     [
-        ("RunContainerError", CONFIGURATION_GRACE_S, snapshot(pod(waiting("RunContainerError", "x")))),
-        ("CreateContainerError", CONFIGURATION_GRACE_S, snapshot(pod(waiting("CreateContainerError", "x")))),
-        ("ContainerCannotRun", CONFIGURATION_GRACE_S, snapshot(pod(waiting("ContainerCannotRun", "x")))),
+        ("RunContainerError", CONFIGURATION_GRACE_S, observed(pod(waiting("RunContainerError", "x")))),
+        ("CreateContainerError", CONFIGURATION_GRACE_S, observed(pod(waiting("CreateContainerError", "x")))),
+        ("ContainerCannotRun", CONFIGURATION_GRACE_S, observed(pod(waiting("ContainerCannotRun", "x")))),
         (
             "Unschedulable",
             CONFIGURATION_GRACE_S,
-            snapshot(unschedulable("0/3 nodes are available: 3 node(s) didn't match Pod's node selector.")),
+            observed(unschedulable("0/3 nodes are available: 3 node(s) didn't match Pod's node selector.")),
         ),
-        ("FailedCreate", REPLICA_FAILURE_GRACE_S, snapshot(replica_sets=[replica_set(2, QUOTA)])),
-        ("FailedCreate", REPLICA_FAILURE_GRACE_S, snapshot(deployment=deployment(QUOTA))),
+        ("FailedCreate", REPLICA_FAILURE_GRACE_S, observed(replica_sets=[replica_set(2, QUOTA)])),
+        ("FailedCreate", REPLICA_FAILURE_GRACE_S, observed(deployment=deployment(QUOTA))),
         (
             "FailedMount",
             FAILED_MOUNT_GRACE_S,
-            snapshot(pod(waiting("ContainerCreating")), failed_mounts={"a": MOUNT}),
+            observed(pod(waiting("ContainerCreating")), failed_mounts={"a": MOUNT}),
         ),
     ],
 )
-def test_graces(reason: str, grace: float, symptom: Snapshot) -> None:
+def test_graces(reason: str, grace: float, symptom: Observed) -> None:
     """A symptom fails when it has lasted so long without a break, not a moment sooner."""
     watcher = Watcher()
     assert watcher.cause(symptom) is None
@@ -310,7 +310,7 @@ def test_graces(reason: str, grace: float, symptom: Snapshot) -> None:
 
     broken_off = Watcher()
     broken_off.look(symptom)
-    broken_off.look(snapshot(pod(container())), after=grace - 1)
+    broken_off.look(observed(pod(container())), after=grace - 1)
     assert broken_off.cause(symptom, after=1) is None
     assert broken_off.cause(symptom, after=grace - 1) is None
     assert broken_off.cause(symptom, after=1) is not None
@@ -322,14 +322,14 @@ def test_graces_of_the_reference() -> None:
 
 def test_a_mount_that_failed_before_the_containers_came_is_over() -> None:
     conditions = [condition("PodScheduled", "True"), condition("PodReadyToStartContainers", "True")]
-    pulling = snapshot(pod(waiting("ContainerCreating"), conditions=conditions), failed_mounts={"a": MOUNT})
+    pulling = observed(pod(waiting("ContainerCreating"), conditions=conditions), failed_mounts={"a": MOUNT})
     watcher = Watcher()
     assert [watcher.cause(pulling, after=FAILED_MOUNT_GRACE_S) for _ in range(3)] == [None] * 3
 
 
 def test_a_quota_is_named_with_what_to_do() -> None:
     watcher = Watcher()
-    quota = snapshot(replica_sets=[replica_set(2, QUOTA)])
+    quota = observed(replica_sets=[replica_set(2, QUOTA)])
     watcher.look(quota)
     found = watcher.cause(quota, after=REPLICA_FAILURE_GRACE_S)
     assert found is not None
@@ -351,7 +351,7 @@ def test_a_quota_is_named_with_what_to_do() -> None:
 )
 def test_a_failed_pod(reason: str, fails: bool) -> None:
     """What the controller replaces by itself is waited for; the rest names pod and node."""
-    found = Watcher().cause(snapshot(pod(phase="Failed", reason=reason, message="Allocate failed")))
+    found = Watcher().cause(observed(pod(phase="Failed", reason=reason, message="Allocate failed")))
     assert (found is not None) == fails
     if found is not None:
         assert (found.reason, found.pod) == (reason or "PodFailed", "a")
@@ -378,16 +378,16 @@ def test_a_failed_pod(reason: str, fails: bool) -> None:
 )  # fmt: skip
 def test_only_a_configuration_that_no_node_meets_fails(message: str, fails: bool) -> None:
     watcher = Watcher()
-    watcher.look(snapshot(unschedulable(message)))
-    rollout = watcher.look(snapshot(unschedulable(message)), after=3600)
+    watcher.look(observed(unschedulable(message)))
+    rollout = watcher.look(observed(unschedulable(message)), after=3600)
     assert (rollout.cause is not None) == fails
     if not fails:
         assert rollout.waiting_for == f"a node for a: {message}"
     # An autoscaler may start a pool that has no node yet.
     clock = iter((0.0, 3600.0))
     symptoms = Symptoms(lambda: next(clock, 3600.0))
-    judge(snapshot(unschedulable(message)), symptoms, nodes_may_come=True)
-    rollout = judge(snapshot(unschedulable(message)), symptoms, nodes_may_come=True)
+    judge(observed(unschedulable(message)), symptoms, nodes_may_come=True)
+    rollout = judge(observed(unschedulable(message)), symptoms, nodes_may_come=True)
     assert (rollout.cause, rollout.waiting_for) == (None, f"a node for a: {message}")
 
 
@@ -397,23 +397,23 @@ MOVING = condition("Progressing", "True", "ReplicaSetUpdated")
 
 def test_the_progress_deadline_fails_when_it_passes() -> None:
     watcher = Watcher()
-    assert watcher.cause(snapshot(pod(container()), deployment=deployment(MOVING))) is None
-    found = watcher.cause(snapshot(pod(container()), deployment=deployment(STUCK)), after=600)
+    assert watcher.cause(observed(pod(container()), deployment=deployment(MOVING))) is None
+    found = watcher.cause(observed(pod(container()), deployment=deployment(STUCK)), after=600)
     assert found is not None
     assert (found.reason, found.message) == ("ProgressDeadlineExceeded", 'ReplicaSet "x-2" has timed out')
 
 
 def test_a_deadline_that_an_earlier_attempt_missed_says_nothing_about_this_one() -> None:
     watcher = Watcher()
-    stuck = snapshot(pod(container()), deployment=deployment(STUCK))
+    stuck = observed(pod(container()), deployment=deployment(STUCK))
     assert [watcher.cause(stuck, after=60) for _ in range(5)] == [None] * 5
-    assert watcher.cause(snapshot(pod(container()), deployment=deployment(MOVING))) is None
+    assert watcher.cause(observed(pod(container()), deployment=deployment(MOVING))) is None
     assert watcher.cause(stuck, after=600) is not None
 
 
 def test_done_needs_the_new_pods_ready_and_the_old_ones_gone() -> None:
     healthy = deployment(wanted=2, availableReplicas=2)
-    done = Watcher().look(snapshot(ready_pod("a"), ready_pod("b"), deployment=healthy))
+    done = Watcher().look(observed(ready_pod("a"), ready_pod("b"), deployment=healthy))
     assert (done.done, done.ready, done.wanted, done.cause) == (True, 2, 2, None)
 
 
@@ -446,7 +446,7 @@ def test_done_needs_the_new_pods_ready_and_the_old_ones_gone() -> None:
     ],
 )  # fmt: skip
 def test_not_done_yet(pods: list[Object], status: Object, reason: str) -> None:
-    rollout = Watcher().look(snapshot(*pods, deployment=deployment(**status)))
+    rollout = Watcher().look(observed(*pods, deployment=deployment(**status)))
     assert (rollout.done, rollout.cause) == (False, None)
     assert reason in rollout.waiting_for
 
@@ -454,14 +454,14 @@ def test_not_done_yet(pods: list[Object], status: Object, reason: str) -> None:
 def test_a_surge_waits_for_each_of_several_replicas() -> None:
     pods = [ready_pod("a"), ready_pod("b"), pod(container(), name="c"), ready_pod("old", 1)]
     status = {"replicas": 4, "updatedReplicas": 3, "availableReplicas": 3}
-    rollout = Watcher().look(snapshot(*pods, deployment=deployment(wanted=3, **status)))
+    rollout = Watcher().look(observed(*pods, deployment=deployment(wanted=3, **status)))
     assert (rollout.done, rollout.ready, rollout.wanted) == (False, 2, 3)
     assert rollout.waiting_for == "c to become ready (2 of 3 are)"
 
 
 def test_one_broken_replica_of_several_fails_the_rollout() -> None:
     broken = pod(waiting("ErrImagePull", "not found"), name="b")
-    found = Watcher().cause(snapshot(ready_pod(), broken, deployment=deployment(wanted=2)))
+    found = Watcher().cause(observed(ready_pod(), broken, deployment=deployment(wanted=2)))
     assert found is not None
     assert found.pod == "b"
 
@@ -469,34 +469,34 @@ def test_one_broken_replica_of_several_fails_the_rollout() -> None:
 def test_pods_of_other_revisions_and_pods_that_end_are_not_judged() -> None:
     crash = waiting("CrashLoopBackOff", last=ended("Error", 1), restarts=9)
     pods = (pod(crash, revision=1), pod(crash, name="b", terminating=True), pod(container(), name="c"))
-    assert Watcher().cause(snapshot(*pods)) is None
+    assert Watcher().cause(observed(*pods)) is None
 
 
 def test_a_replica_set_of_another_deployment_is_not_ours() -> None:
     foreign = replica_set(2, QUOTA, owner="somebody else")
     watcher = Watcher()
-    watcher.look(snapshot(replica_sets=[foreign]))
-    assert watcher.cause(snapshot(replica_sets=[foreign]), after=3600) is None
+    watcher.look(observed(replica_sets=[foreign]))
+    assert watcher.cause(observed(replica_sets=[foreign]), after=3600) is None
 
 
 def test_what_a_ready_pod_went_through_before_is_no_failure() -> None:
     survivor = ready_pod("a", 2, container({"running": {}}, last=ended("OOMKilled", 137), restarts=1))
-    rollout = Watcher().look(snapshot(survivor, deployment=deployment(availableReplicas=1)))
+    rollout = Watcher().look(observed(survivor, deployment=deployment(availableReplicas=1)))
     assert (rollout.done, rollout.cause) == (True, None)
     starting = pod(container(), name="b")
-    rollout = Watcher().look(snapshot(survivor, starting, deployment=deployment(wanted=2)))
+    rollout = Watcher().look(observed(survivor, starting, deployment=deployment(wanted=2)))
     assert (rollout.done, rollout.cause) == (False, None)
 
 
 def test_a_failed_pod_that_was_replaced_is_no_failure() -> None:
     failed = pod(name="gone", phase="Failed", reason="UnexpectedAdmissionError")
-    rollout = Watcher().look(snapshot(failed, ready_pod(), deployment=deployment(availableReplicas=1)))
+    rollout = Watcher().look(observed(failed, ready_pod(), deployment=deployment(availableReplicas=1)))
     assert rollout.done
 
 
 def test_no_replicas_wanted_is_done_at_once_and_no_deployment_is_waited_for() -> None:
-    assert Watcher().look(snapshot(deployment=deployment(wanted=0))).done
-    assert Watcher().look(Snapshot(None)).waiting_for == "the Deployment to be created"
+    assert Watcher().look(observed(deployment=deployment(wanted=0))).done
+    assert Watcher().look(Observed(None)).waiting_for == "the Deployment to be created"
 
 
 CONFIGURATION = (

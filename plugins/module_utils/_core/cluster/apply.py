@@ -89,7 +89,7 @@ _PRUNED = (
     Resource("v1", "ServiceAccount", "serviceaccounts"),
 )
 _WARNING = re.compile(r'\b299 \S+ "((?:[^"\\]|\\.)*)"')
-# Bookkeeping of the API server: it differs from run to run and says nothing about the wish.
+# Bookkeeping of the API server: it differs from run to run and says nothing about the desired state.
 _BOOKKEEPING = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 
 

@@ -18,9 +18,9 @@ from ..common.redaction import excerpt
 from .client import APIError, ClusterClient, JSONObject, segment
 from .workload import (
     Cause,
+    Observed,
     Restart,
     Rollout,
-    Snapshot,
     Symptoms,
     failure_details,
     is_ready,
@@ -83,28 +83,28 @@ def follow_rollout(
     news = _News(client, request, progress)
 
     while True:
-        snapshot = patiently(
+        observed = patiently(
             partial(observe, client, request.namespace, request.name, request.selector),
             deadline,
             progress,
         )
         if failed_before is None:
-            failed_before = {pod["metadata"]["uid"] for pod in snapshot.pods if _has_failed(pod)}
-        judged = [pod for pod in snapshot.pods if pod["metadata"]["uid"] not in failed_before]
-        snapshot = replace(snapshot, pods=judged)
-        rollout = judge(snapshot, symptoms, nodes_may_come=nodes_may_come)
+            failed_before = {pod["metadata"]["uid"] for pod in observed.pods if _has_failed(pod)}
+        judged = [pod for pod in observed.pods if pod["metadata"]["uid"] not in failed_before]
+        observed = replace(observed, pods=judged)
+        rollout = judge(observed, symptoms, nodes_may_come=nodes_may_come)
         symptoms.next_round()
         if rollout.cause is not None and replace_failed and not restarted:
             # The same input again after a failure: whoever asks has mended something outside, such as a
             # Secret, and a pod in back-off would not notice for minutes.
             restarted = True
             symptoms = Symptoms()
-            _restart(client, request, rollout.cause, snapshot, progress)
+            _restart(client, request, rollout.cause, observed, progress)
             continue
         if rollout.cause is not None and not rollout.cause.outdated:
-            raise _workload_error(client, request, rollout, rollout.cause, snapshot)
+            raise _workload_error(client, request, rollout, rollout.cause, observed)
         if rollout.done and patiently(
-            partial(endpoints_are_new, client, request, snapshot), deadline, progress
+            partial(endpoints_are_new, client, request, observed), deadline, progress
         ):
             return restarted
         line = rollout.waiting_for or f"{' and '.join(request.services)} to list the new pods"
@@ -117,14 +117,14 @@ def follow_rollout(
                 "Run again to go on waiting, or see the pods: "
                 f"kubectl -n {request.namespace} describe pods -l {request.selector}",
             )
-        news.restarts(snapshot)
+        news.restarts(observed)
         if news.waits(rollout, line, deadline.elapsed()):
             backoff.reset()
         delay = backoff.next()
         # Where no pod is on its way, controllers have to follow, which no pod tells and takes a moment.
-        if pods.watched and any(not is_ready(pod) and not is_terminating(pod) for pod in snapshot.pods):
+        if pods.watched and any(not is_ready(pod) and not is_terminating(pod) for pod in observed.pods):
             delay = max(1.0, delay)
-        if pods.changed(snapshot.version, delay):
+        if pods.changed(observed.version, delay):
             backoff.reset()
 
 
@@ -148,9 +148,9 @@ class _News:
             self._line, self._shown_at = line, elapsed
         return news
 
-    def restarts(self, snapshot: Snapshot) -> None:
+    def restarts(self, observed: Observed) -> None:
         """Tell at once what a server ended with: its next try may take minutes."""
-        for restart in restarts(snapshot):
+        for restart in restarts(observed):
             if restart not in self._restarts:
                 self._restarts.add(restart)
                 self._progress(f"{self._request.name}: {self._describe(restart)}")
@@ -220,21 +220,21 @@ def _restart(
     client: ClusterClient,
     request: Workload,
     cause: Cause,
-    snapshot: Snapshot,
+    observed: Observed,
     progress: Callable[[str], None],
 ) -> None:
     progress(f"{request.name}: {cause.reason} from before this run; replacing the pods that are not ready")
     pods = f"/api/v1/namespaces/{segment(request.namespace)}/pods"
-    for pod in snapshot.pods:
+    for pod in observed.pods:
         if not is_ready(pod):
             client.delete(f"{pods}/{segment(pod['metadata']['name'])}")
 
 
-def endpoints_are_new(client: ClusterClient, request: Workload, snapshot: Snapshot) -> bool:
+def endpoints_are_new(client: ClusterClient, request: Workload, observed: Observed) -> bool:
     """Tell whether the Services send requests to the pods of this rollout only."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{segment(request.namespace)}/endpointslices"
-    current = {pod["metadata"]["name"] for pod in snapshot.pods if not is_terminating(pod)}
-    wanted = int((snapshot.deployment or {}).get("spec", {}).get("replicas", 1))
+    current = {pod["metadata"]["name"] for pod in observed.pods if not is_terminating(pod)}
+    wanted = int((observed.deployment or {}).get("spec", {}).get("replicas", 1))
     for service in request.services:
         query = {"labelSelector": f"kubernetes.io/service-name={service}"}
         ready = {
@@ -249,9 +249,9 @@ def endpoints_are_new(client: ClusterClient, request: Workload, snapshot: Snapsh
 
 
 def _workload_error(
-    client: ClusterClient, request: Workload, rollout: Rollout, cause: Cause, snapshot: Snapshot
+    client: ClusterClient, request: Workload, rollout: Rollout, cause: Cause, observed: Observed
 ) -> PlatformError:
-    details = failure_details(client, request.namespace, cause, snapshot)
+    details = failure_details(client, request.namespace, cause, observed)
     hint = log_hint(details["log_tail"])
     where = f" (pod {cause.pod})" if cause.pod else ""
     error_class = ErrorClass.CAPACITY if "exceeded quota" in cause.message else ErrorClass.WORKLOAD

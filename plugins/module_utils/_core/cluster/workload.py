@@ -4,7 +4,7 @@
 
 """A Deployment's rollout: done, still on its way, or failed for a cause that waiting does not heal.
 
-``judge`` is pure: it sees a snapshot and the time each symptom has lasted. ``observe`` reads the snapshot.
+``judge`` is pure: it sees what was observed and the time each symptom has lasted. ``observe`` reads it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _RETRIED_POD_FAILURES = frozenset(
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Observed:
     """The objects of one rollout, read at about the same time."""
 
     deployment: JSONObject | None
@@ -121,12 +121,12 @@ class Symptoms:
         self._first_round = False
 
 
-def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> Snapshot:
+def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> Observed:
     """Read a Deployment with its ReplicaSets and pods."""
     apps = f"/apis/apps/v1/namespaces/{segment(namespace)}"
     deployment = client.find(f"{apps}/deployments/{segment(name)}")
     if deployment is None:
-        return Snapshot(None)
+        return Observed(None)
     query = {"labelSelector": selector}
     core = f"/api/v1/namespaces/{segment(namespace)}"
     replica_sets = list(client.list_pages(f"{apps}/replicasets", query))
@@ -143,20 +143,20 @@ def observe(client: ClusterClient, namespace: str, name: str, selector: str) -> 
         if container.get("state", {}).get("waiting", {}).get("reason") == "CreateContainerConfigError"
     }
     outdated = frozenset(message for message in missing if exists_by_now(client, core, message))
-    return Snapshot(deployment, replica_sets, pods, failed_mounts, outdated, version)
+    return Observed(deployment, replica_sets, pods, failed_mounts, outdated, version)
 
 
-def judge(snapshot: Snapshot, symptoms: Symptoms, *, nodes_may_come: bool = False) -> Rollout:
+def judge(observed: Observed, symptoms: Symptoms, *, nodes_may_come: bool = False) -> Rollout:
     """Decide where the rollout stands. A pod that no node may take is a failure unless ``nodes_may_come``."""
-    deployment = snapshot.deployment
+    deployment = observed.deployment
     if deployment is None:
         return Rollout(False, "the Deployment to be created")
     wanted = int(deployment["spec"].get("replicas", 1))
     status = deployment.get("status", {})
     if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
         return Rollout(False, "the controller to see the new Deployment", wanted=wanted)
-    current = _current_replica_set(deployment, snapshot.replica_sets)
-    pods = _pods_of(current, snapshot.pods)
+    current = _current_replica_set(deployment, observed.replica_sets)
+    pods = _pods_of(current, observed.pods)
     ready = sum(1 for pod in pods if is_ready(pod) and not is_terminating(pod))
     complete = (
         status.get("updatedReplicas", 0) == wanted
@@ -169,12 +169,12 @@ def judge(snapshot: Snapshot, symptoms: Symptoms, *, nodes_may_come: bool = Fals
     for pod in pods:
         # What a ready pod went through before, such as an OOM kill last week, is no failure of this rollout.
         if cause is None and not is_terminating(pod) and not is_ready(pod):
-            cause = _pod_failure(pod, snapshot, symptoms)
+            cause = _pod_failure(pod, observed, symptoms)
             if cause is None and not nodes_may_come:
                 cause = _scheduling_failure(pod, symptoms)
     if cause is not None:
         return Rollout(False, cause=cause, ready=ready, wanted=wanted)
-    return Rollout(False, _waiting_for(pods, snapshot, wanted, ready), ready=ready, wanted=wanted)
+    return Rollout(False, _waiting_for(pods, observed, wanted, ready), ready=ready, wanted=wanted)
 
 
 @dataclass(frozen=True)
@@ -187,14 +187,14 @@ class Restart:
     exit_code: int
 
 
-def restarts(snapshot: Snapshot) -> list[Restart]:
+def restarts(observed: Observed) -> list[Restart]:
     """Return the containers of new pods that were started again and are not ready yet."""
-    if snapshot.deployment is None:
+    if observed.deployment is None:
         return []
-    current = _current_replica_set(snapshot.deployment, snapshot.replica_sets)
+    current = _current_replica_set(observed.deployment, observed.replica_sets)
     return [
         Restart(pod["metadata"]["name"], status["name"], status["restartCount"], last["exitCode"])
-        for pod in _pods_of(current, snapshot.pods)
+        for pod in _pods_of(current, observed.pods)
         if not is_ready(pod) and not is_terminating(pod)
         for status in _container_statuses(pod.get("status", {}))
         if status.get("restartCount") and (last := (status.get("lastState") or {}).get("terminated"))
@@ -202,10 +202,10 @@ def restarts(snapshot: Snapshot) -> list[Restart]:
 
 
 def failure_details(
-    client: ClusterClient, namespace: str, cause: Cause, snapshot: Snapshot
+    client: ClusterClient, namespace: str, cause: Cause, observed: Observed
 ) -> dict[str, Any]:
     """Collect the evidence of a failure: warning events and the tail of the log, short and printable."""
-    names = {cause.pod} if cause.pod else {item["metadata"]["name"] for item in snapshot.replica_sets}
+    names = {cause.pod} if cause.pod else {item["metadata"]["name"] for item in observed.replica_sets}
     query = {"fieldSelector": "type=Warning"}
     path = f"/api/v1/namespaces/{segment(namespace)}/events"
     warnings = [
@@ -333,16 +333,16 @@ def _controller_failure(
     return None
 
 
-def _pod_failure(pod: JSONObject, snapshot: Snapshot, symptoms: Symptoms) -> Cause | None:
+def _pod_failure(pod: JSONObject, observed: Observed, symptoms: Symptoms) -> Cause | None:
     name = pod["metadata"]["name"]
-    failed_mount = snapshot.failed_mounts.get(name, "")
+    failed_mount = observed.failed_mounts.get(name, "")
     status = pod.get("status", {})
     if status.get("phase") == "Failed" and status.get("reason", "") not in _RETRIED_POD_FAILURES:
         where = f" on node {pod['spec'].get('nodeName', '?')}"
         message = f"{status.get('message', 'the pod failed')}{where}"
         return Cause(str(status.get("reason") or "PodFailed"), excerpt(message, 1000), name)
     for container in _container_statuses(status):
-        cause = _container_failure(name, container, snapshot, symptoms)
+        cause = _container_failure(name, container, observed, symptoms)
         if cause is not None:
             return cause
     if (
@@ -360,7 +360,7 @@ def _container_statuses(status: JSONObject) -> Iterator[JSONObject]:
     yield from status.get("containerStatuses") or []
 
 
-def _container_failure(pod: str, status: JSONObject, snapshot: Snapshot, symptoms: Symptoms) -> Cause | None:
+def _container_failure(pod: str, status: JSONObject, observed: Observed, symptoms: Symptoms) -> Cause | None:
     name = status["name"]
     terminated = [
         state["terminated"]
@@ -388,7 +388,7 @@ def _container_failure(pod: str, status: JSONObject, snapshot: Snapshot, symptom
     if reason == "CreateContainerConfigError" and not _CACHE_NOT_SYNCED.search(message):
         advice = "Create the Secret or ConfigMap (key) that the message names."
         lasted = symptoms.lasted(f"{pod}/{name}/{reason}")
-        outdated = message in snapshot.outdated and lasted < OUTDATED_GRACE_S
+        outdated = message in observed.outdated and lasted < OUTDATED_GRACE_S
         return Cause(reason, shown, pod, name, advice=advice, outdated=outdated)
     if reason in ("RunContainerError", "CreateContainerError", "ContainerCannotRun"):
         if symptoms.lasted(f"{pod}/{name}/{reason}") >= CONFIGURATION_GRACE_S:
@@ -402,7 +402,7 @@ def _container_failure(pod: str, status: JSONObject, snapshot: Snapshot, symptom
     # With a start that takes minutes, the node waits for so short that nobody sees it back off. What was so
     # before this run says nothing: that life may be the one that comes up.
     again = symptoms.grew(f"{pod}/{name}/restarts", count) and not status.get("started")
-    if count >= 2 and (backs_off or (again and _ended_in_its_start(last, name, snapshot))):
+    if count >= 2 and (backs_off or (again and _ended_in_its_start(last, name, observed))):
         reason = "CrashLoopBackOff"
         times = status["restartCount"] + ("running" not in status.get("state", {}))
         message = f"container {name} crashed {times} times, "
@@ -413,11 +413,11 @@ def _container_failure(pod: str, status: JSONObject, snapshot: Snapshot, symptom
     return None
 
 
-def _ended_in_its_start(last: JSONObject, container: str, snapshot: Snapshot) -> bool:
+def _ended_in_its_start(last: JSONObject, container: str, observed: Observed) -> bool:
     """Tell whether a container's last life ended with a failure before it can have served."""
-    if not last.get("exitCode") or snapshot.deployment is None:
+    if not last.get("exitCode") or observed.deployment is None:
         return False
-    template = snapshot.deployment["spec"].get("template") or {}
+    template = observed.deployment["spec"].get("template") or {}
     probe: JSONObject | None = None
     for item in template.get("spec", {}).get("containers") or ():
         if item["name"] == container:
@@ -452,7 +452,7 @@ def _scheduling_failure(pod: JSONObject, symptoms: Symptoms) -> Cause | None:
     )
 
 
-def _waiting_for(pods: list[JSONObject], snapshot: Snapshot, wanted: int, ready: int) -> str:
+def _waiting_for(pods: list[JSONObject], observed: Observed, wanted: int, ready: int) -> str:
     for pod in pods:
         over = pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
         if over or is_terminating(pod) or is_ready(pod):
@@ -470,8 +470,8 @@ def _waiting_for(pods: list[JSONObject], snapshot: Snapshot, wanted: int, ready:
         return f"{pod['metadata']['name']} to become ready ({ready} of {wanted} are)"
     if len(pods) < wanted:
         return f"{wanted - len(pods)} of {wanted} new pods to be created"
-    if len(snapshot.pods) > len(pods):
-        return f"{len(snapshot.pods) - len(pods)} pods of the previous revision to end"
+    if len(observed.pods) > len(pods):
+        return f"{len(observed.pods) - len(pods)} pods of the previous revision to end"
     return f"{wanted} pods to be available ({ready} are ready)"
 
 

@@ -87,7 +87,7 @@ class Check:
 
     name: str
     ok: bool = False
-    seconds: float | None = None
+    duration_s: float | None = None
     reason: str = "not tried"
 
 
@@ -261,7 +261,7 @@ class _Verification:
                 raise TooSlowError(0.0, 0, None)
             answer = self.conversation.request(method, path, limit, body)
         except TooSlowError as error:
-            check.seconds = error.limit_s
+            check.duration_s = error.limit_s
             raise self._slow(error, path, completing=body is not None) from error
         except TooLargeError as error:
             raise Rejection(f"{path} answered with {error}", _STRANGE_ADVICE, Again.NEVER) from error
@@ -273,7 +273,7 @@ class _Verification:
             raise Rejection(error.message.rstrip("."), error.resolution, Again.WAIT) from error
         except (OSError, http.client.HTTPException) as error:
             raise _broken(error, path, completing=body is not None) from error
-        check.seconds = answer.seconds
+        check.duration_s = answer.seconds
         return answer
 
     def _slow(self, error: TooSlowError, path: str, *, completing: bool) -> Rejection:

@@ -57,7 +57,7 @@ class PythonService:
 
 @dataclass(frozen=True)
 class Settings:
-    """The wishes of the caller and everything that follows from them.
+    """What the caller asked for and everything that follows from it.
 
     ``files`` is the ``files`` folder of role lab: Go modules and the source of the model server.
     """

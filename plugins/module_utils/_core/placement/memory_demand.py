@@ -6,12 +6,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.errors import invalid
-from .memory_fit import LABEL_MARGIN_GIB, MemoryFit, ModelGeometry, Serving, memory_fit
-from .scheduling import Misfit, Node
+from .document import read_document
+from .memory_fit import (
+    GIB,
+    LABEL_MARGIN_GIB,
+    MemoryFit,
+    ModelGeometry,
+    Serving,
+    dtype_bytes,
+    memory_fit,
+    weights_bytes_of_index,
+)
+from .scheduling import Misfit, Node, PodShape
 
 
 @dataclass
@@ -71,3 +82,38 @@ class MemoryDemand:
             {"gpu_memory_mib": size, "nodes": self.nodes.get(size, 0), **found.as_result()}
             for size, found in sorted(self.judged.items(), reverse=True)
         ]
+
+
+def demand_of_model(options: Mapping[str, Any], shape: PodShape) -> MemoryDemand:
+    """Return what the model asks of each node; ``options`` are those of ``memory_fit``."""
+    resource = shape.device_resource()
+    if resource is None:
+        raise invalid("memory_fit", "given", "needs a pod with GPUs", "Set gpus to 1 or more.")
+    model = ModelGeometry.from_config(read_document(options["model_config"], "memory_fit.model_config"))
+    context = options["max_model_len"] or model.max_context
+    if not context:
+        advice = "Give max_model_len: the model's configuration has no max_position_embeddings."
+        raise invalid("memory_fit.max_model_len", options["max_model_len"], "is unknown", advice)
+    serving = Serving(
+        weights_gib=_weights_gib(options, model),
+        max_model_len=context,
+        tensor_parallel=options["tensor_parallel_size"] or shape.requests[resource],
+        pipeline_parallel=options["pipeline_parallel_size"],
+        utilization=options["gpu_memory_utilization"],
+        block_size=options["block_size"],
+        kv_dtype=options["kv_cache_dtype"],
+        activation_gib=options["activation_gib"],
+        non_torch_gib=options["non_torch_gib"],
+    )
+    return MemoryDemand(model, serving.checked(model), resource, options["gpu_memory_mib"])
+
+
+def _weights_gib(options: Mapping[str, Any], model: ModelGeometry) -> float:
+    if options["weights_gib"] is not None:
+        return float(options["weights_gib"])
+    if options["weights_bytes"] is not None:
+        return float(options["weights_bytes"]) / GIB
+    if options["weights_index"] is not None:
+        index = read_document(options["weights_index"], "memory_fit.weights_index")
+        return weights_bytes_of_index(index) / GIB
+    return float(options["parameters_billion"]) * 1e9 * dtype_bytes(model.dtype, "model_config.dtype") / GIB

@@ -189,8 +189,8 @@ class Occupancy:
         """Give pending pods of equal or higher priority what the scheduler is about to give them.
 
         The scheduler serves them before a pod that does not exist yet. One that it has refused stays
-        pending for as long as nothing changes, so its wishes take nothing away. For the others the node
-        with the most free CPU and memory is assumed, which is what the default scoring prefers.
+        pending for as long as nothing changes, so what it asks for takes nothing away. For the others the
+        node with the most free CPU and memory is assumed, which is what the default scoring prefers.
         """
         for kind in sorted(self.waiting.values(), key=lambda item: (-item.shape.priority, item.since)):
             if kind.refused:

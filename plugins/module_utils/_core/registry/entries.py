@@ -14,7 +14,15 @@ from typing import Any
 from ..common.actor import actor
 from ..common.errors import ErrorClass, PlatformError
 from .connection import Session
-from .entry_fields import COLUMNS, Entry, changed_fields, is_operators_wish, is_overruled, merged, rfc3339
+from .entry_fields import (
+    COLUMNS,
+    Entry,
+    changed_fields,
+    changes_only_desired_state,
+    is_overruled,
+    merged,
+    rfc3339,
+)
 from .lock import OperationRef, claim
 
 TABLE = "model_registry_entries"
@@ -35,11 +43,11 @@ class Change:
 
     @property
     def needs_lock(self) -> bool:
-        """Tell whether the holder of the lock keeps this change off; it never does an operator's wish."""
+        """Tell whether the holder of the lock keeps this change off; never one of the desired state alone."""
         if not self.changed or self.after is None:
             return self.changed
         before = self.before or Entry(self.after.model, self.after.environment)
-        return not is_operators_wish(before, self.after)
+        return not changes_only_desired_state(before, self.after)
 
     @property
     def publishes(self) -> bool:
@@ -87,7 +95,7 @@ def put(
     Nothing is written where nothing changes; ``health_checked`` alone is no change.
     ``expected_version`` is the version that the caller based the decision on; 0 means: no row.
     Raises ``fenced`` for a row that somebody else changed, and where ``operation`` lost its lock; ``locked``
-    where somebody else's operation is under way, unless the change is an operator's wish.
+    where somebody else's operation is under way, unless only the desired state changes.
     """
     seen = read(session, model, environment)
     before = seen or Entry(model, environment)
@@ -101,7 +109,7 @@ def put(
     if dry_run:
         return Change(seen, replace(after, version=before.version + 1), changed=True)
     act_for(session, by)
-    if operation is not None or not is_operators_wish(before, after):
+    if operation is not None or not changes_only_desired_state(before, after):
         claim(session, model, environment, operation)
     if seen is None:
         fields = {"model": model, "environment": environment, "status": after.status, **fields}

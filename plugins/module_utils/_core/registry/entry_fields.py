@@ -219,7 +219,7 @@ def merged(seen: Entry, changes: Mapping[str, Any]) -> Entry:
 
     - A reason belongs to its status and goes when that changes.
     - Whoever sets the status ``disabled`` wants it to last, unless they say otherwise.
-    - While the operator wants it disabled, a wish for ``ready`` or ``degraded`` is stored as ``disabled``:
+    - While the operator wants it disabled, a request for ``ready`` or ``degraded`` is stored as ``disabled``:
       a deployment never enables what a person disabled.
     """
     after = replace(seen, **changes)
@@ -243,11 +243,11 @@ def merged(seen: Entry, changes: Mapping[str, Any]) -> Entry:
 
 
 def is_overruled(changes: Mapping[str, Any], after: Entry) -> bool:
-    """Tell whether a status was asked for that the operator's wish forbids."""
+    """Tell whether a status was asked for that the desired state forbids."""
     return "status" in changes and changes["status"] != after.status
 
 
-def is_operators_wish(before: Entry, after: Entry) -> bool:
+def changes_only_desired_state(before: Entry, after: Entry) -> bool:
     """Tell whether a change says only what a person wants, and at most stops the requests.
 
     Such a change needs no lock: a model that misbehaves is disabled at once, whoever deploys it right now.

@@ -123,6 +123,12 @@ def statement_failure(sqlstate: str | None, text: str, lost: bool) -> DatabaseEr
     )
 
 
+#: What check mode says where tables or columns are missing.
+WITHOUT_SCHEMA = (
+    "The registry has no schema of this version yet: this shows what would be written to an empty one."
+)
+
+
 def is_without_schema(error: Exception) -> bool:
     """Tell whether an error says that tables or columns are missing, as before the schema was applied."""
     return isinstance(error, DatabaseError) and error.sqlstate in ("42P01", "42703")

@@ -71,14 +71,14 @@ def read_operations(session: Session, model: str, environment: str, *, limit: in
 
 
 def _timed(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    """Return a recorded row as JSON types, and how long it took; ``seconds`` is None while it runs."""
+    """Return a recorded row as JSON types, and how long it took; ``duration_s`` is None while it runs."""
     values = dict(zip(names, row, strict=True))
     begun, ended = values["started_at"], values["finished_at"]
     return {
         **values,
         "started_at": rfc3339(begun),
         "finished_at": rfc3339(ended) if ended else None,
-        "seconds": round((ended - begun).total_seconds(), 3) if ended else None,
+        "duration_s": round((ended - begun).total_seconds(), 3) if ended else None,
     }
 
 

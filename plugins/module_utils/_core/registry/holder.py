@@ -56,7 +56,7 @@ class Holder:
             pass
         now = process_identity(self.pid)
         if now is None:
-            # Ended just now, or kept from our eyes.
+            # It ended just now, or this user may not look at it.
             return False
         return now != self.process_started or _state(self.pid) in _ENDED
 

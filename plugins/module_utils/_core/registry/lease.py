@@ -106,9 +106,9 @@ class Lease(Permit):
             raise self._lost
         age = _clock() - self._renewed
         if age > self._ttl * LOST_AFTER:
-            raise self._overslept(age)
+            raise self._not_renewed(age)
 
-    def _overslept(self, age: float) -> PlatformError:
+    def _not_renewed(self, age: float) -> PlatformError:
         model, environment = self._target
         return PlatformError(
             ErrorClass.FENCED,
@@ -171,7 +171,7 @@ class Lease(Permit):
             # Before it is asked for: the lock lasts from a later moment than this.
             asked = _clock()
             if self._begun and asked - self._renewed > self._ttl:
-                self._lost = self._overslept(asked - self._renewed)
+                self._lost = self._not_renewed(asked - self._renewed)
                 raise self._lost
             try:
                 ttl, *target = self._transaction(

@@ -57,10 +57,10 @@ SELECT c.relname, a.attname
 
 @dataclass(frozen=True)
 class Done:
-    """A step that was taken (in a dry run: that would be), and how many seconds it took."""
+    """A step that was taken (in a dry run: that would be), and how long it took."""
 
     step: Step
-    seconds: float
+    duration_s: float
 
 
 @dataclass
@@ -111,7 +111,7 @@ def migrate(
             if done is None:
                 break
             report.done.append(done)
-            progress(f"Schema: {done.step.direction} {done.step.migration.label} in {done.seconds:.2f} s")
+            progress(f"Schema: {done.step.direction} {done.step.migration.label} in {done.duration_s:.2f} s")
     # Whoever took the last step, this run or another.
     report.version_after = migrations[-1].version if target is None else target
     return report

@@ -57,11 +57,11 @@ class Started:
 
 @dataclass
 class Finished:
-    """An operation that is over. ``seconds`` is its whole length, ``steps`` what it did, in order."""
+    """An operation that is over. ``duration_s`` is its whole length, ``steps`` what it did, in order."""
 
     changed: bool
     outcome: str
-    seconds: float
+    duration_s: float
     resumes: str | None
     steps: list[dict[str, Any]]
 
@@ -208,7 +208,9 @@ def read_finished(
         " FROM operation_steps WHERE operation_id = %s::uuid ORDER BY number",
         (ref.id,),
     )
-    shown = [{"name": name, "outcome": ended, "seconds": round(length, 3)} for name, ended, length in steps]
+    shown = [
+        {"name": name, "outcome": ended, "duration_s": round(length, 3)} for name, ended, length in steps
+    ]
     return Finished(changed, row[0], round(row[1], 3), row[2], shown)
 
 

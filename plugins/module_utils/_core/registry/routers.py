@@ -77,7 +77,7 @@ def wait_for_routers(
 ) -> dict[str, Any]:
     """Wait until every live router of the environment reports ``epoch`` or a later one, or the deadline.
 
-    Returns ``{epoch, confirmed, unconfirmed, lost, seconds}``; the lists hold names of instances. Lost are
+    Returns ``{epoch, confirmed, unconfirmed, lost, waited_s}``; the lists hold names of instances. Lost are
     those that were not heard of for 15 s and had not confirmed before.
     """
 
@@ -95,7 +95,7 @@ def wait_for_routers(
         return f"Waiting for {names(seen['unconfirmed'])} to take over epoch {epoch} of the registry."
 
     seen = _poll(look, lambda seen: not seen["unconfirmed"], waiting_for, deadline, progress)
-    return {**seen, "seconds": round(deadline.elapsed(), 3)}
+    return {**seen, "waited_s": round(deadline.elapsed(), 3)}
 
 
 def wait_until_drained(
@@ -107,7 +107,7 @@ def wait_until_drained(
 ) -> dict[str, Any]:
     """Wait until no live router has a request of the model in flight, or the deadline.
 
-    Routers have to have confirmed before that they send no new ones. Returns ``{in_flight, seconds}``.
+    Routers have to have confirmed before that they send no new ones. Returns ``{in_flight, waited_s}``.
     """
 
     def look() -> int:
@@ -118,7 +118,7 @@ def wait_until_drained(
         return f"Waiting for {count} requests of {model} that are in flight."
 
     count = _poll(look, lambda count: count == 0, waiting_for, deadline, progress)
-    return {"in_flight": count, "seconds": round(deadline.elapsed(), 3)}
+    return {"in_flight": count, "waited_s": round(deadline.elapsed(), 3)}
 
 
 def names(instances: Sequence[str], most: int = 5) -> str:

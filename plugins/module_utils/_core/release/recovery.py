@@ -29,7 +29,7 @@ def settle(tools: Tools, request: ReleaseTarget, waits: Waits, *, chart_name: st
             return record
         if record.secret["metadata"]["resourceVersion"] != version:
             version, since = record.secret["metadata"]["resourceVersion"], time.monotonic()
-        # Clocks differ: what has stayed the same before our eyes for so long is idle too.
+        # Clocks differ: what has stayed the same for so long while we looked is idle too.
         idle = max((datetime.now(UTC) - record.modified_at).total_seconds(), time.monotonic() - since)
         if idle < waits.takeover_s and not _left_by_an_earlier_holder(record, tools.permit):
             if not shown:

@@ -61,7 +61,7 @@ BEGIN
              'when the row was changed last, health checks left aside'),
             ('updated_by', 'text', '{text,varchar,citext}', 'who changed the row last'),
             ('row_version', 'bigint NOT NULL DEFAULT 1', '{int8}',
-             'grows with every change; whoever changes a row names the version that he saw')
+             'grows with every change; whoever changes a row names the version that they saw')
         ) AS columns (name, definition, accepted, meaning)
     LOOP
         SELECT t.typname INTO present
@@ -192,8 +192,8 @@ BEGIN
         BEGIN
             UPDATE model_registry_entries SET desired_state = 'disabled' WHERE ctid = disabled.place;
         EXCEPTION WHEN check_violation THEN
-            RAISE WARNING 'The older row of % in % has the status disabled, but not the wish: %. Correct the row,'
-                ' then set desired_state to disabled.',
+            RAISE WARNING 'The older row of % in % has the status disabled, but desired_state says enabled: %.'
+                ' Correct the row, then set desired_state to disabled.',
                 disabled.model_name, disabled.deployment_environment, SQLERRM;
         END;
     END LOOP;

@@ -6,8 +6,8 @@
 
 -- Functions that run with their owner's rights must not find a caller's temporary table where they look for
 -- one of these: each of them keeps this search path. Nor may everybody execute one, those of triggers neither:
--- whoever may could put it on a temporary table of his own, and so have it write with its owner's rights
--- whatever he inserts there. The triggers of the schema need no such right to fire.
+-- whoever may could put it on a temporary table of their own, and so have it write with its owner's rights
+-- whatever they insert there. The triggers of the schema need no such right to fire.
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
 CREATE TABLE audit_log (

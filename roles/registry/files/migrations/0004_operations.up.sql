@@ -1,5 +1,5 @@
--- The journal: one run over a target, and its steps. Nothing is decided by it: a run looks at what is there.
--- It tells people what happened, and which operation a change was a part of.
+-- The record of operations: one run over a target, and its steps. Nothing is decided by it: a run looks at
+-- what is there. It tells people what happened, and which operation a change was a part of.
 
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 

@@ -1,5 +1,5 @@
 -- One writer a target. A lock ends by itself at expires_at, by the clock of the database; whoever takes it gets
--- a fence that is higher than all before, so that a holder who slept through the end of his lock is found out.
+-- a fence that is higher than all before, so that a holder who slept through the end of their lock is found out.
 
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 

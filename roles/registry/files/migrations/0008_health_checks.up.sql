@@ -1,5 +1,5 @@
 -- What the health checker reports. It changes an entry between ready and degraded and in no other way, and
--- never one that is under operation or that was changed since it was looked at.
+-- never one that is locked or that was changed since it was looked at.
 
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
@@ -123,6 +123,6 @@ END
 $$;
 COMMENT ON FUNCTION record_health_check(text, text, bigint, boolean, double precision, text, integer, integer) IS
     'llmops.platform: records a check of an entry and returns its status; null where nothing was written because'
-    ' the entry is gone, has another version, or is under operation';
+    ' the entry is gone, has another version, or is locked';
 REVOKE ALL ON FUNCTION
     record_health_check(text, text, bigint, boolean, double precision, text, integer, integer) FROM PUBLIC;

@@ -15,7 +15,7 @@ from ...helm.storage import read_release
 from ...registry import entries
 from ...registry.connection import Session
 from ...registry.entry_fields import Entry
-from ...registry.failures import is_without_schema
+from ...registry.failures import WITHOUT_SCHEMA, is_without_schema
 from ...registry.lock import Lock, read_lock
 from ...release.comparison import Comparison, compare
 from ...release.handover import OWN_MANAGERS
@@ -34,7 +34,7 @@ def observe(run: Run) -> None:
     """Read all that the next step is decided from. What an earlier look has found is forgotten."""
     if run.registry is not None:
         _look_at_registry(run, run.registry)
-    run.comparison, run.plan, run.snapshot, run.rolled_out, run.room = None, None, None, False, False
+    run.comparison, run.plan, run.observed, run.rolled_out, run.room = None, None, None, False, False
     run.released = False
     target, client = run.target, run.tools.client
     run.record = read_release(client, target.name, target.namespace)
@@ -67,19 +67,19 @@ def _tell_additions(run: Run, found: Comparison) -> None:
             run.warn(text)
 
 
-def look_at_pods(run: Run) -> workload.Snapshot:
+def look_at_pods(run: Run) -> workload.Observed:
     """Read the Deployment and its pods."""
     target = run.target
-    run.snapshot = workload.observe(run.tools.client, target.namespace, target.name, target.selector)
-    return run.snapshot
+    run.observed = workload.observe(run.tools.client, target.namespace, target.name, target.selector)
+    return run.observed
 
 
-def _is_rolled_out(run: Run, snapshot: workload.Snapshot) -> bool:
+def _is_rolled_out(run: Run, observed: workload.Observed) -> bool:
     """Tell whether exactly the wanted pods are ready."""
-    if not workload.judge(snapshot, workload.Symptoms()).done:
+    if not workload.judge(observed, workload.Symptoms()).done:
         return False
     # Nobody will notice otherwise that the Service does not send requests there.
-    return run.wanted.verifies or endpoints_are_new(run.tools.client, run.target, snapshot)
+    return run.wanted.verifies or endpoints_are_new(run.tools.client, run.target, observed)
 
 
 def _look_at_registry(run: Run, registry: Registry) -> None:
@@ -95,7 +95,5 @@ def _look_at_registry(run: Run, registry: Registry) -> None:
         # In check mode an earlier task did not really create the tables.
         if not (run.check_mode and is_without_schema(error)):
             raise
-        run.warnings.append(
-            "The registry has no schema of this version yet: this shows what an empty one would be told."
-        )
+        run.warnings.append(WITHOUT_SCHEMA)
     run.announced = run.row is not None and run.row.status == "deploying"

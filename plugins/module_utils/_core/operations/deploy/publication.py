@@ -29,7 +29,7 @@ def facts(run: Run) -> dict[str, object]:
         plan,
         chart_digest=run.renderer.chart_digest,
         revision=revision,
-        image_digest=running_image(run.snapshot.pods) if run.snapshot is not None else None,
+        image_digest=running_image(run.observed.pods) if run.observed is not None else None,
         ready=run.rolled_out,
     )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ...cluster.workload import Snapshot
+from ...cluster.workload import Observed
 from ...common.deadline import Deadline
 from ...common.permit import Permit
 from ...helm.storage import ReleaseRecord
@@ -75,7 +75,7 @@ class Run:
     record: ReleaseRecord | None = None
     comparison: Comparison | None = None
     plan: Plan | None = None
-    snapshot: Snapshot | None = None
+    observed: Observed | None = None
     rolled_out: bool = False
     announced: bool = False
     released: bool = False  #: Helm has made the revision that is wanted

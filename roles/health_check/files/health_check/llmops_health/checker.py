@@ -219,7 +219,7 @@ class Checker:
             return
         self._metrics.records.labels(status or "refused").inc()
         if status is None:
-            # Changed since it was read, under operation, or gone: leave it alone, and look again.
+            # Changed since it was read, locked, or gone: leave it alone, and look again.
             self._stale.set()
             return
         if status != entry.status:

@@ -112,7 +112,7 @@ class Registry:
     async def record(self, lease: Lease, record: Record) -> str | None:
         """Write a result; return the entry's status, or ``None`` if the registry refused it.
 
-        It refuses what was changed since it was read, is under operation, or is gone.
+        It refuses what was changed since it was read, is locked, or is gone.
         """
         asked_at = time.monotonic()
         values = {

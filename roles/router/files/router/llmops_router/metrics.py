@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter as Tally
 from collections.abc import Mapping
 
@@ -122,8 +121,3 @@ def observe_catalogue(metrics: Metrics, catalogue: Catalogue) -> None:
 def in_flight(metrics: Metrics) -> Mapping[str, int]:
     """Return the requests in flight by model."""
     return {model: count for model, count in metrics.in_flight.items() if count}
-
-
-def seconds_since(moment: float) -> float:
-    """Return the time since a moment of the monotonic clock."""
-    return time.monotonic() - moment

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the operator wants against what deployments do: his wish lasts, and never waits for a lock."""
+"""What the operator wants against what deployments do: it lasts, and never waits for a lock."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_the_table_itself_keeps_to_it(entry: Run, query: Query) -> None:
             query("UPDATE model_registry_entries SET deployment_status = %s", (status,))
 
 
-def test_the_diff_shows_the_wish(entry: Run) -> None:
+def test_the_diff_shows_the_desired_state(entry: Run) -> None:
     entry(**READY)
     checked = entry(check=True, desired_state="disabled")
     assert checked.diff is not None
@@ -131,7 +131,7 @@ def test_the_diff_shows_the_wish(entry: Run) -> None:
     assert entry(desired_state="disabled").diff == checked.diff
 
 
-def test_a_conflict_about_the_wish_says_who_disabled_it(entry: Run, query: Query) -> None:
+def test_a_conflict_about_the_desired_state_says_who_disabled_it(entry: Run, query: Query) -> None:
     seen = entry(**READY).result["entry"]["version"]
     entry(desired_state="disabled", actor="alice@laptop")
     for changes in (READY, {"desired_state": "enabled"}, {**READY, "image": "vllm:2"}):
@@ -197,7 +197,7 @@ def test_an_operator_may_disable_while_a_deployment_runs(
         {"status_reason": "only a note"},
     ],
 )
-def test_more_than_the_wish_needs_the_lock(
+def test_more_than_the_desired_state_needs_the_lock(
     entry: Run, lock: Callable[..., dict[str, Any]], change: dict[str, Any]
 ) -> None:
     entry(**READY)
@@ -244,7 +244,7 @@ def test_an_operation_that_lost_its_lock_writes_nothing(
     paused = lock(seconds=0.01)
     successor = lock()
     before = query("SELECT * FROM model_registry_entries")
-    # Not even a wish: whoever gives an operation wants to be told.
+    # Not even the desired state: whoever gives an operation wants to be told.
     for change in ({"status": "failed"}, {"state": "absent"}, {"desired_state": "disabled"}):
         with pytest.raises(PlatformError) as failure:
             entry(**change, lock=paused)
@@ -277,7 +277,7 @@ def test_the_lock_is_kept_while_an_entry_drains(
         watcher.join(10)
         router.close()
     assert removed.result["drain"]["in_flight"] == 0
-    assert removed.result["drain"]["seconds"] > 1.5
+    assert removed.result["drain"]["waited_s"] > 1.5
     assert len(held) > 10
     assert all(held)
     assert query("SELECT DISTINCT operation_id::text FROM model_registry_history WHERE seq > 1") == [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The operator's wish: what it does to a status, which changes say nothing else, and what is a withdrawal."""
+"""The desired state: what it does to a status, which changes say nothing else, and what is a withdrawal."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ent
     DESIRED_STATES,
     STATUSES,
     Entry,
+    changes_only_desired_state,
     check_changes,
-    is_operators_wish,
     is_overruled,
     merged,
 )
@@ -37,7 +37,7 @@ entries = st.builds(
     endpoint=st.just("http://h:1"),
     status_reason=st.sampled_from([None, "r"]),
 ).filter(lambda entry: entry.desired_state == "enabled" or entry.status not in ("ready", "degraded"))
-wishes = st.fixed_dictionaries(
+asked = st.fixed_dictionaries(
     {},
     optional={
         "status": st.sampled_from(STATUSES),
@@ -48,37 +48,37 @@ wishes = st.fixed_dictionaries(
 )
 
 
-@given(entries, wishes)
+@given(entries, asked)
 def test_a_disabled_model_is_never_routed_and_nobody_else_enables_it(
-    before: Entry, wish: dict[str, Any]
+    before: Entry, changes: dict[str, Any]
 ) -> None:
-    after = merged(before, wish)
+    after = merged(before, changes)
     if after.desired_state == "disabled":
         assert after.status not in ("ready", "degraded")
         assert after.route is None
-    if before.desired_state == "disabled" and "desired_state" not in wish:
+    if before.desired_state == "disabled" and "desired_state" not in changes:
         assert after.desired_state == "disabled"
-    if before.status != "ready" and wish.get("status") != "ready":
+    if before.status != "ready" and changes.get("status") != "ready":
         assert after.route is None
 
 
-@given(entries, wishes)
-def test_merging_again_changes_nothing(before: Entry, wish: dict[str, Any]) -> None:
+@given(entries, asked)
+def test_merging_again_changes_nothing(before: Entry, changes: dict[str, Any]) -> None:
     """The second run of a task finds nothing to do."""
-    after = merged(before, wish)
-    assert merged(after, wish) == after
+    after = merged(before, changes)
+    assert merged(after, changes) == after
 
 
-@given(entries, wishes)
-def test_what_needs_no_lock_gives_nothing_to_clients(before: Entry, wish: dict[str, Any]) -> None:
-    after = merged(before, wish)
-    if is_operators_wish(before, after):
+@given(entries, asked)
+def test_what_needs_no_lock_gives_nothing_to_clients(before: Entry, changes: dict[str, Any]) -> None:
+    after = merged(before, changes)
+    if changes_only_desired_state(before, after):
         assert after.route in (None, before.route)
         assert after.image == before.image
 
 
 @pytest.mark.parametrize(
-    ("before", "wish", "free"),
+    ("before", "changes", "free"),
     [
         (READY, {"desired_state": "disabled"}, True),
         (READY, {"status": "disabled", "status_reason": "wrong"}, True),
@@ -91,8 +91,8 @@ def test_what_needs_no_lock_gives_nothing_to_clients(before: Entry, wish: dict[s
         (READY, {}, False),
     ],
 )
-def test_what_is_only_a_wish(before: Entry, wish: dict[str, Any], free: bool) -> None:
-    assert is_operators_wish(before, merged(before, wish)) is free
+def test_what_changes_only_the_desired_state(before: Entry, changes: dict[str, Any], free: bool) -> None:
+    assert changes_only_desired_state(before, merged(before, changes)) is free
 
 
 def test_the_reason_of_whoever_disabled_it_stays() -> None:
@@ -120,6 +120,6 @@ def test_what_gives_a_model_to_clients(before: Entry | None, after: Entry | None
 
 
 @pytest.mark.parametrize("value", ["on", "", "Enabled"])
-def test_a_bad_wish_is_named(value: str) -> None:
+def test_a_bad_desired_state_is_named(value: str) -> None:
     with pytest.raises(PlatformError, match="desired_state"):
         check_changes({"desired_state": value})
