@@ -28,7 +28,6 @@ options:
   environment:
     description: Only this environment.
     type: str
-    choices: [development, staging, production]
   namespace:
     description: Only this Kubernetes namespace.
     type: str
@@ -356,7 +355,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import (
-    ENVIRONMENTS,
     check_model,
     check_namespace,
 )
@@ -387,7 +385,7 @@ if TYPE_CHECKING:
 ARGUMENT_SPEC: dict[str, Any] = {
     **POSTGRES_SPEC,
     "model": {"type": "str"},
-    "environment": {"type": "str", "choices": list(ENVIRONMENTS)},
+    "environment": {"type": "str"},
     "namespace": {"type": "str"},
     "status": {"type": "list", "elements": "str", "choices": list(STATUSES)},
     "desired_state": {"type": "str", "choices": list(DESIRED_STATES)},

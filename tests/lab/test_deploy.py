@@ -100,7 +100,12 @@ def documented_slots() -> tuple[int, int]:
 def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callable[[str], list[str]]) -> None:
     site.models = {
         "llama": {"vllm_model": "meta-llama/Llama-3.1-8B-Instruct"},
-        "mistral": {"vllm_values": {"gpu": {"count": 2}}},
+        # An environment has any name, and a tier that says what it is like.
+        "mistral": {
+            "vllm_environment": "qa-eu",
+            "vllm_tier": "staging",
+            "vllm_values": {"gpu": {"count": 2}},
+        },
     }
     first = site.deploy().check()
     assert "2 of 2 models are as wanted" in first.output
@@ -110,6 +115,8 @@ def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callabl
     assert {row["deployment_status"] for row in rows.values()} == {"ready"}
     llama = rows["meta-llama/Llama-3.1-8B-Instruct"]
     assert llama["deployment_endpoint"].startswith("http://llama-3-1-8b-instruct-")
+    assert rows["mistral"]["deployment_environment"] == "qa-eu"
+    assert rows["mistral"]["release_name"] == "mistral-qa-eu"
     assert llama["release_revision"] == 1
     assert llama["manifest_digest"].startswith("sha256:")
     assert llama["last_health_check_at"] is not None

@@ -245,7 +245,7 @@ def test_older_rows_that_are_disabled_and_break_a_rule_are_kept_and_named(schema
     warnings = [warning for warning in schema().warnings if "has the status disabled" in warning]
     assert len(warnings) == 3
     for target, rule in (
-        ("a in prod", "environment_known"),
+        ("a in Prod", "environment_shape"),
         ("b in staging", "namespace_shape"),
         ("<NULL> in production", "target_complete"),
     ):
