@@ -104,7 +104,7 @@ options:
     description:
       - Seconds for the whole. What is waited for gets shares of it, which the other options limit.
       - By default, and with V(0), each share counts for itself.
-      - A run that fails puts the registry's row right afterwards, within the times of the registry's own options.
+      - A run that fails puts the registry's row right afterwards, within the times of the registry's options.
     type: float
   capacity_timeout:
     description: Seconds to wait for capacity. V(0) fails at once where there is none.

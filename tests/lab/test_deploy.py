@@ -143,6 +143,11 @@ def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callabl
     assert image is None or image.startswith("sha256:")
     assert values["gpu"]["count"] == 2
     assert redacted is False
+    # Verified is a record: one for each manifest, however often it passes.
+    verified = "SELECT model_name, manifest_digest, verdict FROM manifest_verifications ORDER BY 1"
+    assert site.query(verified) == [
+        (name, row["manifest_digest"], "passed") for name, row in sorted(rows.items())
+    ]
 
 
 def test_check_mode_tells_the_truth_and_writes_nothing(
@@ -345,6 +350,9 @@ def test_failure_mode_is_explained_and_not_registered_as_ready(
     assert broken.rows()[case.name]["deployment_status"] == "failed"
     operations = "SELECT outcome, error_class FROM operations WHERE model_name = %s"
     assert broken.query(operations, (case.name,)) == [("failed", case.error_class)]
+    # What did not serve is not gone back to; what never came to start is not known to serve badly.
+    verdicts = "SELECT verdict FROM manifest_verifications WHERE model_name = %s"
+    assert broken.query(verdicts, (case.name,)) == [("failed",)]
     locks = "SELECT operation_id FROM operation_locks WHERE model_name = %s"
     assert broken.query(locks, (case.name,)) == [(None,)]
     assert failed.wall_s < 90
