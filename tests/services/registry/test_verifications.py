@@ -12,12 +12,14 @@ from typing import Any
 import psycopg2.errors
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.verifications import (
     Verdict,
     newest,
     record,
 )
+from tests.services.registry.conftest import Run
 
 Query = Callable[..., list[tuple[Any, ...]]]
 DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
@@ -90,3 +92,29 @@ def test_nobody_rewrites_a_verdict(database: Database, query: Query, statement: 
 def test_a_bad_verdict_has_a_reason(database: Database, verdict: str) -> None:
     with pytest.raises(Exception, match="manifest_verifications_reason"):
         written(database, Verdict(DIGEST, verdict))
+
+
+def test_a_user_sees_which_verdict_counts(database: Database, info: Run) -> None:
+    written(database, Verdict(DIGEST, "passed", evidence={"completion": {"latency_s": 0.2}}))
+    written(database, Verdict(OTHER, "failed", "it hung"))
+    written(database, Verdict(DIGEST, "revoked", "bad answers"))
+    written(database, Verdict(DIGEST, "passed"), environment="staging")
+    found = info(model="m", environment="prod-eu", verifications=10).result["verifications"]
+    assert [(item["manifest_digest"], item["verdict"], item["counts"]) for item in found] == [
+        (DIGEST, "revoked", True),
+        (OTHER, "failed", True),
+        (DIGEST, "passed", False),
+    ]
+    assert found[2]["evidence"] == {"completion": {"latency_s": 0.2}}
+    assert found[1]["reason"] == "it hung"
+    assert len(info(model="m", environment="prod-eu", verifications=1).result["verifications"]) == 1
+    assert "verifications" not in info(model="m", environment="prod-eu").result
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"verifications": -1}, {"verifications": 1, "environment": None}, {"verifications": 1, "model": None}],
+)
+def test_verdicts_are_those_of_one_target(info: Run, wrong: dict[str, Any]) -> None:
+    with pytest.raises(PlatformError, match="verifications: "):
+        info(**{"model": "m", "environment": "staging", **wrong})

@@ -17,6 +17,7 @@ from typing import Any
 from ..common.redaction import redact, redact_text
 from . import entries
 from .connection import Session
+from .entry_fields import rfc3339
 from .lock import OperationRef, claim
 
 _REASON_LENGTH = 500
@@ -40,6 +41,30 @@ def newest(session: Session, model: str, environment: str, manifest_digest: str)
     """Return the verdict that counts; None where nobody has verified the manifest there."""
     row = session.row(_NEWEST, (model, environment, manifest_digest))
     return str(row[0]) if row else None
+
+
+def read(session: Session, model: str, environment: str, *, limit: int) -> list[dict[str, Any]]:
+    """Return the last verdicts of a target, newest first, as module registry_info documents them."""
+    found = session.rows(
+        "SELECT manifest_digest, verdict, reason, evidence, verified_at, verified_by, operation_id::text,"
+        "       id = max(id) OVER (PARTITION BY manifest_digest) AS counts"
+        "  FROM manifest_verifications WHERE model_name = %s AND deployment_environment = %s"
+        " ORDER BY id DESC LIMIT %s",
+        (model, environment, limit),
+    )
+    return [
+        {
+            "manifest_digest": digest,
+            "verdict": verdict,
+            "counts": counts,
+            "reason": reason,
+            "evidence": evidence,
+            "verified_at": rfc3339(verified_at),
+            "verified_by": verified_by,
+            "operation_id": operation,
+        }
+        for digest, verdict, reason, evidence, verified_at, verified_by, operation, counts in found
+    ]
 
 
 def record(
