@@ -201,7 +201,7 @@ def test_what_is_applied_is_what_was_asked_for(api: ClusterClient, applied: str,
         for path, item in everything_of(api, name).items()
         for item in [{"kind": path.split("/")[-2], **item}]
     }
-    specs = {key: item.get("spec") for key, item in made.items()}
+    specs = {key: item.get("spec") or {} for key, item in made.items()}
     assert specs["ResourceQuota", "llmops-environment"] == {"hard": {"requests.nvidia.com/gpu": "16"}}
     limits = specs["LimitRange", "llmops-environment"]["limits"]
     assert [(item["type"], item["default"]) for item in limits] == [("Container", {"memory": "1Gi"})]
