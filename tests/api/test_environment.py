@@ -22,9 +22,12 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     Authentication,
     ClusterClient,
 )
-from tests.support.chart import ENVIRONMENTS, EVERYTHING, HelmChart, Object, as_yaml
+from ansible_collections.llmops.platform.plugins.module_utils._module import Context
+from ansible_collections.llmops.platform.plugins.modules import vllm_release
+from tests.support.chart import CHART, ENVIRONMENTS, EVERYTHING, HelmChart, Object, as_yaml
 from tests.support.kubectl import Kubectl
 from tests.support.lab import Lab
+from tests.support.models import QUICK_VALUES
 from tests.support.playbooks import PlayResult, PlayRunner
 from tests.support.run_module import RunModule
 
@@ -459,6 +462,29 @@ def test_the_deployer_reads_all_that_it_is_asked_about(kubeconfig: str, applied:
     client = ClusterClient(Authentication.from_params(identity(kubeconfig, applied)))
     assert client.get("/api/v1/nodes")["items"]
     assert client.get(f"/api/v1/namespaces/{applied}")["metadata"]["name"] == applied
+
+
+def test_the_deployer_installs_and_removes_a_release_with_these_rights(
+    lab: Lab, api: ClusterClient, kubeconfig: str, applied: str, name: str
+) -> None:
+    """A whole release with Helm, capacity check and rollout, in the environment as it was set apart."""
+    arguments: dict[str, Any] = {
+        **{option: given.get("default") for option, given in vllm_release.ARGUMENT_SPEC.items()},
+        **identity(kubeconfig, applied),
+        "model": "model",
+        "environment": name,
+        "tier": "staging",
+        "namespace": applied,
+        "chart_path": str(CHART),
+        "chart_values": {**QUICK_VALUES, "networkPolicy": {"enabled": True}},
+        "helm_binary": str(lab.binary("helm")),
+    }
+    service = f"/api/v1/namespaces/{applied}/services/model-{name}"
+    assert vllm_release.run(arguments, Context()).changed
+    assert api.find(service)
+    assert not vllm_release.run(arguments, Context()).changed
+    assert vllm_release.run({**arguments, "state": "absent"}, Context()).changed
+    assert api.find(service) is None
 
 
 # The Pod Security level.
