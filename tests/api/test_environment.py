@@ -369,6 +369,16 @@ def test_a_real_request_for_secrets_elsewhere_is_refused(
     assert "cannot list resource" in refused.stderr
 
 
+def test_the_commands_of_the_documentation_tell_the_rights(kubectl: Kubectl, applied: str) -> None:
+    account = f"--as=system:serviceaccount:{applied}:{DEPLOYER}"
+    listed = kubectl.run("auth", "can-i", "--list", "-n", applied, account)
+    assert listed.returncode == 0, listed.stderr
+    assert "deployments.apps" in listed.stdout
+    for question in (["get", "secrets", "-n", "default"], ["create", "pods/exec", "-n", applied]):
+        assert kubectl.run("auth", "can-i", *question, account).stdout.strip() == "no"
+    assert kubectl.run("auth", "can-i", "get", "secrets", "-n", applied, account).stdout.strip() == "yes"
+
+
 # What the account is for.
 
 
