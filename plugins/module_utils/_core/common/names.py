@@ -77,21 +77,21 @@ def check_environment(environment: str, field: str = "environment") -> str:
     return environment
 
 
-def tier_of(environment: str, tier: str | None = None) -> str:
+def tier_of(environment: str, tier: str | None = None, field: str = "tier") -> str:
     """Return the tier of an environment: what is given, else that of its name; raises ``invalid``.
 
     Nothing is guessed: an unknown name taken for development would lose the guards of production.
     """
     if tier:
         if tier not in TIERS:
-            raise invalid("tier", tier, "is unknown", f"Give one of {', '.join(TIERS)}.")
+            raise invalid(field, tier, "is unknown", f"Give one of {', '.join(TIERS)}.")
         return tier
     if environment not in TIERS:
         raise invalid(
-            "tier",
+            field,
             tier,
             f"is needed for the environment {environment!r}, whose name does not tell what it is like",
-            f"Give tier (vllm_tier), one of {', '.join(TIERS)}.",
+            f"Give {'tier (vllm_tier)' if field == 'tier' else field}, one of {', '.join(TIERS)}.",
         )
     return environment
 
