@@ -12,3 +12,4 @@ from ansible_collections.llmops.platform.plugins.plugin_utils._action import Cor
 
 class ActionModule(CoreActionBase):
     contract = vllm_deployment.CONTRACT
+    variable_prefix = "vllm_"

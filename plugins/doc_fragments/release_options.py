@@ -23,10 +23,17 @@ options:
     type: str
     required: true
   environment:
-    description: Environment of the release. Part of its name.
+    description:
+      - Environment of the release. Part of its name.
+      - Any name of at most 30 lower-case letters, digits and hyphens.
+    type: str
+    required: true
+  tier:
+    description:
+      - What the environment is like, which chooses the chart's defaults and guards.
+      - By default the environment itself, where it has one of these names; others have to say.
     type: str
     choices: [development, staging, production]
-    required: true
   namespace:
     description: Namespace of the release.
     aliases: [release_namespace]
@@ -50,7 +57,7 @@ options:
   chart_values:
     description:
       - Values of the chart. They win over the chart's C(values.yaml) and over its
-        C(values-{environment}.yaml), which is always used.
+        C(values-{tier}.yaml), which is always used.
       - The name of the model, the environment and the slug are set by the module.
       - Secrets have no place here. The chart takes references to existing Secrets only.
     aliases: [release_values]
@@ -97,8 +104,7 @@ options:
     description:
       - Seconds for the whole. What is waited for gets shares of it, which the other options limit.
       - By default, and with V(0), each share counts for itself.
-      - A run that fails puts the registry's row right afterwards, which may take O(database_timeout), and
-        O(routers_timeout) where clients have to be told.
+      - A run that fails puts the registry's row right afterwards, within the times of the registry's options.
     type: float
   capacity_timeout:
     description: Seconds to wait for capacity. V(0) fails at once where there is none.

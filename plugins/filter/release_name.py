@@ -23,7 +23,6 @@ options:
     description: Environment of the deployment.
     type: str
     required: true
-    choices: [development, staging, production]
 seealso:
   - module: llmops.platform.vllm_release
 """

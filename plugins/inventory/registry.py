@@ -73,7 +73,6 @@ options:
   environment:
     description: Only this environment.
     type: str
-    choices: [development, staging, production]
   namespace:
     description: Only this Kubernetes namespace.
     type: str

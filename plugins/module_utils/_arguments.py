@@ -68,7 +68,8 @@ LOCK_SPEC: dict[str, Any] = {
 RELEASE_SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "model": {"type": "str", "required": True},
-    "environment": {"type": "str", "choices": ["development", "staging", "production"], "required": True},
+    "environment": {"type": "str", "required": True},
+    "tier": {"type": "str", "choices": ["development", "staging", "production"]},
     "namespace": {"type": "str", "required": True, "aliases": ["release_namespace"]},
     "create_namespace": {"type": "bool", "default": False},
     "name": {"type": "str", "aliases": ["release_name"]},

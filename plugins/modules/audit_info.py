@@ -28,7 +28,6 @@ options:
   environment:
     description: Only this environment.
     type: str
-    choices: [development, staging, production]
   action:
     description: Only these actions, such as V(entry.update) or V(operation.started).
     type: list
@@ -235,7 +234,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import (
-    ENVIRONMENTS,
     check_model,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import audit
@@ -259,7 +257,7 @@ MOST_ROWS = 10_000
 ARGUMENT_SPEC: dict[str, Any] = {
     **POSTGRES_SPEC,
     "model": {"type": "str"},
-    "environment": {"type": "str", "choices": list(ENVIRONMENTS)},
+    "environment": {"type": "str"},
     "action": {"type": "list", "elements": "str"},
     "actor": {"type": "str"},
     "since": {"type": "str"},

@@ -13,11 +13,13 @@ author:
   - llmops.platform contributors (@llmops-platform)
 description:
   - Applies objects to one namespace by server-side apply, as one set. Each object gets the label
-    C(llmops.platform/set) with the name of the set.
+    C(llmops.platform/set) with the name of the set. Those that belong to no namespace (O(cluster_wide)) also
+    get C(llmops.platform/set-namespace).
   - An object with this label that is not in O(objects) any more is removed, after the others run. Looked for
     are the kinds in O(objects), and ConfigMap, CronJob, Deployment, HorizontalPodAutoscaler, HTTPRoute,
-    Ingress, NetworkPolicy, PodDisruptionBudget, PodMonitor, PrometheusRule, Role, RoleBinding, Secret,
-    Service, ServiceAccount and ServiceMonitor.
+    Ingress, LimitRange, NetworkPolicy, PodDisruptionBudget, PodMonitor, PrometheusRule, ResourceQuota, Role,
+    RoleBinding, Secret, Service, ServiceAccount and ServiceMonitor; with O(cluster_wide) ClusterRole and
+    ClusterRoleBinding too.
   - Before anything is written, the API server tries all objects (dry run). Where one is refused, nothing is
     changed.
   - An object that needs nothing is not written.
@@ -55,6 +57,18 @@ options:
     required: true
   create_namespace:
     description: Whether to make the namespace if it is missing. It is never removed.
+    type: bool
+    default: false
+  namespace_labels:
+    description:
+      - Labels of the namespace. Others that it has stay. One that is left out later goes, if it was set here.
+      - They stay when the set is removed.
+    type: dict
+    default: {}
+  cluster_wide:
+    description:
+      - Whether O(objects) may hold what belongs to no namespace, such as a ClusterRole; it is of the set.
+      - A Namespace is refused there all the same; O(namespace_labels) say how it is to be.
     type: bool
     default: false
   objects:
@@ -228,6 +242,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "set_name": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "create_namespace": {"type": "bool", "default": False},
+    "namespace_labels": {"type": "dict", "default": {}},
+    "cluster_wide": {"type": "bool", "default": False},
     "objects": {"type": "list", "elements": "dict", "default": []},
     "optional_kinds": {"type": "list", "elements": "str", "default": []},
     "force_conflicts": {"type": "bool", "default": False},
@@ -252,6 +268,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         params["objects"],
         present=present,
         optional_kinds=params["optional_kinds"],
+        cluster_wide=params["cluster_wide"],
     )
     done = bring(
         ClusterClient.from_params(params),
@@ -259,6 +276,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         Deadline(params["timeout"]),
         context.progress,
         create_namespace=params["create_namespace"],
+        namespace_labels={str(key): str(value) for key, value in params["namespace_labels"].items()},
         force=params["force_conflicts"],
         wait=params["wait"],
         check_mode=context.check_mode,

@@ -44,7 +44,6 @@ options:
     description: Environment whose models the proxy serves.
     type: str
     required: true
-    choices: [development, staging, production]
   url:
     description: Address of the proxy.
     type: str
@@ -147,7 +146,6 @@ from ansible.module_utils.basic import env_fallback
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import POSTGRES_SPEC
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import ENVIRONMENTS
 from ansible_collections.llmops.platform.plugins.module_utils._core.exports.litellm_api import ModelAPI
 from ansible_collections.llmops.platform.plugins.module_utils._core.exports.litellm_export import (
     export,
@@ -171,7 +169,7 @@ if TYPE_CHECKING:
 ARGUMENT_SPEC: dict[str, Any] = {
     **POSTGRES_SPEC,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "environment": {"type": "str", "required": True, "choices": list(ENVIRONMENTS)},
+    "environment": {"type": "str", "required": True},
     "url": {"type": "str", "required": True},
     "api_key": {
         "type": "str",

@@ -53,7 +53,6 @@ options:
   environment:
     description: Environment of the target.
     type: str
-    choices: [development, staging, production]
     required: true
   kind:
     description: What the operation does, such as V(deploy) or V(rollback). For people.
@@ -285,7 +284,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **LOCK_SPEC,
     "state": {"type": "str", "choices": ["acquired", "released", "broken"], "default": "acquired"},
     "model": {"type": "str", "required": True},
-    "environment": {"type": "str", "choices": ["development", "staging", "production"], "required": True},
+    "environment": {"type": "str", "required": True},
     "kind": {"type": "str", "default": "deploy"},
     "lock_timeout": {"type": "float", "default": 0},
     "lock_ttl": {"type": "float", "default": 60},

@@ -44,7 +44,6 @@ options:
     description: Environment of the deployment.
     type: str
     required: true
-    choices: [development, staging, production]
   state:
     description:
       - Whether there should be a row.
@@ -371,7 +370,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadl
     Deadline,
     check_seconds,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import ENVIRONMENTS
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
     Database,
     settings,
@@ -405,7 +403,7 @@ if TYPE_CHECKING:
 ARGUMENT_SPEC: dict[str, Any] = {
     **POSTGRES_SPEC,
     "model": {"type": "str", "required": True},
-    "environment": {"type": "str", "required": True, "choices": list(ENVIRONMENTS)},
+    "environment": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "endpoint": {"type": "str"},
     "status": {"type": "str", "choices": list(STATUSES)},

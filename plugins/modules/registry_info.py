@@ -28,7 +28,6 @@ options:
   environment:
     description: Only this environment.
     type: str
-    choices: [development, staging, production]
   namespace:
     description: Only this Kubernetes namespace.
     type: str
@@ -77,6 +76,11 @@ options:
   operations:
     description:
       - Return so many of the last operations over one target as well. Needs O(model) and O(environment).
+    type: int
+    default: 0
+  verifications:
+    description:
+      - Return so many of the last verdicts on manifests of one target. Needs O(model) and O(environment).
     type: int
     default: 0
   timeout:
@@ -334,6 +338,46 @@ operations:
           error_class: null
           reason: null
           detail: {revision: 3}
+verifications:
+  description:
+    - The last verdicts on manifests of the target, newest first. Of each manifest the newest counts.
+  returned: O(verifications) above V(0)
+  type: list
+  elements: dict
+  contains:
+    manifest_digest:
+      description: SHA-256 of the rendered manifest.
+      type: str
+    verdict:
+      description: One of V(passed), V(failed) and V(revoked).
+      type: str
+    counts:
+      description: Whether it is the newest verdict on its manifest.
+      type: bool
+    reason:
+      description: Why it failed or was revoked.
+      type: str
+    evidence:
+      description: What was asked and answered.
+      type: dict
+    verified_at:
+      description: When it was found out, by the database's clock.
+      type: str
+    verified_by:
+      description: On whose behalf.
+      type: str
+    operation_id:
+      description: Id of the operation that found it out.
+      type: str
+  sample:
+    - manifest_digest: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+      verdict: passed
+      counts: true
+      reason: null
+      evidence: {completion: {latency_s: 0.21}}
+      verified_at: "2026-11-02T09:14:05.000000Z"
+      verified_by: deployer@awx-task-0
+      operation_id: 7d0c9a52-64c3-4a8e-9d3b-0d5d8a9a2f11
 database_time:
   description: The database's clock, which the ages are measured with. RFC 3339 in UTC.
   returned: success
@@ -356,11 +400,14 @@ from ansible_collections.llmops.platform.plugins.module_utils._arguments import 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import (
-    ENVIRONMENTS,
     check_model,
     check_namespace,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry import entries, history
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry import (
+    entries,
+    history,
+    verifications,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
     Database,
     Session,
@@ -387,7 +434,7 @@ if TYPE_CHECKING:
 ARGUMENT_SPEC: dict[str, Any] = {
     **POSTGRES_SPEC,
     "model": {"type": "str"},
-    "environment": {"type": "str", "choices": list(ENVIRONMENTS)},
+    "environment": {"type": "str"},
     "namespace": {"type": "str"},
     "status": {"type": "list", "elements": "str", "choices": list(STATUSES)},
     "desired_state": {"type": "str", "choices": list(DESIRED_STATES)},
@@ -404,6 +451,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "history_limit": {"type": "int", "default": 50},
     "history_before": {"type": "int"},
     "operations": {"type": "int", "default": 0},
+    "verifications": {"type": "int", "default": 0},
     "timeout": {"type": "float", "default": 30.0},
 }
 
@@ -415,14 +463,11 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     for name in ("limit", "history_limit"):
         if params[name] is not None and params[name] < 1:
             raise invalid(name, params[name], "is less than one", "Give a positive number, or leave it out.")
-    if params["operations"] < 0:
-        raise invalid(
-            "operations", params["operations"], "is negative", "Give how many operations to return."
-        )
-    if params["operations"] and not (params["model"] and params["environment"]):
-        raise invalid(
-            "operations", params["operations"], "needs one target", "Give model and environment as well."
-        )
+    for name in ("operations", "verifications"):
+        if params[name] < 0:
+            raise invalid(name, params[name], "is negative", f"Give how many {name} to return.")
+        if params[name] and not (params["model"] and params["environment"]):
+            raise invalid(name, params[name], "needs one target", "Give model and environment as well.")
     after = params["after"]
 
     def work(session: Session) -> dict[str, Any]:
@@ -446,6 +491,10 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         if params["operations"]:
             result["operations"] = history.read_operations(
                 session, params["model"], params["environment"], limit=params["operations"]
+            )
+        if params["verifications"]:
+            result["verifications"] = verifications.read(
+                session, params["model"], params["environment"], limit=params["verifications"]
             )
         return result
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import multiprocessing
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,11 +44,16 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
 
 display = Display()
 
+# As Ansible's own check of arguments names an option.
+_NAMED_OPTION = re.compile(r"^(?:argument '|value of )(?:verification\.)?(\w+)")
+
 
 class CoreActionBase(ActionBase):
     """Runs ``contract``; a subclass only names it."""
 
     contract: ModuleContract
+    #: What the variables of the module's role begin with; the rest is the name of the option.
+    variable_prefix = ""
     _supports_check_mode = True
     _supports_async = True
 
@@ -113,7 +119,7 @@ class CoreActionBase(ActionBase):
                 elif message.startswith("dictionary requested"):
                     # Ansible does not say which of them it is where the option is one of another's.
                     message = f"{', '.join(_no_mappings(contract.argument_spec, parameters))}: {message}"
-                error = PlatformError(ErrorClass.INVALID, message, "")
+                error = PlatformError(ErrorClass.INVALID, message, self._advice(message))
                 return dict(remove_values({"failed": True, **failure(error)}, secrets))
             parameters = validated.validated_parameters
             try:
@@ -127,6 +133,13 @@ class CoreActionBase(ActionBase):
         # What AnsibleModule does for a module: its arguments for -vvv, and no secret anywhere.
         invocation = {"module_args": shown_arguments(contract, parameters)}
         return dict(remove_values({**result, "invocation": invocation}, secrets))
+
+    def _advice(self, message: str) -> str:
+        """Return what to do about a wrong argument, in the words of the role where there is one."""
+        named = _NAMED_OPTION.search(message)
+        if named is None or not self.variable_prefix:
+            return ""
+        return f"Correct the argument; the role takes it from {self.variable_prefix}{named[1]}."
 
     @contextmanager
     def _task_environment(self) -> Iterator[None]:

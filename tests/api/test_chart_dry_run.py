@@ -11,27 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart import ENVIRONMENTS, HelmChart
+from tests.support.chart import ENVIRONMENTS, EVERYTHING, HelmChart
 from tests.support.kubectl import Kubectl
-
-EVERYTHING: dict[str, Any] = {
-    "replicas": 2,
-    "model": {"sizeBillions": 70, "revision": "0123456789abcdef", "extraArgs": ["--enable-lora"]},
-    "gpu": {"count": 4},
-    "persistence": {"enabled": True},
-    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
-    "alerts": {"enabled": True, "alertLabels": {"team": "search"}},
-    "podDisruptionBudget": {"enabled": True},
-    "ingress": {"enabled": True, "host": "model.example.org", "className": "nginx", "tlsSecret": "tls"},
-    "secrets": {"hfToken": {"existingSecret": "hub"}, "apiKey": {"existingSecret": "keys"}},
-    "image": {"pullSecrets": ["registry"]},
-    "serviceAccount": {"automountToken": True},
-    "rbac": {"create": True, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
-    "networkPolicy": {
-        "ingress": {"cidrs": ["10.1.0.0/16"]},
-        "egress": {"dns": {"cidrs": ["169.254.20.10/32"]}},
-    },
-}
 
 
 def assert_accepted(kubectl: Kubectl, manifest: str, expected: int) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from tests.support.lab import wait_allowed
 from tests.support.object_set import CANARY, Objects, ObjectSet, config, read, secret, server
 from tests.support.rights import token_with_rights
 from tests.support.run_module import RunModule
+
+RBAC = "rbac.authorization.k8s.io/v1"
 
 
 def test_applies_once_and_then_sends_no_write(objects: ObjectSet, api: ClusterClient) -> None:
@@ -187,6 +190,11 @@ def _without(key: str) -> dict[str, Any]:
             "belongs to no namespace",
             id="cluster-scoped",
         ),
+        pytest.param(
+            [{"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": "a"}}],
+            "cluster_wide",
+            id="cluster role",
+        ),
         pytest.param([], "state: absent", id="empty"),
     ],
 )
@@ -261,3 +269,86 @@ def test_kinds_that_may_not_be_listed_are_told(
         objects([config(), secret(dsn=CANARY)], **rights)
     assert refused.value.error_class is ErrorClass.AUTH
     assert CANARY not in str(refused.value)
+
+
+def _cluster_role(name: str, *verbs: str) -> dict[str, Any]:
+    rules = [{"apiGroups": [""], "resources": ["nodes"], "verbs": list(verbs)}]
+    return {"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
+
+
+def test_what_belongs_to_no_namespace_is_of_the_set_on_demand(
+    api: ClusterClient, kubeconfig: str, make_namespace: Callable[[str], str]
+) -> None:
+    here, there = (ObjectSet(kubeconfig, make_namespace("wide")) for _ in range(2))
+    role = f"of-{here.namespace}"
+    path = f"/apis/{RBAC}/clusterroles/{role}"
+    wanted = [config(), _cluster_role(role, "get")]
+    try:
+        assert here(wanted, cluster_wide=True, check=True).changed
+        assert api.find(path) is None
+        assert here.actions(wanted, cluster_wide=True)[f"ClusterRole/{role}"] == "create"
+        assert not here(wanted, cluster_wide=True).changed
+        assert here.actions([config(), _cluster_role(role, "list")], cluster_wide=True) == {
+            "ConfigMap/settings": "none",
+            f"ClusterRole/{role}": "update",
+        }
+        # A set of the same name elsewhere neither takes it over nor removes it.
+        with pytest.raises(PlatformError, match=f"of namespace '{here.namespace}'"):
+            there(wanted, cluster_wide=True)
+        there([config()], cluster_wide=True)
+        assert api.find(path)
+        # What does not reach beyond its namespace does not look there.
+        here([config()])
+        assert api.find(path)
+        assert here.actions([config()], cluster_wide=True)[f"ClusterRole/{role}"] == "delete"
+        assert api.find(path) is None
+    finally:
+        api.delete(path)
+
+
+def test_a_namespace_is_never_of_the_set(objects: ObjectSet) -> None:
+    item = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": objects.namespace}}
+    with pytest.raises(PlatformError, match="is a namespace, which a set never removes"):
+        objects([item], cluster_wide=True)
+
+
+def test_labels_of_the_namespace(api: ClusterClient, objects: ObjectSet) -> None:
+    path = f"/api/v1/namespaces/{objects.namespace}"
+
+    def labels() -> dict[str, str]:
+        found: dict[str, str] = api.get(path)["metadata"]["labels"]
+        return {name: value for name, value in found.items() if name.startswith("test/")}
+
+    api.patch(path, {"metadata": {"labels": {"test/of-somebody": "x"}}})
+    assert objects([config()], namespace_labels={"test/a": "1"}, check=True).changed
+    assert labels() == {"test/of-somebody": "x"}
+    assert objects([config()], namespace_labels={"test/a": "1", "test/b": "2"}).changed
+    assert labels() == {"test/of-somebody": "x", "test/a": "1", "test/b": "2"}
+    assert not objects([config()], namespace_labels={"test/a": "1", "test/b": "2"}).changed
+    # Others of the same namespace say nothing about labels, and change none.
+    assert not objects([config()]).changed
+    assert objects([config()], namespace_labels={"test/a": "1"}).changed
+    assert labels() == {"test/of-somebody": "x", "test/a": "1"}
+    with pytest.raises(PlatformError, match="managed by somebody else") as refused:
+        objects([config(), config("more")], namespace_labels={"test/of-somebody": "y"})
+    assert refused.value.error_class is ErrorClass.LOCKED
+    assert read(api, objects.namespace, "configmaps", "more") is None
+    objects([config()], namespace_labels={"test/of-somebody": "y"}, force_conflicts=True)
+    assert labels()["test/of-somebody"] == "y"
+
+
+def test_labels_come_with_a_namespace_that_is_made(
+    api: ClusterClient, kubeconfig: str, make_namespace: Callable[[str], str]
+) -> None:
+    name = f"{make_namespace('base')}-more"
+    fresh = ObjectSet(kubeconfig, name)
+    try:
+        with pytest.raises(PlatformError, match="does not exist"):
+            fresh([config()], namespace_labels={"test/a": "1"})
+        made = fresh([config()], create_namespace=True, namespace_labels={"test/a": "1"}, check=True)
+        assert made.changed
+        assert api.find(f"/api/v1/namespaces/{name}") is None
+        fresh([config()], create_namespace=True, namespace_labels={"test/a": "1"})
+        assert api.get(f"/api/v1/namespaces/{name}")["metadata"]["labels"]["test/a"] == "1"
+    finally:
+        api.delete(f"/api/v1/namespaces/{name}")

@@ -32,7 +32,7 @@ REFUSED_BY_SCHEMA: list[tuple[dict[str, Any], str]] = [
     ({"model": {"maxModelLen": 999999999999999999999999}}, "/model/maxModelLen"),
     ({"model": {"extraEnv": [{"name": "A", "value": 1}]}}, "/model/extraEnv/0/value"),
     ({"model": {"modle": "typo"}}, "modle"),
-    ({"environment": "prod"}, "/environment"),
+    ({"environment": "Prod"}, "/environment"),
     ({"slug": "Not_A_Label"}, "/slug"),
     ({"image": {"tag": 1.5}}, "/image/tag"),
     ({"image": {"tag": None}}, "/image"),

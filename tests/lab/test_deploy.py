@@ -100,7 +100,12 @@ def documented_slots() -> tuple[int, int]:
 def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callable[[str], list[str]]) -> None:
     site.models = {
         "llama": {"vllm_model": "meta-llama/Llama-3.1-8B-Instruct"},
-        "mistral": {"vllm_values": {"gpu": {"count": 2}}},
+        # An environment has any name, and a tier that says what it is like.
+        "mistral": {
+            "vllm_environment": "qa-eu",
+            "vllm_tier": "staging",
+            "vllm_values": {"gpu": {"count": 2}},
+        },
     }
     first = site.deploy().check()
     assert "2 of 2 models are as wanted" in first.output
@@ -110,6 +115,8 @@ def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callabl
     assert {row["deployment_status"] for row in rows.values()} == {"ready"}
     llama = rows["meta-llama/Llama-3.1-8B-Instruct"]
     assert llama["deployment_endpoint"].startswith("http://llama-3-1-8b-instruct-")
+    assert rows["mistral"]["deployment_environment"] == "qa-eu"
+    assert rows["mistral"]["release_name"] == "mistral-qa-eu"
     assert llama["release_revision"] == 1
     assert llama["manifest_digest"].startswith("sha256:")
     assert llama["last_health_check_at"] is not None
@@ -118,7 +125,7 @@ def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callabl
     second = site.deploy().check()
     assert second.changed == []
     assert len(mutations(site.namespace)) == before
-    assert site.revisions("mistral") == ["deployed"]
+    assert site.revisions("mistral", "qa-eu") == ["deployed"]
     assert site.rows() == rows
     # One operation a model: a run that finds nothing to do is none.
     assert site.query("SELECT kind, outcome, fence FROM operations") == [("deploy", "succeeded", 1)] * 2
@@ -136,6 +143,11 @@ def test_first_run_deploys_second_changes_nothing(site: Site, mutations: Callabl
     assert image is None or image.startswith("sha256:")
     assert values["gpu"]["count"] == 2
     assert redacted is False
+    # Verified is a record: one for each manifest, however often it passes.
+    verified = "SELECT model_name, manifest_digest, verdict FROM manifest_verifications ORDER BY 1"
+    assert site.query(verified) == [
+        (name, row["manifest_digest"], "passed") for name, row in sorted(rows.items())
+    ]
 
 
 def test_check_mode_tells_the_truth_and_writes_nothing(
@@ -338,6 +350,9 @@ def test_failure_mode_is_explained_and_not_registered_as_ready(
     assert broken.rows()[case.name]["deployment_status"] == "failed"
     operations = "SELECT outcome, error_class FROM operations WHERE model_name = %s"
     assert broken.query(operations, (case.name,)) == [("failed", case.error_class)]
+    # What did not serve is not gone back to; what never came to start is not known to serve badly.
+    verdicts = "SELECT verdict FROM manifest_verifications WHERE model_name = %s"
+    assert broken.query(verdicts, (case.name,)) == [("failed",)]
     locks = "SELECT operation_id FROM operation_locks WHERE model_name = %s"
     assert broken.query(locks, (case.name,)) == [(None,)]
     assert failed.wall_s < 90

@@ -415,7 +415,7 @@ def test_kill_leaves_no_helm_no_worker_and_no_key(site: Site, tmp_path: Path) ->
     site.runner.environment = {"TMPDIR": str(temporary), "ANSIBLE_HOME": str(temporary / "ansible")}
     site.models["model"] = {"vllm_values": {"model": SLOW}}
     shared_before = set(Path("/dev/shm").iterdir())
-    for phase in ("Deploy, verify", "needs an install", "waiting for"):
+    for phase in ("taking the lock", "needs an install", "waiting for"):
         running = site.start()
         running.wait_for(phase)
         assert processes_of(running)

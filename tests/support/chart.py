@@ -25,6 +25,25 @@ ENVIRONMENTS = ("development", "staging", "production")
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 RELEASE = "llama-3-1-8b"
 NAMESPACE = "llm-test"
+#: Values with which the chart makes every object that it can.
+EVERYTHING: dict[str, Any] = {
+    "replicas": 2,
+    "model": {"sizeBillions": 70, "revision": "0123456789abcdef", "extraArgs": ["--enable-lora"]},
+    "gpu": {"count": 4},
+    "persistence": {"enabled": True},
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "alerts": {"enabled": True, "alertLabels": {"team": "search"}},
+    "podDisruptionBudget": {"enabled": True},
+    "ingress": {"enabled": True, "host": "model.example.org", "className": "nginx", "tlsSecret": "tls"},
+    "secrets": {"hfToken": {"existingSecret": "hub"}, "apiKey": {"existingSecret": "keys"}},
+    "image": {"pullSecrets": ["registry"]},
+    "serviceAccount": {"automountToken": True},
+    "rbac": {"create": True, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "networkPolicy": {
+        "ingress": {"cidrs": ["10.1.0.0/16"]},
+        "egress": {"dns": {"cidrs": ["169.254.20.10/32"]}},
+    },
+}
 
 Values = Mapping[str, Any]
 Object = dict[str, Any]

@@ -62,10 +62,10 @@ class Site:
         group, _, plural = path.rpartition("/")
         return list(self.api.list_pages(f"/{group}/namespaces/{self.namespace}/{plural}"))
 
-    def revisions(self, model: str) -> list[str]:
+    def revisions(self, model: str, environment: str = "development") -> list[str]:
         """Return the status of each Helm revision of a model's release, oldest first."""
         secrets = self.objects("api/v1/secrets")
-        name = release_name(model, "development")
+        name = release_name(model, environment)
         found = [
             item["metadata"]["labels"] for item in secrets if item["metadata"]["labels"].get("name") == name
         ]

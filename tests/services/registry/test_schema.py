@@ -238,14 +238,14 @@ def test_older_rows_that_are_disabled_and_break_a_rule_are_kept_and_named(schema
     query(
         "CREATE TABLE model_registry_entries (model_name text, deployment_environment text,"
         " deployment_status text, deployment_namespace text);"
-        "INSERT INTO model_registry_entries VALUES ('a', 'prod', 'disabled', NULL),"
+        "INSERT INTO model_registry_entries VALUES ('a', 'Prod', 'disabled', NULL),"
         " ('b', 'staging', 'disabled', 'ML_Staging'), ('c', 'staging', 'disabled', 'ml-staging'),"
-        " (NULL, 'production', 'disabled', NULL), ('d', 'prod', 'ready', NULL)"
+        " (NULL, 'production', 'disabled', NULL), ('d', 'Prod', 'ready', NULL)"
     )
     warnings = [warning for warning in schema().warnings if "has the status disabled" in warning]
     assert len(warnings) == 3
     for target, rule in (
-        ("a in prod", "environment_known"),
+        ("a in Prod", "environment_shape"),
         ("b in staging", "namespace_shape"),
         ("<NULL> in production", "target_complete"),
     ):
@@ -329,6 +329,11 @@ def test_down_is_refused_only_where_it_would_drop_rows(
             "deployment_manifests",
             """(model_name, deployment_environment, release_name, release_revision, manifest_digest)
             VALUES ('m', 'staging', 'm', 1, repeat('0', 64))""",
+        ),
+        (
+            "manifest_verifications",
+            """(model_name, deployment_environment, manifest_digest, verdict)
+            VALUES ('m', 'staging', repeat('0', 64), 'passed')""",
         ),
         ("router_instances", "(instance, environment) VALUES ('router-1', 'staging')"),
         ("health_checks", "VALUES ('m', 'staging', 1, 0, 1, now())"),

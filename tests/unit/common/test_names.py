@@ -18,15 +18,17 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     PlatformError,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import (
-    ENVIRONMENTS,
     MODEL_MAX_LENGTH,
     SLUG_MAX_LENGTH,
+    TIERS,
+    check_environment,
     check_model,
     check_namespace,
     check_release_name,
     endpoint_url,
     release_name,
     slug,
+    tier_of,
 )
 
 DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -56,6 +58,7 @@ _PARTS = st.sampled_from(
 _WRITTEN = st.lists(_PARTS, min_size=1, max_size=12).map("".join)
 _ANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
 NAMES = st.one_of(_WRITTEN, _ANY)
+ENVIRONMENT = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?", fullmatch=True)
 
 
 @given(NAMES)
@@ -65,9 +68,32 @@ def test_slug_is_a_short_dns_label(model: str) -> None:
     assert len(name) <= SLUG_MAX_LENGTH
 
 
-@given(NAMES, st.sampled_from(ENVIRONMENTS))
+@given(NAMES, st.sampled_from(TIERS) | ENVIRONMENT)
 def test_release_name_is_one_that_helm_and_a_service_accept(model: str, environment: str) -> None:
     assert check_release_name(release_name(model, environment)).endswith(f"-{environment}")
+
+
+@given(st.lists(NAMES, min_size=2, max_size=6, unique=True), ENVIRONMENT)
+def test_two_models_never_share_a_release(models: list[str], environment: str) -> None:
+    assert len({release_name(model, check_environment(environment)) for model in models}) == len(models)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Prod", "prod_eu", "-eu", "eu-", "a" * 31, "prod eu", "prod.eu", "prod\n"]
+)
+def test_what_is_no_name_of_an_environment_is_refused(name: str) -> None:
+    with pytest.raises(PlatformError, match="environment: ") as caught:
+        check_environment(name)
+    assert caught.value.error_class is ErrorClass.INVALID
+
+
+def test_a_tier_is_given_or_the_name_of_the_environment() -> None:
+    assert [tier_of(name) for name in TIERS] == list(TIERS)
+    assert tier_of("qa", "staging") == tier_of("development", "staging") == "staging"
+    for environment, tier in (("prod-eu", None), ("prod-eu", ""), ("staging", "prod")):
+        with pytest.raises(PlatformError, match="tier: ") as caught:
+            tier_of(environment, tier)
+        assert caught.value.error_class is ErrorClass.INVALID
 
 
 @given(st.lists(NAMES, min_size=2, max_size=6, unique=True))

@@ -37,7 +37,7 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("ENVIRONMENT", "prod", "development, staging, production"),
+        ("ENVIRONMENT", "Prod", "the name of an environment"),
         ("INTERVAL_S", "soon", "give a number"),
         ("INTERVAL_S", "0", "above 0"),
         ("INTERVAL_S", "nan", "above 0"),
@@ -66,7 +66,7 @@ def test_a_mistake_is_told_with_its_name(name: str, value: str, told: str) -> No
 
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(SettingsError) as error:
-        read(ENVIRONMENT="prod", FAILURES="0", JITTER="9")
+        read(ENVIRONMENT="Prod", FAILURES="0", JITTER="9")
     assert len(str(error.value).splitlines()) == 3
 
 
@@ -106,10 +106,10 @@ def test_wrong_settings_end_the_process_with_status_2() -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "llmops_health"],
         cwd=SOURCE,
-        env={f"{PREFIX}ENVIRONMENT": "prod"},
+        env={f"{PREFIX}ENVIRONMENT": "Prod"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert finished.returncode == 2
-    assert f"{PREFIX}ENVIRONMENT is 'prod'" in finished.stderr
+    assert f"{PREFIX}ENVIRONMENT is 'Prod'" in finished.stderr

@@ -17,6 +17,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     Failure,
     RowIs,
     row_after_failure,
+    speaks_against_manifest,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.next_step import Step
 
@@ -163,3 +164,17 @@ def test_nothing_is_asked_twice_and_nobody_elses_row_is_written() -> None:
                     assert answers is YES
             if kind is FENCED or (kind is LOCKED and not holds_lock):
                 assert first is KEPT
+
+
+@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("kind", [None, *ErrorClass])
+def test_only_the_model_servers_own_failure_speaks_against_its_manifest(
+    step: Step, kind: ErrorClass | None
+) -> None:
+    expected = (step, kind) in {
+        (Step.ROLLOUT, ErrorClass.WORKLOAD),
+        (Step.ROLLOUT, ErrorClass.VERIFICATION),
+        (Step.VERIFY, ErrorClass.WORKLOAD),
+        (Step.VERIFY, ErrorClass.VERIFICATION),
+    }
+    assert speaks_against_manifest(Failure(step, kind, touched=True)) is expected

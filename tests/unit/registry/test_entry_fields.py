@@ -124,7 +124,7 @@ def test_bad_targets() -> None:
     with pytest.raises(PlatformError, match="model:"):
         check_target("", "staging")
     with pytest.raises(PlatformError, match="environment:"):
-        check_target("m", "qa")
+        check_target("m", "Q A")
 
 
 def test_changes_keep_remove_and_hide() -> None:

@@ -70,6 +70,6 @@ def test_groups_do_not_collide() -> None:
 
 def test_filter_names_the_release_or_says_what_is_wrong() -> None:
     assert name_of_release("mistral-7b", "staging") == "mistral-7b-staging"
-    for model, environment in (("", "staging"), ("m", "qa"), ("{{ x }}", "staging")):
+    for model, environment in (("", "staging"), ("m", "Q A"), ("{{ x }}", "staging")):
         with pytest.raises(AnsibleFilterError, match="release_name"):
             name_of_release(model, environment)

@@ -60,6 +60,7 @@ def test_identity_is_added_to_the_values_and_the_environment_has_its_file() -> N
     assert spec.values == {
         "model": {"name": MODEL, "sizeBillions": 8},
         "environment": "development",
+        "tier": "development",
         "slug": slug(MODEL),
         "a": 1,
         "strategy": "surge",
@@ -70,7 +71,7 @@ def test_identity_is_added_to_the_values_and_the_environment_has_its_file() -> N
 
 
 def test_the_identity_may_be_repeated() -> None:
-    values = {"model": {"name": MODEL}, "environment": "staging", "slug": slug(MODEL)}
+    values = {"model": {"name": MODEL}, "environment": "staging", "tier": "staging", "slug": slug(MODEL)}
     assert request(values=values).spec(None).values == values
 
 
@@ -80,7 +81,10 @@ def test_the_identity_may_be_repeated() -> None:
         ({"model": ""}, "model", "''"),
         ({"model": "{{ x }}"}, "model", "'{{ x }}'"),
         ({"model": "x" * 513}, "model", "characters)"),
-        ({"environment": "qa"}, "environment", "'qa'"),
+        ({"environment": "Q A"}, "environment", "'Q A'"),
+        ({"environment": "qa"}, "tier", "'qa'"),
+        ({"environment": "qa", "tier": "prod"}, "tier", "'prod'"),
+        ({"values": {"tier": "production"}}, "chart_values.tier", "'production'"),
         ({"namespace": "Llm"}, "namespace", "'Llm'"),
         ({"namespace": "../x"}, "namespace", "'../x'"),
         ({"name": "Upper"}, "name", "'Upper'"),

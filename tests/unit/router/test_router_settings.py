@@ -51,7 +51,7 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
-        ("ENVIRONMENT", "", "development, staging or production"),
+        ("ENVIRONMENT", "", "the name of an environment"),
         ("PORT", "65536", "a whole number from 0 to 65535"),
         ("PORT", "http", "a whole number"),
         ("CONNECT_TIMEOUT_S", "nan", "a number from 0.05 to 60"),

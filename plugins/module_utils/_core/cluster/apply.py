@@ -11,7 +11,7 @@ is needs no write, so a second run sends none.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.redaction import HIDDEN, excerpt, redact
 from .client import APIError, ClusterClient, JSONObject, parse_answer, segment
 from .manifests import dump_manifest
-from .object_set import SET_LABEL, ObjectSet, describe, identity
+from .object_set import SET_LABEL, SET_NAMESPACE_LABEL, ObjectSet, describe, identity
 
 FIELD_MANAGER = "llmops.platform"
 
@@ -34,7 +34,9 @@ class Resource:
     namespaced: bool = True
 
     def collection(self, namespace: str) -> str:
-        """Return the API path of all objects of this kind in a namespace."""
+        """Return the API path of all objects of this kind in a namespace, or in the cluster."""
+        if not self.namespaced:
+            return f"{_root(self.api_version)}/{self.plural}"
         return f"{_root(self.api_version)}/namespaces/{segment(namespace)}/{self.plural}"
 
     def path(self, namespace: str, name: str) -> str:
@@ -84,9 +86,16 @@ _PRUNED = (
     Resource("rbac.authorization.k8s.io/v1", "Role", "roles"),
     Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
     Resource("v1", "ConfigMap", "configmaps"),
+    Resource("v1", "LimitRange", "limitranges"),
+    Resource("v1", "ResourceQuota", "resourcequotas"),
     Resource("v1", "Secret", "secrets"),
     Resource("v1", "Service", "services"),
     Resource("v1", "ServiceAccount", "serviceaccounts"),
+)
+# And for a set that reaches beyond its namespace.
+_PRUNED_CLUSTER_WIDE = (
+    Resource("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False),
+    Resource("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
 )
 _WARNING = re.compile(r'\b299 \S+ "((?:[^"\\]|\\.)*)"')
 # Bookkeeping of the API server: it differs from run to run and says nothing about the desired state.
@@ -161,7 +170,8 @@ def plan_set(
     """
     resources = Resources(client)
     plan = SetPlan()
-    for item in wanted.items:
+    for given in wanted.items:
+        item = given
         resource = resources.find(item["apiVersion"], item["kind"])
         if resource is None and item["kind"] in wanted.optional_kinds:
             plan.left_out.append(describe(item))
@@ -174,25 +184,57 @@ def plan_set(
                 "Correct apiVersion and kind, or install the definition (CRD) that brings it.",
             )
         if not resource.namespaced:
-            raise PlatformError(
-                ErrorClass.INVALID,
-                f"objects: {describe(item)} belongs to no namespace; a set lives in one.",
-                "Leave it to who administers the cluster.",
-                {"field": "objects"},
-            )
-        if namespace_missing:
+            _check_may_be_cluster_wide(item, wanted)
+            item = wanted.cluster_wide_item(item)
+        if namespace_missing and resource.namespaced:
             plan.steps.append(Step("create", resource, item, None, item))
             continue
         before = client.find(resource.path(wanted.namespace, item["metadata"]["name"]))
-        _check_owner(before, item, wanted.name)
+        _check_owner(before, item)
         after, warnings = _apply(client, resource, wanted.namespace, item, force=force, dry_run=True)
         plan.warnings += [f"{describe(item)}: {warning}" for warning in warnings]
         action = "create" if before is None else "none" if _same(before, after) else "update"
         plan.steps.append(Step(action, resource, item, before, after))
-    if not namespace_missing:
-        given = [found for kind in wanted.kinds if (found := resources.find(*kind)) is not None]
-        _plan_removals(client, wanted, given, plan)
+    named = [found for kind in wanted.kinds if (found := resources.find(*kind)) is not None]
+    looked_for = [*named, *_PRUNED, *(_PRUNED_CLUSTER_WIDE if wanted.cluster_wide else ())]
+    if namespace_missing:
+        looked_for = [resource for resource in looked_for if not resource.namespaced]
+    _plan_removals(client, wanted, looked_for, plan)
     return plan
+
+
+def plan_namespace(
+    client: ClusterClient, namespace: str, labels: Mapping[str, str], *, force: bool = False
+) -> Step:
+    """Try what makes a namespace with these labels, or gives them to the one that is there."""
+    item: JSONObject = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": namespace, "labels": dict(labels)},
+    }
+    resource = Resource("v1", "Namespace", "namespaces", namespaced=False)
+    before = client.find(resource.path(namespace, namespace))
+    after, _ = _apply(client, resource, namespace, item, force=force, dry_run=True)
+    action = "create" if before is None else "none" if _same(before, after) else "update"
+    return Step(action, resource, item, before, after)
+
+
+def _check_may_be_cluster_wide(item: JSONObject, wanted: ObjectSet) -> None:
+    if not wanted.cluster_wide:
+        raise PlatformError(
+            ErrorClass.INVALID,
+            f"objects: {describe(item)} belongs to no namespace; a set lives in one.",
+            "Leave it to who administers the cluster, or say with cluster_wide that the set may reach there.",
+            {"field": "objects"},
+        )
+    if item["kind"] == "Namespace":
+        # The removal of what left the set would take everything with it.
+        raise PlatformError(
+            ErrorClass.INVALID,
+            f"objects: {describe(item)} is a namespace, which a set never removes.",
+            "Say how it is to be by create_namespace and namespace_labels.",
+            {"field": "objects"},
+        )
 
 
 def apply_steps(client: ClusterClient, namespace: str, steps: Sequence[Step], *, force: bool = False) -> None:
@@ -255,36 +297,42 @@ def _refusal(error: APIError, item: JSONObject) -> PlatformError:
     return error
 
 
-def _check_owner(live: JSONObject | None, item: JSONObject, set_name: str) -> None:
+def _check_owner(live: JSONObject | None, item: JSONObject) -> None:
     """Refuse to take over what is there for another reason: removing the set would remove it too."""
     if live is None:
         return
-    owner = (live["metadata"].get("labels") or {}).get(SET_LABEL)
-    if owner == set_name:
+    wanted = _owner(item)
+    owner = _owner(live)
+    if owner == wanted:
         return
-    belongs = f"belongs to the set {owner!r}" if owner else "exists already and belongs to no set"
+    told = " of namespace ".join(repr(value) for value in owner.values())
+    belongs = f"belongs to the set {told}" if SET_LABEL in owner else "exists already and belongs to no set"
+    labels = ",".join(f"{label}={value}" for label, value in wanted.items())
     raise PlatformError(
         ErrorClass.INVALID,
         f"objects: {describe(item)} {belongs}.",
-        f"Choose another name, delete it, or hand it over by the label {SET_LABEL}={set_name}.",
+        f"Choose another name, delete it, or hand it over by the label {labels}.",
         {"field": "objects", "object": describe(item)},
     )
 
 
 def _plan_removals(
-    client: ClusterClient, wanted: ObjectSet, given: Sequence[Resource], plan: SetPlan
+    client: ClusterClient, wanted: ObjectSet, looked_for: Sequence[Resource], plan: SetPlan
 ) -> None:
     """Add a removal for each object with the set's label that is not in its list."""
     kept = {identity(item) for item in wanted.items}
     looked: set[tuple[str, str]] = set()
-    for resource in (*given, *_PRUNED):
+    for resource in looked_for:
         group = resource.api_version.rpartition("/")[0]
         if (group, resource.plural) in looked:
             continue
         looked.add((group, resource.plural))
         try:
             found = list(
-                client.list_pages(resource.collection(wanted.namespace), {"labelSelector": wanted.selector})
+                client.list_pages(
+                    resource.collection(wanted.namespace),
+                    {"labelSelector": wanted.selector(namespaced=resource.namespaced)},
+                )
             )
         except APIError as error:
             if error.status == 404:
@@ -299,6 +347,11 @@ def _plan_removals(
             # Controllers copy labels to what they make; that goes with its owner.
             if identity(item) not in kept and not item["metadata"].get("ownerReferences"):
                 plan.steps.append(Step("delete", resource, item, item, None))
+
+
+def _owner(item: JSONObject) -> dict[str, str]:
+    labels = item["metadata"].get("labels") or {}
+    return {label: labels[label] for label in (SET_LABEL, SET_NAMESPACE_LABEL) if label in labels}
 
 
 def _same(before: JSONObject, after: JSONObject) -> bool:

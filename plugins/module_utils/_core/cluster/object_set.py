@@ -19,6 +19,8 @@ from .client import JSONObject
 
 #: Every object of a set has this label, with the set's name as its value.
 SET_LABEL = "llmops.platform/set"
+#: Those outside of namespaces tell which namespace their set lives in: a set's name is unique only there.
+SET_NAMESPACE_LABEL = "llmops.platform/set-namespace"
 
 _SET_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -29,7 +31,7 @@ class ObjectSet:
 
     ``kinds`` are all that the caller named, as (apiVersion, kind): where the set has objects besides
     ``items``, they are of these or of well-known kinds. Objects of ``optional_kinds`` are left out where the
-    cluster does not have the kind.
+    cluster does not have the kind. ``cluster_wide`` tells that some may belong to no namespace.
     """
 
     name: str
@@ -37,6 +39,7 @@ class ObjectSet:
     items: tuple[JSONObject, ...] = ()
     kinds: tuple[tuple[str, str], ...] = ()
     optional_kinds: frozenset[str] = frozenset()
+    cluster_wide: bool = False
 
     @classmethod
     def build(
@@ -47,6 +50,7 @@ class ObjectSet:
         *,
         present: bool = True,
         optional_kinds: Sequence[str] = (),
+        cluster_wide: bool = False,
     ) -> ObjectSet:
         """Check what a caller gave; raises ``invalid`` naming the item and what is wrong with it.
 
@@ -69,12 +73,18 @@ class ObjectSet:
                     "Give each object once.",
                 )
         kinds = tuple(dict.fromkeys((item["apiVersion"], item["kind"]) for item in items))
-        return cls(name, namespace, items if present else (), kinds, frozenset(optional_kinds))
+        return cls(name, namespace, items if present else (), kinds, frozenset(optional_kinds), cluster_wide)
 
-    @property
-    def selector(self) -> str:
-        """Label selector of the set's objects."""
-        return f"{SET_LABEL}={self.name}"
+    def selector(self, *, namespaced: bool = True) -> str:
+        """Return the label selector of the set's objects, in its namespace or outside of namespaces."""
+        own = f"{SET_LABEL}={self.name}"
+        return own if namespaced else f"{own},{SET_NAMESPACE_LABEL}={self.namespace}"
+
+    def cluster_wide_item(self, item: JSONObject) -> JSONObject:
+        """Return an object of the set as it is outside of namespaces."""
+        metadata = {key: value for key, value in item["metadata"].items() if key != "namespace"}
+        labels = {**metadata["labels"], SET_NAMESPACE_LABEL: self.namespace}
+        return {**item, "metadata": {**metadata, "labels": labels}}
 
 
 def identity(item: JSONObject) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from ..common.deadline import Backoff, Deadline, patiently
-from .apply import SetPlan, apply_steps, delete_steps, plan_set
+from .apply import SetPlan, apply_steps, delete_steps, plan_namespace, plan_set
 from .client import APIError, ClusterClient, JSONObject
 from .namespaces import require_namespace
 from .object_set import ObjectSet
@@ -48,6 +48,7 @@ def bring(
     progress: Callable[[str], None],
     *,
     create_namespace: bool = False,
+    namespace_labels: Mapping[str, str] | None = None,
     force: bool = False,
     wait: bool = True,
     check_mode: bool = False,
@@ -59,15 +60,25 @@ def bring(
     """
     require_namespace(client, wanted.namespace, create=create_namespace or not wanted.items)
     missing = _namespace_missing(client, wanted.namespace)
-    if missing and not wanted.items:
+    if missing and not wanted.items and not wanted.cluster_wide:
         return SetDone(False, SetPlan())
-    if missing and not check_mode:
-        _create_namespace(client, wanted.namespace)
+    labelling = None
+    if wanted.items and namespace_labels:
+        labelling = plan_namespace(client, wanted.namespace, namespace_labels, force=force)
+    # Without a namespace nothing in it can be tried; where there is nothing to apply, none is made.
+    create = missing and bool(wanted.items) and not check_mode
+    if create:
+        if labelling is None:
+            _create_namespace(client, wanted.namespace)
+        else:
+            apply_steps(client, wanted.namespace, [labelling], force=force)
         progress(f"namespace {wanted.namespace}: created")
-    plan = plan_set(client, wanted, force=force, namespace_missing=missing and check_mode)
+    plan = plan_set(client, wanted, force=force, namespace_missing=missing and not create)
+    if labelling is not None:
+        plan.steps.insert(0, labelling)
     if check_mode:
         return SetDone(plan.changed, plan)
-    changed = missing or plan.changed
+    changed = create or plan.changed
     for entry in plan.actions():
         if entry["action"] != "none":
             progress(f"{entry['kind']}/{entry['name']}: {entry['action']}")

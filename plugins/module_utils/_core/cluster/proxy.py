@@ -35,8 +35,7 @@ def check_proxy(option: str, url: str) -> None:
 
 def without_login(url: str) -> str:
     """Return what may be shown of a proxy's URL, however it is written: nothing before the last ``@``."""
-    _, at, rest = url.rpartition("@")
-    return f"{HIDDEN}@{rest}" if at else url
+    return f"{HIDDEN}@{url.rpartition('@')[2]}" if "@" in url else url
 
 
 def check_exceptions(option: str, rules: str) -> None:

@@ -11,15 +11,20 @@ import re
 
 from .errors import invalid
 
-ENVIRONMENTS = ("development", "staging", "production")
+#: What an environment is like, which chooses defaults and guards; its name is free.
+TIERS = ("development", "staging", "production")
+ENVIRONMENT_MAX_LENGTH = 30
 
-# A release name has at most 53 characters (Helm); the longest environment takes 12 of them with its hyphen.
+# A release name has at most 53 characters (Helm). So much the name of an environment of up to 11 characters
+# leaves for the model, and a longer one less.
 SLUG_MAX_LENGTH = 41
+_RELEASE_MAX_LENGTH = 53
 MODEL_MAX_LENGTH = 512
 
 _HASH_LENGTH = 8
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _LOOKS_HASHED = re.compile(rf".*-[0-9a-f]{{{_HASH_LENGTH}}}")
+_ENVIRONMENT = re.compile(rf"[a-z0-9]([-a-z0-9]{{0,{ENVIRONMENT_MAX_LENGTH - 2}}}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -59,8 +64,40 @@ def check_model(model: str, field: str = "model") -> str:
     return model
 
 
-def slug(model: str) -> str:
-    """Return a DNS-1035 label of at most 41 characters for a model name.
+def check_environment(environment: str, field: str = "environment") -> str:
+    """Return the name of an environment if it can be part of names on the cluster, else raise ``invalid``."""
+    if not _ENVIRONMENT.fullmatch(environment):
+        raise invalid(
+            field,
+            environment,
+            "is no name of an environment",
+            f"Use at most {ENVIRONMENT_MAX_LENGTH} characters: lower-case letters, digits and hyphens, "
+            "such as staging or prod-eu.",
+        )
+    return environment
+
+
+def tier_of(environment: str, tier: str | None = None, field: str = "tier") -> str:
+    """Return the tier of an environment: what is given, else that of its name; raises ``invalid``.
+
+    Nothing is guessed: an unknown name taken for development would lose the guards of production.
+    """
+    if tier:
+        if tier not in TIERS:
+            raise invalid(field, tier, "is unknown", f"Give one of {', '.join(TIERS)}.")
+        return tier
+    if environment not in TIERS:
+        raise invalid(
+            field,
+            tier,
+            f"is needed for the environment {environment!r}, whose name does not tell what it is like",
+            f"Give {'tier (vllm_tier)' if field == 'tier' else field}, one of {', '.join(TIERS)}.",
+        )
+    return environment
+
+
+def slug(model: str, max_length: int = SLUG_MAX_LENGTH) -> str:
+    """Return a DNS-1035 label of at most ``max_length`` characters for a model name.
 
     It is the last path part in lower case. Where that loses information (an organisation, capitals, dots)
     or is too long, or could be mistaken for a shortened name, eight hex digits of the name's SHA-256 follow.
@@ -68,16 +105,21 @@ def slug(model: str) -> str:
     base = re.sub(r"[^a-z0-9]+", "-", model.rsplit("/", 1)[-1].lower()).strip("-")
     if not base or not base[0].isalpha():
         base = f"m-{base}".rstrip("-")
-    if base == model and len(base) <= SLUG_MAX_LENGTH and not _LOOKS_HASHED.fullmatch(base):
+    if base == model and len(base) <= max_length and not _LOOKS_HASHED.fullmatch(base):
         return base
     digest = hashlib.sha256(model.encode()).hexdigest()[:_HASH_LENGTH]
-    kept = base[: SLUG_MAX_LENGTH - _HASH_LENGTH - 1].rstrip("-")
+    kept = base[: max_length - _HASH_LENGTH - 1].rstrip("-")
     return f"{kept}-{digest}"
 
 
 def release_name(model: str, environment: str) -> str:
     """Return the name shared by the Helm release and the Service: ``{slug}-{environment}``."""
-    return f"{slug(model)}-{environment}"
+    return f"{slug_in(model, environment)}-{environment}"
+
+
+def slug_in(model: str, environment: str) -> str:
+    """Return the slug of a model that leaves room for the environment in the name of its release."""
+    return slug(model, min(SLUG_MAX_LENGTH, _RELEASE_MAX_LENGTH - 1 - len(environment)))
 
 
 def endpoint_url(service: str, namespace: str, port: int = 8000) -> str:

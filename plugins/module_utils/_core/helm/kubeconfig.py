@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..cluster.client import Authentication
 from ..cluster.kubeconfig import find_cluster, named_files
@@ -67,15 +67,17 @@ def _readable_file(content: str) -> Iterator[str]:
     """
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("llmops-kubeconfig", os.MFD_CLOEXEC)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            yield f"/proc/{os.getpid()}/fd/{descriptor}"
-        return
-    with tempfile.NamedTemporaryFile("w", prefix="llmops-kubeconfig-", encoding="utf-8") as file:
+        file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8")
+        path = f"/proc/{os.getpid()}/fd/{descriptor}"
+    else:
+        file = tempfile.NamedTemporaryFile("w", prefix="llmops-kubeconfig-", encoding="utf-8")  # noqa: SIM115
+        path = file.name
+    try:
         file.write(content)
         file.flush()
-        yield file.name
+        yield path
+    finally:
+        file.close()
 
 
 def _addressed(given: Authentication) -> tuple[dict[str, Any], list[str]]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from ..cluster.client import ClusterClient, segment
 from ..cluster.reading import list_or_unknown, read_or_unknown
+from ..cluster.shared_lists import Lister
 from .occupancy import Occupancy
 from .scheduling import JSONObject
 from .volumes import ClaimRules
@@ -23,13 +24,13 @@ _STORAGE = "/apis/storage.k8s.io/v1"
 _Volume = tuple[str, str]
 
 
-def limit_attachments(client: ClusterClient, rules: ClaimRules, occupancy: Occupancy) -> None:
-    """Set on each node how many more pods it can attach the volumes of."""
+def limit_attachments(client: ClusterClient, lists: Lister, rules: ClaimRules, occupancy: Occupancy) -> None:
+    """Set on each node how many more pods it can attach the volumes of. ``lists`` yields whole lists."""
     wanted = {*rules.fresh, *(driver for driver, _handle in rules.shared)}
     if not wanted:
         return
     installed: dict[str, Mapping[str, int | None]] = {}
-    for item in list_or_unknown(client, f"{_STORAGE}/csinodes", "csinodes", what="the CSINodes"):
+    for item in list_or_unknown(lists, f"{_STORAGE}/csinodes", "csinodes", what="the CSINodes"):
         drivers = item["spec"].get("drivers") or ()
         counts = {driver["name"]: (driver.get("allocatable") or {}).get("count") for driver in drivers}
         installed[item["metadata"]["name"]] = counts
@@ -46,7 +47,7 @@ def limit_attachments(client: ClusterClient, rules: ClaimRules, occupancy: Occup
     }
     if not any(limits.values()):
         return
-    pods, attached = _attached(client, occupancy)
+    pods, attached = _attached(lists, occupancy)
     each = Counter(rules.fresh)
     for name, own in limits.items():
         node = occupancy.nodes[name]
@@ -73,13 +74,11 @@ def _least(one: int | None, other: int | None) -> int | None:
     return min((number for number in (one, other) if number is not None), default=None)
 
 
-def _attached(
-    client: ClusterClient, occupancy: Occupancy
-) -> tuple[dict[str, set[_Volume]], dict[str, set[_Volume]]]:
+def _attached(lists: Lister, occupancy: Occupancy) -> tuple[dict[str, set[_Volume]], dict[str, set[_Volume]]]:
     """Return the volumes on each node: those that its pods mount, and those attached to it."""
     volumes: dict[str, _Volume] = {}
     listed = list_or_unknown(
-        client, "/api/v1/persistentvolumes", "persistentvolumes", what="the PersistentVolumes"
+        lists, "/api/v1/persistentvolumes", "persistentvolumes", what="the PersistentVolumes"
     )
     for item in listed:
         if csi := item["spec"].get("csi"):
@@ -87,7 +86,7 @@ def _attached(
     claims = {
         (item["metadata"]["namespace"], item["metadata"]["name"]): volumes.get(_volume_of(item))
         for item in list_or_unknown(
-            client,
+            lists,
             "/api/v1/persistentvolumeclaims",
             "persistentvolumeclaims",
             what="the PersistentVolumeClaims of all namespaces",
@@ -99,7 +98,7 @@ def _attached(
     }
     attached: dict[str, set[_Volume]] = {}
     path = f"{_STORAGE}/volumeattachments"
-    for item in list_or_unknown(client, path, "volumeattachments", what="the VolumeAttachments"):
+    for item in list_or_unknown(lists, path, "volumeattachments", what="the VolumeAttachments"):
         spec = item["spec"]
         volume = volumes.get((spec.get("source") or {}).get("persistentVolumeName") or "")
         if volume is not None:

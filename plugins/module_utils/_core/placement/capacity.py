@@ -78,7 +78,7 @@ def assess(
     )
     released = Released(occupancy.released_pods, occupancy.released_requests, occupancy.released_limits)
     claims = read_claim_rules(client, shape, planned_claims)
-    limit_attachments(client, claims, occupancy)
+    limit_attachments(client, lists or client, claims, occupancy)
     assessment = Assessment(
         shape=shape,
         replicas=replicas,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.deadline import Deadline
-from . import entries, revisions, withdrawal
+from . import entries, revisions, verifications, withdrawal
 from .connection import Database, Session
 from .entry_fields import Entry, is_overruled, merged
 from .lock import OperationRef
@@ -20,12 +20,15 @@ from .routers import withdrawal_epoch
 
 @dataclass(frozen=True)
 class Publication:
-    """A row as it is to be: checked ``changes``, and the ``manifest`` of the revision that they describe."""
+    """A row as it is to be: checked ``changes``, the ``manifest`` of the revision that they describe, and the
+    ``verdict`` on it.
+    """
 
     model: str
     environment: str
     changes: Mapping[str, Any]
     manifest: Mapping[str, Any] | None = None
+    verdict: verifications.Verdict | None = None
     expected_version: int | None = None
     health_checked: bool = False
     operation: OperationRef | None = None
@@ -39,12 +42,14 @@ class Published:
     change: entries.Change
     epoch: int | None = None
     manifest: revisions.Recorded | None = None
+    verified: bool = False  #: a verdict on the manifest was written
     routers: dict[str, Any] | None = None
 
     @property
     def changed(self) -> bool:
         """Tell whether anything was written."""
-        return self.change.changed or (self.manifest is not None and self.manifest.written)
+        recorded = self.manifest is not None and self.manifest.written
+        return self.change.changed or recorded or self.verified
 
 
 def overruled_warning(changes: Mapping[str, Any], after: Entry | None) -> str | None:
@@ -81,10 +86,19 @@ def write(session: Session, wanted: Publication, *, dry_run: bool = False) -> Pu
             by=wanted.by,
             dry_run=dry_run,
         )
+    verified = wanted.verdict is not None and verifications.record(
+        session,
+        wanted.model,
+        wanted.environment,
+        wanted.verdict,
+        operation=wanted.operation,
+        by=wanted.by,
+        dry_run=dry_run,
+    )
     # Nobody waits for an old withdrawal when a model is given to clients.
     quiet = dry_run or change.publishes
     epoch = None if quiet else withdrawal_epoch(session, wanted.model, wanted.environment)
-    return Published(change, epoch, manifest)
+    return Published(change, epoch, manifest, verified)
 
 
 def first_of_all(wanted: Publication) -> Published:

@@ -14,13 +14,14 @@ from typing import Any
 
 from ..common.errors import invalid
 from ..common.names import (
-    ENVIRONMENTS,
+    check_environment,
     check_model,
     check_namespace,
     check_release_name,
     endpoint_url,
     release_name,
-    slug,
+    slug_in,
+    tier_of,
 )
 from ..helm.binary import ReleaseSpec
 from ..helm.chart import chart_metadata
@@ -52,10 +53,7 @@ class ReleaseTarget:
     def named(cls, *, model: str, environment: str, namespace: str, name: str | None = None) -> ReleaseTarget:
         """Check the names; raises ``invalid`` errors that name field and value."""
         check_model(model)
-        if environment not in ENVIRONMENTS:
-            raise invalid(
-                "environment", environment, "is not known", f"Use one of {', '.join(ENVIRONMENTS)}."
-            )
+        check_environment(environment)
         checked = check_release_name(name or release_name(model, environment))
         return cls(model, environment, check_namespace(namespace), checked)
 
@@ -83,6 +81,7 @@ class ReleaseRequest(ReleaseTarget):
     chart_name: str
     chart_version: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    tier: str = "development"
     strategy: str = "auto"
     create_namespace: bool = False
     force_conflicts: bool = False
@@ -97,13 +96,15 @@ class ReleaseRequest(ReleaseTarget):
         chart: str,
         name: str | None = None,
         values: Mapping[str, Any] | None = None,
+        tier: str | None = None,
         strategy: str = "auto",
         create_namespace: bool = False,
         force_conflicts: bool = False,
     ) -> ReleaseRequest:
         """Check the input; raises ``invalid`` errors that name field and value."""
         target = ReleaseTarget.named(model=model, environment=environment, namespace=namespace, name=name)
-        _check_values(values or {}, model, environment)
+        tier = tier_of(environment, tier)
+        _check_values(values or {}, model, environment, tier)
         chart_path = Path(chart).expanduser()
         chart_name, chart_version = chart_metadata(chart_path)
         return cls(
@@ -115,32 +116,34 @@ class ReleaseRequest(ReleaseTarget):
             chart_name=chart_name,
             chart_version=chart_version,
             values=values or {},
+            tier=tier,
             strategy=strategy,
             create_namespace=create_namespace,
             force_conflicts=force_conflicts,
         )
 
     def spec(self, strategy: str | None) -> ReleaseSpec:
-        """Return the Helm specification: chart defaults < environment's file < ``values`` < identity."""
-        environment_values = self.chart / f"values-{self.environment}.yaml"
+        """Return the Helm specification: chart defaults < the tier's file < ``values`` < identity."""
+        tier_values = self.chart / f"values-{self.tier}.yaml"
         values = dict(self.values)
         values["model"] = {**(values.get("model") or {}), "name": self.model}
         values["environment"] = self.environment
-        values["slug"] = slug(self.model)
+        values["tier"] = self.tier
+        values["slug"] = slug_in(self.model, self.environment)
         if strategy is not None:
             values["strategy"] = strategy
         return ReleaseSpec(
             name=self.name,
             namespace=self.namespace,
             chart=self.chart,
-            values_files=(environment_values,) if environment_values.is_file() else (),
+            values_files=(tier_values,) if tier_values.is_file() else (),
             values=values,
             create_namespace=self.create_namespace,
             force_conflicts=self.force_conflicts,
         )
 
 
-def _check_values(values: Mapping[str, Any], request_model: str, environment: str) -> None:
+def _check_values(values: Mapping[str, Any], request_model: str, environment: str, tier: str) -> None:
     advice = "Write it as the chart's README shows."
     model = values.get("model")
     if model is not None and not isinstance(model, Mapping):
@@ -148,7 +151,8 @@ def _check_values(values: Mapping[str, Any], request_model: str, environment: st
     for name, value, wanted in (
         ("model.name", (model or {}).get("name"), request_model),
         ("environment", values.get("environment"), environment),
-        ("slug", values.get("slug"), slug(request_model)),
+        ("tier", values.get("tier"), tier),
+        ("slug", values.get("slug"), slug_in(request_model, environment)),
     ):
         if value not in (None, "", wanted):
             raise invalid(

@@ -20,8 +20,10 @@ from .plan import Plan
 _SAYS_NOTHING = re.compile(
     r"is forbidden: User |cannot create resource|exceeded quota|does not support dry run|being terminated"
 )
-#: What admission refuses whichever account the pod has; a policy may ask for what the account brings.
-_WHATEVER_THE_ACCOUNT = re.compile(r"violates PodSecurity|is invalid: |no PriorityClass with name")
+#: What may be another answer for the account that is to come: its name, its rights, and what it brings.
+_OF_THE_ACCOUNT = re.compile(
+    r"service ?account|security context constraint|identity|pull ?secrets?|\bdefault account\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def refuse_pod(client: ClusterClient, plan: Plan) -> None:
         text = error.message
         if error.status not in (400, 403, 422) or _SAYS_NOTHING.search(text):
             return
-        if is_another and not _WHATEVER_THE_ACCOUNT.search(text):
+        if is_another and _OF_THE_ACCOUNT.search(text):
             return
         raise PlatformError(
             ErrorClass.WORKLOAD,

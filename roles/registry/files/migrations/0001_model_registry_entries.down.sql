@@ -22,7 +22,7 @@ BEGIN
         SELECT unnest(ARRAY[
             'model_registry_entries_target_complete',
             'model_registry_entries_model_name_shape',
-            'model_registry_entries_environment_known',
+            'model_registry_entries_environment_shape',
             'model_registry_entries_status_known',
             'model_registry_entries_desired_state_known',
             'model_registry_entries_disabled_is_not_routed',

@@ -7,7 +7,7 @@ CREATE TABLE operations (
     id uuid PRIMARY KEY,
     model_name text NOT NULL,
     deployment_environment text NOT NULL
-        CHECK (deployment_environment IN ('development', 'staging', 'production')),
+        CHECK (deployment_environment ~ '^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$'),
     kind text NOT NULL CHECK (kind ~ '^[a-z][a-z_]{0,62}$'),
     actor text NOT NULL,
     host text,

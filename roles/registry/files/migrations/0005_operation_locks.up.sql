@@ -6,7 +6,7 @@ SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', t
 CREATE TABLE operation_locks (
     model_name text NOT NULL,
     deployment_environment text NOT NULL
-        CHECK (deployment_environment IN ('development', 'staging', 'production')),
+        CHECK (deployment_environment ~ '^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$'),
     fence bigint NOT NULL DEFAULT 1 CHECK (fence > 0),
     operation_id uuid,
     holder text,

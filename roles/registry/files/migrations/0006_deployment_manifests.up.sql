@@ -7,7 +7,7 @@ CREATE TABLE deployment_manifests (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     model_name text NOT NULL,
     deployment_environment text NOT NULL
-        CHECK (deployment_environment IN ('development', 'staging', 'production')),
+        CHECK (deployment_environment ~ '^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$'),
     release_name text NOT NULL,
     release_revision integer NOT NULL CHECK (release_revision > 0),
     manifest_digest text NOT NULL CHECK (manifest_digest ~ '^(sha256:)?[0-9a-f]{64}$'),

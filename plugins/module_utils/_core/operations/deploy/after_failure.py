@@ -72,6 +72,16 @@ def row_after_failure(failure: Failure) -> RowIs:
     return RowIs.FAILED
 
 
+def speaks_against_manifest(failure: Failure) -> bool:
+    """Tell whether a failure says that the manifest does not serve: such a one is not gone back to.
+
+    Only what the model server itself did counts, and only after its pods were made. Whatever time or the
+    cluster lacked says nothing about the manifest.
+    """
+    of_the_model = failure.error_class in (ErrorClass.WORKLOAD, ErrorClass.VERIFICATION)
+    return of_the_model and failure.step in (Step.ROLLOUT, Step.VERIFY)
+
+
 def _is_untrue(failure: Failure) -> bool:
     """Tell whether the row says what this run, which has looked closely, knows better."""
     if failure.step in (Step.OBSERVE, Step.LOCK):

@@ -33,6 +33,7 @@ def checked_target(params: Mapping[str, Any]) -> ReleaseTarget:
         **names,
         chart=params["chart_path"],
         values=params["chart_values"],
+        tier=params["tier"],
         strategy=params["strategy"],
         create_namespace=params["create_namespace"],
         force_conflicts=params["force_conflicts"],

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
 from ...endpoint.verification import verify_service
-from .after_failure import Answer, Failure, RowIs, row_after_failure
+from ...registry.verifications import Verdict, record
+from .after_failure import Answer, Failure, RowIs, row_after_failure, speaks_against_manifest
 from .publication import row_of, tell
 from .run import Run
 from .state import NO_ROW
@@ -42,17 +45,22 @@ def settle(run: Run, error: Exception) -> None:
     told = str(error) or type(error).__name__
     try:
         if run.wanted.present and run.wanted.registers:
-            _correct_row(run, kind, told)
+            _correct_row(run, _failure(run, kind), told)
     except Exception as another:  # noqa: BLE001
         run.say(f"the registry's row was not corrected: {another}")
+    try:
+        if run.wanted.present and run.wanted.registers:
+            _reject_manifest(run, _failure(run, kind), error)
+    except Exception as another:  # noqa: BLE001
+        run.say(f"the failure of the manifest was not recorded: {another}")
     try:
         finish.end(run, outcome="failed", error_class=kind.value if kind else "unknown", reason=told)
     except Exception as another:  # noqa: BLE001
         run.say(f"the lock was not given back: {another}")
 
 
-def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:
-    failed = Failure(
+def _failure(run: Run, kind: ErrorClass | None) -> Failure:
+    return Failure(
         run.step,
         kind,
         run.touched,
@@ -61,13 +69,37 @@ def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:
         released=run.released,
         serves=run.comparison is None or run.comparison.serves,
     )
+
+
+def _reject_manifest(run: Run, failed: Failure, error: Exception) -> None:
+    """Note that the manifest did not serve, so that nobody goes back to it."""
+    if not speaks_against_manifest(failed):
+        return
+    evidence = error.details if isinstance(error, PlatformError) else {}
+    digest = run.compared().rendered.digest
+    found = Verdict(digest, "failed", f"{run.step.value}: {error}", _plain(evidence))
+    registry, target = run.used_registry, run.target
+    registry.database.begin_anew(Deadline(registry.timeout_s))
+    registry.database.transaction(
+        lambda session: record(
+            session, target.model, target.environment, found, operation=run.operation, by=registry.holder.name
+        )
+    )
+
+
+def _plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return evidence as JSON; the end of a log may hold anything, and is in the task's result."""
+    return {name: value for name, value in evidence.items() if name not in ("log_tail", "events")}
+
+
+def _correct_row(run: Run, failed: Failure, told: str) -> None:
     row = row_after_failure(failed)
     if row is RowIs.ASKED:
         row = row_after_failure(replace(failed, answers=_ask(run)))
     if row is RowIs.KEPT:
         return
     if row is RowIs.READY:
-        name = kind.value if kind else "unknown"
+        name = failed.error_class.value if failed.error_class else "unknown"
         changes = {"status": "ready", "status_reason": f"a run failed, but the model answers: {name}"}
     else:
         reason = f"{run.step.value}: {told}"

@@ -13,6 +13,7 @@ from ...cluster.workload import running_image
 from ...common.deadline import Deadline
 from ...registry.entry_fields import check_changes
 from ...registry.publication import Publication, Published, overruled_warning, publish
+from ...registry.verifications import Verdict
 from ...registry.withdrawal import lost_warning
 from ...release.result import release_facts
 from .run import Run
@@ -93,4 +94,5 @@ def publication(run: Run) -> Publication:
         "values_digest": release["values_digest"],
         "values_redacted": release["values_redacted"],
     }
-    return row_of(run, changes, manifest=manifest, health_checked=True)
+    verdict = Verdict(str(release["manifest_digest"]), "passed", evidence=run.verified or {})
+    return row_of(run, changes, manifest=manifest, verdict=verdict, health_checked=True)

@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from .endpoints import AllowedEndpoints, host_of
 
 PREFIX = "LLMOPS_HEALTH_"
-ENVIRONMENTS = ("development", "staging", "production")
+_ENVIRONMENT = re.compile(r"[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?")
 # Kubernetes adds variables for each Service of the namespace, whatever it is called.
 _SERVICE_LINK = re.compile(r"_(SERVICE_(HOST|PORT)(_.+)?|PORT(_\d+_(TCP|UDP).*)?)$")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -70,6 +70,12 @@ def _one_of(*choices: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def _environment(text: str) -> str:
+    if not _ENVIRONMENT.fullmatch(text):
+        raise ValueError("give the name of an environment: at most 30 lower-case letters, digits and hyphens")
+    return text
 
 
 def _url(text: str) -> str:
@@ -131,7 +137,7 @@ class Settings:
             "",
         ),
     ]
-    environment: Annotated[str, Option("environment whose entries are checked", _one_of(*ENVIRONMENTS))]
+    environment: Annotated[str, Option("environment whose entries are checked", _environment)]
     instance: Annotated[str, Option("name of this process; empty: host name and a random part", str, "")]
     interval_s: Annotated[float, Option("between two checks of an entry", _seconds, "10")]
     jitter: Annotated[float, Option("part of the interval by which each pause varies", _fraction, "0.1")]

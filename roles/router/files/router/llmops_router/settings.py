@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 # Kubernetes sets such variables where there is a Service called llmops-router, unless a pod has
 # enableServiceLinks: false.
+_ENVIRONMENT = re.compile(r"[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?")
 _OF_A_SERVICE = re.compile(r"SERVICE_(HOST|PORT(_.*)?)$|PORT_\d+_(TCP|UDP)(_.*)?$")
 
 
@@ -40,7 +41,7 @@ class Option:
 OPTIONS = {
     option.name: option
     for option in (
-        Option("ENVIRONMENT", "environment whose models are routed: development, staging or production"),
+        Option("ENVIRONMENT", "name of the environment whose models are routed"),
         Option("DSN", "registry's database, as libpq takes it; instead of the file below"),
         Option("DSN_FILE", "file that holds the DSN, such as a mounted Secret"),
         Option(
@@ -205,9 +206,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             "set the port, or enableServiceLinks: false in the pod."
         )
     environment = reader.text("ENVIRONMENT")
-    if environment not in ("development", "staging", "production"):
+    if not _ENVIRONMENT.fullmatch(environment):
         raise SettingsError(
-            f"{PREFIX}ENVIRONMENT is {environment!r}, but must be development, staging or production."
+            f"{PREFIX}ENVIRONMENT is {environment!r}, but must be the name of an environment: "
+            "at most 30 lower-case letters, digits and hyphens."
         )
     dsn = reader.secret("DSN")
     if dsn is None:

@@ -98,7 +98,7 @@
 {{- end -}}
 {{- $last = float64 .upToBillions -}}
 {{- end -}}
-{{- if eq .Values.environment "production" -}}
+{{- if eq .Values.tier "production" -}}
 {{- range .Values.model.extraEnv -}}
 {{- if eq .name "VLLM_SERVER_DEV_MODE" -}}
 {{- fail "model.extraEnv: VLLM_SERVER_DEV_MODE opens administrative calls without a key and is refused in production" -}}

@@ -18,7 +18,7 @@ COMMENT ON VIEW model_states IS 'llmops.platform: all targets, so that a router 
 
 CREATE TABLE router_instances (
     instance text PRIMARY KEY CHECK (instance <> '' AND length(instance) <= 253),
-    environment text NOT NULL CHECK (environment IN ('development', 'staging', 'production')),
+    environment text NOT NULL CHECK (environment ~ '^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$'),
     registry_id uuid,
     epoch bigint,
     in_flight jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(in_flight) = 'object'),

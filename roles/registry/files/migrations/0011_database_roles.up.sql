@@ -51,7 +51,7 @@ BEGIN
             ('llmops_deployer', 'SELECT', ARRAY[
                 'registry_schema_migrations', 'model_registry_entries', 'model_registry_history',
                 'registry_epoch', 'audit_log', 'audit_head', 'operations', 'operation_steps',
-                'operation_locks', 'deployment_manifests', 'router_instances', 'health_checks',
+                'operation_locks', 'deployment_manifests', 'manifest_verifications', 'router_instances', 'health_checks',
                 'service_leases', 'routable_models', 'model_states', 'health_states']),
             ('llmops_deployer', 'INSERT, UPDATE, DELETE', ARRAY['model_registry_entries']),
             ('llmops_deployer', 'INSERT, UPDATE', ARRAY['operation_locks']),
@@ -60,6 +60,9 @@ BEGIN
             ('llmops_deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason, detail)',
                 ARRAY['operation_steps']),
             ('llmops_deployer', 'INSERT', ARRAY['deployment_manifests']),
+            -- When and for whom is for the database to say.
+            ('llmops_deployer', 'INSERT (model_name, deployment_environment, manifest_digest, verdict, reason,'
+                ' evidence, operation_id)', ARRAY['manifest_verifications']),
             ('llmops_deployer', 'EXECUTE', ARRAY['audit_append']),
             ('llmops_router', 'SELECT', ARRAY['routable_models', 'model_states', 'registry_epoch']),
             ('llmops_router', 'EXECUTE', ARRAY['router_heartbeat', 'router_goodbye']),

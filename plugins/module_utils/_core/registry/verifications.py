@@ -1,0 +1,104 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a manifest served well in an environment: rows of ``manifest_verifications``, never changed.
+
+The newest row of a manifest counts. Going back and carrying on ask for it; nobody infers it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..common.redaction import redact, redact_text
+from . import entries
+from .connection import Session
+from .entry_fields import rfc3339
+from .lock import OperationRef, claim
+
+_REASON_LENGTH = 500
+_NEWEST = (
+    "SELECT verdict FROM manifest_verifications"
+    " WHERE model_name = %s AND deployment_environment = %s AND manifest_digest = %s ORDER BY id DESC LIMIT 1"
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found out about a manifest: ``passed``, or with a reason ``failed`` or ``revoked``."""
+
+    manifest_digest: str
+    verdict: str
+    reason: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def newest(session: Session, model: str, environment: str, manifest_digest: str) -> str | None:
+    """Return the verdict that counts; None where nobody has verified the manifest there."""
+    row = session.row(_NEWEST, (model, environment, manifest_digest))
+    return str(row[0]) if row else None
+
+
+def read(session: Session, model: str, environment: str, *, limit: int) -> list[dict[str, Any]]:
+    """Return the last verdicts of a target, newest first, as module registry_info documents them."""
+    found = session.rows(
+        "SELECT manifest_digest, verdict, reason, evidence, verified_at, verified_by, operation_id::text,"
+        "       id = max(id) OVER (PARTITION BY manifest_digest) AS counts"
+        "  FROM manifest_verifications WHERE model_name = %s AND deployment_environment = %s"
+        " ORDER BY id DESC LIMIT %s",
+        (model, environment, limit),
+    )
+    return [
+        {
+            "manifest_digest": digest,
+            "verdict": verdict,
+            "counts": counts,
+            "reason": reason,
+            "evidence": evidence,
+            "verified_at": rfc3339(verified_at),
+            "verified_by": verified_by,
+            "operation_id": operation,
+        }
+        for digest, verdict, reason, evidence, verified_at, verified_by, operation, counts in found
+    ]
+
+
+def record(
+    session: Session,
+    model: str,
+    environment: str,
+    found: Verdict,
+    *,
+    operation: OperationRef | None = None,
+    by: str | None = None,
+    dry_run: bool = False,
+) -> bool:
+    """Record a verdict; tell whether that was, or would be, written.
+
+    That a manifest passes again is no news. Each failure is: its evidence is another one. Secrets in reason
+    and evidence are hidden.
+    """
+    if found.verdict == "passed" and newest(session, model, environment, found.manifest_digest) == "passed":
+        return False
+    if not dry_run:
+        entries.act_for(session, by)
+        claim(session, model, environment, operation)
+        session.execute(
+            "INSERT INTO manifest_verifications"
+            " (model_name, deployment_environment, manifest_digest, verdict, reason, evidence, operation_id)"
+            " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::uuid)",
+            (
+                model,
+                environment,
+                found.manifest_digest,
+                found.verdict,
+                redact_text(found.reason)[:_REASON_LENGTH] if found.reason else None,
+                json.dumps(redact(dict(found.evidence))),
+                operation.id if operation else None,
+            ),
+        )
+    return True

@@ -1,0 +1,2 @@
+DROP TABLE manifest_verifications;
+DROP FUNCTION manifest_verifications_audit();

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Verdicts on manifests: appended, never changed, and the newest one counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2.errors
+import pytest
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.verifications import (
+    Verdict,
+    newest,
+    record,
+)
+from tests.services.registry.conftest import Run
+
+Query = Callable[..., list[tuple[Any, ...]]]
+DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+
+
+@pytest.fixture
+def database_name(migrated_database_name: str) -> str:
+    """Return the name of a fresh database that has the schema."""
+    return migrated_database_name
+
+
+def written(database: Database, found: Verdict, environment: str = "prod-eu", **more: Any) -> bool:
+    """Record a verdict; tell whether it was written."""
+    return database.transaction(lambda session: record(session, "m", environment, found, **more))
+
+
+def counts(database: Database, digest: str = DIGEST, environment: str = "prod-eu") -> str | None:
+    """Return the verdict that counts."""
+    return database.transaction(lambda session: newest(session, "m", environment, digest))
+
+
+def test_the_newest_verdict_counts(database: Database, query: Query) -> None:
+    assert counts(database) is None
+    for verdict, news in (("passed", True), ("passed", False), ("failed", True), ("failed", True)):
+        assert written(database, Verdict(DIGEST, verdict, "it hung")) is news
+        assert counts(database) == verdict
+    assert written(database, Verdict(DIGEST, "passed")) is True
+    assert written(database, Verdict(DIGEST, "revoked", "bad answers")) is True
+    assert counts(database) == "revoked"
+    # Another manifest and another environment have verdicts of their own.
+    assert counts(database, OTHER) is None
+    assert counts(database, environment="staging") is None
+    actions = query("SELECT action FROM audit_log WHERE action LIKE 'manifest.%' ORDER BY seq")
+    assert [action for (action,) in actions] == [
+        f"manifest.{verdict}" for verdict in ("passed", "failed", "failed", "passed", "revoked")
+    ]
+
+
+def test_evidence_is_kept_without_secrets(database: Database, query: Query) -> None:
+    evidence = {"completion": {"latency_s": 0.2}, "api_key": "c4n4ry"}
+    reason = "401 for Bearer c4n4ryc4n4ry " + "x" * 900
+    assert written(database, Verdict(DIGEST, "failed", reason, evidence), by="awx: maria")
+    ((kept, told, by),) = query("SELECT evidence, reason, verified_by FROM manifest_verifications")
+    assert kept["completion"] == {"latency_s": 0.2}
+    assert "c4n4ry" not in f"{kept}{told}"
+    assert len(told) == 500
+    assert by == "awx: maria"
+
+
+def test_trying_writes_nothing(database: Database, query: Query) -> None:
+    assert written(database, Verdict(DIGEST, "passed"), dry_run=True) is True
+    assert query("SELECT count(*) FROM manifest_verifications") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE manifest_verifications SET verdict = 'passed'",
+        "DELETE FROM manifest_verifications",
+        "TRUNCATE manifest_verifications",
+    ],
+)
+def test_nobody_rewrites_a_verdict(database: Database, query: Query, statement: str) -> None:
+    written(database, Verdict(DIGEST, "failed", "it hung"))
+    with pytest.raises(psycopg2.errors.Error, match="written once and kept"):
+        query(statement)
+
+
+@pytest.mark.parametrize("verdict", ["failed", "revoked"])
+def test_a_bad_verdict_has_a_reason(database: Database, verdict: str) -> None:
+    with pytest.raises(Exception, match="manifest_verifications_reason"):
+        written(database, Verdict(DIGEST, verdict))
+
+
+def test_a_user_sees_which_verdict_counts(database: Database, info: Run) -> None:
+    written(database, Verdict(DIGEST, "passed", evidence={"completion": {"latency_s": 0.2}}))
+    written(database, Verdict(OTHER, "failed", "it hung"))
+    written(database, Verdict(DIGEST, "revoked", "bad answers"))
+    written(database, Verdict(DIGEST, "passed"), environment="staging")
+    found = info(model="m", environment="prod-eu", verifications=10).result["verifications"]
+    assert [(item["manifest_digest"], item["verdict"], item["counts"]) for item in found] == [
+        (DIGEST, "revoked", True),
+        (OTHER, "failed", True),
+        (DIGEST, "passed", False),
+    ]
+    assert found[2]["evidence"] == {"completion": {"latency_s": 0.2}}
+    assert found[1]["reason"] == "it hung"
+    assert len(info(model="m", environment="prod-eu", verifications=1).result["verifications"]) == 1
+    assert "verifications" not in info(model="m", environment="prod-eu").result
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"verifications": -1}, {"verifications": 1, "environment": None}, {"verifications": 1, "model": None}],
+)
+def test_verdicts_are_those_of_one_target(info: Run, wrong: dict[str, Any]) -> None:
+    with pytest.raises(PlatformError, match="verifications: "):
+        info(**{"model": "m", "environment": "staging", **wrong})
