@@ -108,7 +108,7 @@ class TestRouters:
 
     @pytest.mark.parametrize(
         "values",
-        [("", "staging", "{}"), ("r", "qa", "{}"), ("r", "staging", "[1]"), ("r" * 300, "staging", "{}")],
+        [("", "staging", "{}"), ("r", "Q A", "{}"), ("r", "staging", "[1]"), ("r" * 300, "staging", "{}")],
     )
     def test_nonsense_is_refused(self, query: Query, values: tuple[str, str, str]) -> None:
         name, environment, in_flight = values

@@ -324,7 +324,7 @@ def test_hostile_names_come_back_as_they_went(entry: Run, info: Run, query: Quer
     [
         ("deployment_status", "running"),
         ("deployment_status", None),
-        ("deployment_environment", "qa"),
+        ("deployment_environment", "Q A"),
         ("deployment_namespace", "Upper"),
         ("deployment_namespace", "a" * 64),
         ("deployment_namespace", "a\nb"),

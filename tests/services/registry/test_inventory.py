@@ -303,7 +303,7 @@ def test_dsn_may_be_a_template_and_settings_single(
         ({"dsn": f"postgresql://u:{PASSWORD}@h:port"}, {}, "cannot be parsed"),
         ({}, {"LLMOPS_REGISTRY_DSN": ""}, "No database is given"),
         ({"login_host": "127.0.0.1", "login_port": 9, "timeout": 1}, {}, "Cannot connect"),
-        ({"environment": "qa"}, {}, "qa"),
+        ({"environment": "Q A"}, {}, "Q A"),
         ({"status": ["running"]}, {}, "running"),
     ],
 )

@@ -119,7 +119,7 @@ def test_help_names_every_setting() -> None:
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"LLMOPS_ROUTER_ENVIRONMENT": "test"}, "LLMOPS_ROUTER_ENVIRONMENT is 'test'"),
+        ({"LLMOPS_ROUTER_ENVIRONMENT": "Test"}, "LLMOPS_ROUTER_ENVIRONMENT is 'Test'"),
         ({"LLMOPS_ROUTER_API_KEYS_FILE": "/nonexistent"}, "/nonexistent cannot be read"),
         ({"LLMOPS_ROUTER_DSN": "host=x passwrod=s3cret"}, "the registry's DSN cannot be parsed"),
         ({"LLMOPS_ROUTER_REDIS_URL": "redis://:s3cret@h:port/0"}, "Redis' URL cannot be parsed"),

@@ -214,7 +214,7 @@ def plan_namespace(
     }
     resource = Resource("v1", "Namespace", "namespaces", namespaced=False)
     before = client.find(resource.path(namespace, namespace))
-    after, _ = _apply(client, resource, namespace, item, force=force, dry_run=True)
+    after, _warnings = _apply(client, resource, namespace, item, force=force, dry_run=True)
     action = "create" if before is None else "none" if _same(before, after) else "update"
     return Step(action, resource, item, before, after)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..common.errors import invalid
 from ..common.names import check_environment, check_namespace, tier_of
 from ..common.quantity import parse_quantity
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
 #: Where clouds answer with credentials of the node, whoever asks.
 _METADATA: tuple[Network, ...] = (

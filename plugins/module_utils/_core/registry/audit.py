@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Any
 
 from ..common.errors import ErrorClass, PlatformError
+from ..common.names import check_environment
 from .connection import Session
 from .entry_fields import rfc3339
 
@@ -70,6 +71,11 @@ class Filter:
     actions: tuple[str, ...] = ()
     actor: str | None = None
     since: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ``invalid`` for what no environment is called."""
+        if self.environment is not None:
+            check_environment(self.environment)
 
 
 @dataclass(frozen=True)

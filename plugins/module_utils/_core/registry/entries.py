@@ -13,6 +13,7 @@ from typing import Any
 
 from ..common.actor import actor
 from ..common.errors import ErrorClass, PlatformError
+from ..common.names import check_environment
 from .connection import Session
 from .entry_fields import (
     COLUMNS,
@@ -67,6 +68,11 @@ class Filter:
     statuses: tuple[str, ...] = ()
     desired_state: str | None = None
     health_check_older_than_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ``invalid`` for what no environment is called: that is a mistake, not an empty answer."""
+        if self.environment is not None:
+            check_environment(self.environment)
 
 
 def read(session: Session, model: str, environment: str) -> Entry | None:
