@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,20 +43,23 @@ def settle(run: Run, error: Exception) -> None:
     if run.registry is None:
         return
     told = str(error) or type(error).__name__
+    if run.wanted.present and run.wanted.registers:
+        _try(run, "the registry's row was not corrected", lambda: _correct_row(run, kind, told))
+        _try(run, "the failure of the manifest was not recorded", lambda: _reject_manifest(run, kind, error))
+    name = kind.value if kind else "unknown"
+    _try(
+        run,
+        "the lock was not given back",
+        lambda: finish.end(run, outcome="failed", error_class=name, reason=told),
+    )
+
+
+def _try(run: Run, otherwise: str, work: Callable[[], None]) -> None:
+    """Do one of the things that are left, and say so where that fails."""
     try:
-        if run.wanted.present and run.wanted.registers:
-            _correct_row(run, _failure(run, kind), told)
+        work()
     except Exception as another:  # noqa: BLE001
-        run.say(f"the registry's row was not corrected: {another}")
-    try:
-        if run.wanted.present and run.wanted.registers:
-            _reject_manifest(run, _failure(run, kind), error)
-    except Exception as another:  # noqa: BLE001
-        run.say(f"the failure of the manifest was not recorded: {another}")
-    try:
-        finish.end(run, outcome="failed", error_class=kind.value if kind else "unknown", reason=told)
-    except Exception as another:  # noqa: BLE001
-        run.say(f"the lock was not given back: {another}")
+        run.say(f"{otherwise}: {another}")
 
 
 def _failure(run: Run, kind: ErrorClass | None) -> Failure:
@@ -71,9 +74,9 @@ def _failure(run: Run, kind: ErrorClass | None) -> Failure:
     )
 
 
-def _reject_manifest(run: Run, failed: Failure, error: Exception) -> None:
+def _reject_manifest(run: Run, kind: ErrorClass | None, error: Exception) -> None:
     """Note that the manifest did not serve, so that nobody goes back to it."""
-    if not speaks_against_manifest(failed):
+    if not speaks_against_manifest(_failure(run, kind)):
         return
     evidence = error.details if isinstance(error, PlatformError) else {}
     digest = run.compared().rendered.digest
@@ -92,14 +95,15 @@ def _plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in evidence.items() if name not in ("log_tail", "events")}
 
 
-def _correct_row(run: Run, failed: Failure, told: str) -> None:
+def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:
+    failed = _failure(run, kind)
     row = row_after_failure(failed)
     if row is RowIs.ASKED:
         row = row_after_failure(replace(failed, answers=_ask(run)))
     if row is RowIs.KEPT:
         return
     if row is RowIs.READY:
-        name = failed.error_class.value if failed.error_class else "unknown"
+        name = kind.value if kind else "unknown"
         changes = {"status": "ready", "status_reason": f"a run failed, but the model answers: {name}"}
     else:
         reason = f"{run.step.value}: {told}"
