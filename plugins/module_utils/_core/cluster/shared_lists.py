@@ -17,12 +17,13 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from ..common.run_folder import digest, keep, locked, surroundings
-from .client import Authentication, ClusterClient, JSONObject
+from .client import ClusterClient, JSONObject
 from .kubeconfig import named_files
 
 #: A list that began so long before it is asked for still counts, in seconds.
@@ -60,6 +61,16 @@ class SharedLists:
         self._client = client
         self._folder = folder
 
+    @cached_property
+    def _identity(self) -> str:
+        """Who asks, by all that may tell: a plugin's token is another one for each process."""
+        authentication = self._client.authentication
+        contents = []
+        for path in named_files(authentication.kubeconfig):
+            with suppress(OSError):
+                contents.append(Path(path).read_text(encoding="utf-8", errors="replace"))
+        return digest(self._client.server, repr(authentication), surroundings(), *contents)
+
     def list_pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[JSONObject]:
         """Yield the items of a list, which is no older than this run's changes, and at most ``FRESH_S``."""
         stream = self._shared(self._folder, path, query) if self._folder is not None else None
@@ -87,8 +98,8 @@ class SharedLists:
         asked = time.monotonic()
         if asked <= _settled(folder):
             return None
-        asks = [self._client.server, _identity(self._client.authentication), path]
-        kept = folder / f"llmops-list-{digest(*asks, repr(sorted((query or {}).items())))}"
+        asked_for = digest(self._identity, path, repr(sorted((query or {}).items())))
+        kept = folder / f"llmops-list-{asked_for}"
         began = kept.with_suffix(".began")
 
         def is_worth_waiting() -> bool:
@@ -135,15 +146,6 @@ class SharedLists:
             new.replace(kept)
         finally:
             new.unlink(missing_ok=True)
-
-
-def _identity(authentication: Authentication) -> str:
-    """Return who asks, by all that may tell: a plugin's token is another one for each process."""
-    contents = []
-    for path in named_files(authentication.kubeconfig):
-        with suppress(OSError):
-            contents.append(Path(path).read_text(encoding="utf-8", errors="replace"))
-    return digest(repr(authentication), surroundings(), *contents)
 
 
 def _slim(item: JSONObject) -> JSONObject:
