@@ -23,6 +23,7 @@ description:
   - Writes a record of each operation and of its steps, see RV(steps).
 extends_documentation_fragment:
   - llmops.platform.attributes
+  - llmops.platform.lock
   - llmops.platform.postgres_auth
 attributes:
   check_mode:
@@ -72,16 +73,6 @@ options:
     default: 60
   lock:
     description: The lock to give back, as O(state=acquired) returned it.
-    type: dict
-    suboptions:
-      id:
-        description: Id of the operation.
-        type: str
-        required: true
-      fence:
-        description: Number of the lock that it got.
-        type: int
-        required: true
   outcome:
     description: How the operation ended. For O(state=released).
     type: str

@@ -27,7 +27,10 @@ def documented(module: str) -> dict[str, Any]:
         fragment = importlib.import_module(f"{PLUGINS}.doc_fragments.{parts[0]}").ModuleDocFragment
         text = getattr(fragment, parts[1].upper() if len(parts) > 1 else "DOCUMENTATION")
         options |= (yaml.safe_load(text) or {}).get("options") or {}
-    return {**options, **(documentation.get("options") or {})}
+    for name, own in (documentation.get("options") or {}).items():
+        # As Ansible does it: what a module says of an option replaces the fragment's word on that alone.
+        options[name] = {**options.get(name, {}), **own}
+    return options
 
 
 def facts(option: dict[str, Any]) -> dict[str, Any]:
