@@ -65,22 +65,17 @@ LOCK_SPEC: dict[str, Any] = {
     },
 }
 
-RELEASE_SPEC: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+#: A release by its names, how its pods are replaced, and how long each part of that may take.
+ROLLOUT_SPEC: dict[str, Any] = {
     "model": {"type": "str", "required": True},
     "environment": {"type": "str", "required": True},
-    "tier": {"type": "str", "choices": ["development", "staging", "production"]},
     "namespace": {"type": "str", "required": True, "aliases": ["release_namespace"]},
-    "create_namespace": {"type": "bool", "default": False},
     "name": {"type": "str", "aliases": ["release_name"]},
-    "chart_path": {"type": "path"},
-    "chart_values": {"type": "dict", "default": {}, "aliases": ["release_values"]},
     "strategy": {
         "type": "str",
         "choices": ["auto", "surge", "unavailable-first", "recreate"],
         "default": "auto",
     },
-    "force_conflicts": {"type": "bool", "default": False},
     "check_capacity": {"type": "bool", "default": True},
     "model_config": {"type": "raw"},
     "timeout": {"type": "float"},
@@ -89,4 +84,40 @@ RELEASE_SPEC: dict[str, Any] = {
     "rollout_timeout": {"type": "float", "aliases": ["wait_timeout"]},
     "takeover_after": {"type": "float", "default": 30},
     "helm_binary": {"type": "str", "default": "helm", "aliases": ["binary_path"]},
+}
+
+#: What is released.
+RELEASE_SPEC: dict[str, Any] = {
+    **ROLLOUT_SPEC,
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "tier": {"type": "str", "choices": ["development", "staging", "production"]},
+    "create_namespace": {"type": "bool", "default": False},
+    "chart_path": {"type": "path"},
+    "chart_values": {"type": "dict", "default": {}, "aliases": ["release_values"]},
+    "force_conflicts": {"type": "bool", "default": False},
+}
+
+#: How an operation verifies what it did, and how it uses the registry.
+OPERATION_SPEC: dict[str, Any] = {
+    "verification": {
+        "type": "dict",
+        "default": {},
+        "options": {
+            "access": {"type": "str", "choices": ["auto", "dns", "proxy", "port_forward"], "default": "auto"},
+            # A reference, not a secret.
+            "api_key_secret": {
+                "type": "dict",
+                "no_log": False,
+                "options": {"name": {"type": "str"}, "key": {"type": "str", "no_log": False}},
+            },
+            "max_latency_s": {"type": "float", "default": 3},
+            "timeout": {"type": "float", "default": 60},
+        },
+    },
+    "lock_timeout": {"type": "float", "default": 0},
+    "lock_ttl": {"type": "float", "default": 60},
+    "routers_timeout": {"type": "float", "default": 15},
+    "drain_timeout": {"type": "float", "default": 30},
+    "database_timeout": {"type": "float", "default": 30},
+    "actor": {"type": "str"},
 }

@@ -29,7 +29,9 @@ description:
 extends_documentation_fragment:
   - llmops.platform.kubernetes_auth
   - llmops.platform.postgres_auth
+  - llmops.platform.rollout_options
   - llmops.platform.release_options
+  - llmops.platform.operation_options
   - llmops.platform.attributes
 attributes:
   check_mode:
@@ -45,67 +47,28 @@ attributes:
   idempotent:
     support: full
 options:
-  verification:
-    description:
-      - How the model server is verified, as by M(llmops.platform.vllm_endpoint_info).
-      - These arguments and the Secret are checked before anything is changed, in check mode too.
-    type: dict
-    default: {}
-    suboptions:
-      access:
-        description: How the endpoint is reached.
-        type: str
-        choices: [auto, dns, proxy, port_forward]
-        default: auto
-      api_key_secret:
-        description: The Secret in O(namespace) that holds the server's API key. Empty for none.
-        type: dict
-        suboptions:
-          name:
-            description: Name of the Secret.
-            type: str
-          key:
-            description: Key in it. By default C(api-key).
-            type: str
-      max_latency_s:
-        description: Seconds that a completion may take.
-        type: float
-        default: 3
-      timeout:
-        description: Seconds for the whole verification.
-        type: float
-        default: 60
   register:
     description:
       - Whether to use the registry, for the lock and for the row that routers read. See O(dsn).
       - Without it there is no lock but Helm's own.
     type: bool
     default: true
-  lock_timeout:
-    description: Seconds to wait for somebody else who changes the same model. V(0) fails at once.
-    type: float
-    default: 0
-  lock_ttl:
+  rollback_on_failure:
     description:
-      - Seconds that the lock lasts from each renewal. It is renewed four times in that time, and a run that
-        cannot renew it stops after two thirds of it.
-    type: float
-    default: 60
-  routers_timeout:
-    description: Seconds to wait until routers know that a model was taken from them.
-    type: float
-    default: 15
-  drain_timeout:
-    description: Seconds for requests in flight to end, with O(state=absent).
-    type: float
-    default: 30
-  database_timeout:
-    description: Seconds for each transaction of the registry.
-    type: float
-    default: 30
-  actor:
-    description: On whose behalf this is done. The user and host of the run if left out.
-    type: str
+      - Whether an upgrade that does not serve is undone at once, within the same operation. The model goes
+        back to the last manifest that is known to serve, and the task still fails. See RV(rolled_back).
+      - Only what the model server itself did counts, such as a container that crashes or a completion that is
+        wrong. Nothing is undone for want of time, of capacity, of an API server or of rights.
+      - A manifest is undone once. Where it failed already, and O(retry_rejected) lets it be deployed again,
+        it stays as it is.
+      - By default only where O(tier) is V(production).
+    type: bool
+  retry_rejected:
+    description:
+      - Whether to deploy a manifest that was found not to serve here, or that a rollback has given up.
+        Otherwise that is refused while another one is registered, before anything is changed.
+      - By default not where O(tier) is V(production).
+    type: bool
 seealso:
   - module: llmops.platform.vllm_release
   - module: llmops.platform.vllm_endpoint_info
@@ -231,33 +194,45 @@ log_tail:
   description: End of the log of a container that crashed, at most 4096 characters.
   returned: failures of class V(workload)
   type: str
+rolled_back:
+  description:
+    - Where the model went back to, if it did. It has C(revision), Helm's of now, C(of_revision), which it was
+      before, C(manifest_digest), and C(total_s), the seconds that it took.
+  returned: failures that were undone, see O(rollback_on_failure)
+  type: dict
+  sample:
+    revision: 6
+    of_revision: 4
+    manifest_digest: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+    total_s: 4.2
+rollback_error:
+  description: Why the model could not go back. What still serves goes on serving.
+  returned: failures that could not be undone
+  type: str
 locked_by:
   description: Who holds the lock, as M(llmops.platform.lock) returns it.
   returned: failures of class V(locked) and V(fenced)
   type: dict
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
     KUBERNETES_SPEC,
+    OPERATION_SPEC,
     POSTGRES_SPEC,
     RELEASE_SPEC,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import actor
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import (
-    Deadline,
-    check_seconds,
-)
 from ansible_collections.llmops.platform.plugins.module_utils._core.endpoint.arguments import check_planned
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.arguments import (
-    check_times,
+    check_operation,
     checked_model_config,
     checked_target,
     checked_waits,
     make_tools,
+    opened_registry,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.deploy import deploy
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.preview import preview
@@ -266,13 +241,9 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     release_difference,
     row_difference,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.run import Registry, Run
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.run import Run
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.state import Wanted
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
-    Database,
-    settings,
-)
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.holder import Holder
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import ReleaseRequest
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
     ModuleContract,
@@ -284,37 +255,17 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **KUBERNETES_SPEC,
     **POSTGRES_SPEC,
     **RELEASE_SPEC,
-    "verification": {
-        "type": "dict",
-        "default": {},
-        "options": {
-            "access": {"type": "str", "choices": ["auto", "dns", "proxy", "port_forward"], "default": "auto"},
-            # A reference, not a secret.
-            "api_key_secret": {
-                "type": "dict",
-                "no_log": False,
-                "options": {"name": {"type": "str"}, "key": {"type": "str", "no_log": False}},
-            },
-            "max_latency_s": {"type": "float", "default": 3},
-            "timeout": {"type": "float", "default": 60},
-        },
-    },
+    **OPERATION_SPEC,
     "register": {"type": "bool", "default": True},
-    "lock_timeout": {"type": "float", "default": 0},
-    "lock_ttl": {"type": "float", "default": 60},
-    "routers_timeout": {"type": "float", "default": 15},
-    "drain_timeout": {"type": "float", "default": 30},
-    "database_timeout": {"type": "float", "default": 30},
-    "actor": {"type": "str"},
+    "rollback_on_failure": {"type": "bool"},
+    "retry_rejected": {"type": "bool"},
 }
 
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Bring the model to the wanted state."""
     target, waits = checked_target(params), checked_waits(params)
-    check_times(params, ("lock_timeout", "routers_timeout", "drain_timeout"))
-    check_seconds(params, 1, 3600, "lock_ttl")
-    check_seconds(params, 0.1, 86400, "database_timeout")
+    check_operation(params)
     wanted = Wanted(params["state"] == "present", registers=params["register"])
     tools = make_tools(params, context.progress, run_folder=context.run_folder)
     verification = {}
@@ -327,7 +278,10 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             service=target.name,
             namespace=target.namespace,
         )
-    with _registry(params, context) as registry:
+    used = params["register"]
+    # Production is guarded against what does not serve, unless it says otherwise.
+    guarded = isinstance(target, ReleaseRequest) and target.tier == "production"
+    with opened_registry(params, context.progress, context.run_pid) if used else nullcontext() as registry:
         this = Run(
             target,
             wanted,
@@ -338,6 +292,9 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             model_config=checked_model_config(params),
             verification=verification,
             check_mode=context.check_mode,
+            kind="deploy" if wanted.present else "remove",
+            rollback_on_failure=_or(params["rollback_on_failure"], guarded),
+            retry_rejected=_or(params["retry_rejected"], not guarded),
         )
         (preview if context.check_mode else deploy)(this)
     done = Outcome(this.changed, deployment_result(this), warnings=this.warnings)
@@ -347,22 +304,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     return done
 
 
-@contextmanager
-def _registry(params: Mapping[str, Any], context: Context) -> Iterator[Registry | None]:
-    """Return the registry for the time of a run, None where it is not used."""
-    if not params["register"]:
-        yield None
-        return
-    with Database(settings(params), Deadline(params["database_timeout"]), context.progress) as database:
-        yield Registry(
-            database,
-            Holder.here(params["actor"] or actor(), context.run_pid),
-            lock_timeout_s=params["lock_timeout"],
-            lock_ttl_s=params["lock_ttl"],
-            timeout_s=params["database_timeout"],
-            routers_timeout_s=params["routers_timeout"],
-            drain_timeout_s=params["drain_timeout"],
-        )
+def _or(given: bool | None, otherwise: bool) -> bool:
+    return otherwise if given is None else given
 
 
 CONTRACT = ModuleContract(ARGUMENT_SPEC, run, required_if=[("state", "present", ("chart_path",))])

@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - llmops.platform.lock
   - llmops.platform.kubernetes_auth
   - llmops.platform.postgres_auth
+  - llmops.platform.rollout_options
   - llmops.platform.release_options
   - llmops.platform.attributes
 attributes:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.deploy import STEPS
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.walk import STEPS
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.next_step import (
     Step,
     next_step,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from typing import Any
 
 from ..common.errors import ErrorClass, PlatformError, missing_library
 from .client import JSONObject, segment
@@ -59,6 +61,19 @@ def _no_manifest(why: str) -> PlatformError:
 def dump_manifest(objects: list[JSONObject]) -> str:
     """Return objects as one multi-document manifest with sorted keys."""
     return str(yaml.safe_dump_all(objects, explicit_start=True, sort_keys=True)) if objects else ""
+
+
+def dump_json(value: Any) -> str:
+    """Return data as JSON that every reader of YAML understands alike.
+
+    YAML knows no surrogate pairs, so characters outside the BMP stay as they are; those that YAML refuses are
+    escaped.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return _NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def digest_objects(objects: list[JSONObject]) -> str:

@@ -10,7 +10,6 @@ group of its own that dies with us and can be killed at the deadline, or when th
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cluster.client import Authentication
+from ..cluster.manifests import dump_json
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.orphans import die_with_parent
@@ -64,16 +64,8 @@ class ReleaseSpec:
         return [*arguments, "--values", "-", "--", self.name, str(self.chart)]
 
     def stdin(self) -> bytes:
-        """Return the values that helm reads from standard input: JSON that every YAML reader takes.
-
-        YAML knows no surrogate pairs, so characters outside the BMP stay as they are; those that YAML
-        refuses are escaped.
-        """
-        text = json.dumps(self.values, ensure_ascii=False)
-        return _NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
-
-
-_NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+        """Return the values that helm reads from standard input."""
+        return dump_json(self.values).encode()
 
 
 class Helm:

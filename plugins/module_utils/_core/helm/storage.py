@@ -24,6 +24,10 @@ from ..cluster.client import ClusterClient, JSONObject, segment
 from ..cluster.manifests import parse_manifest
 from ..common.errors import ErrorClass, PlatformError
 
+#: Helm's own name as a manager of fields.
+HELM = "helm"
+
+_SHORT = 40
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 
 
@@ -32,6 +36,7 @@ _OPERATION = "llmops.platform/operation"
 _FENCE = "llmops.platform/fence"
 _REVISION = "llmops.platform/revision"
 _SOURCE = "llmops.platform/source"
+_LEFT = "llmops.platform/left"
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,11 @@ class ReleaseRecord:
         """Return the digest of the chart and the values that this revision was made of; empty if unknown."""
         return self._label(_SOURCE)
 
+    @property
+    def left(self) -> str:
+        """Return what this revision went back from, as :func:`short_digest` has it; empty if from nothing."""
+        return self._label(_LEFT)
+
     def _label(self, name: str) -> str:
         """Return a label of this revision.
 
@@ -81,13 +91,34 @@ class ReleaseRecord:
         return str(labels.get(name, "")) if labels.get(_REVISION) == str(self.revision) else ""
 
 
-def revision_labels(revision: int, source: str, operation_id: str | None, fence: int) -> dict[str, str]:
-    """Return the labels for the record of a revision: what it is made of, and by which operation."""
-    made = {_REVISION: str(revision), _SOURCE: source}
+def revision_labels(
+    revision: int, source: str, operation_id: str | None, fence: int, left: str | None = None
+) -> dict[str, str]:
+    """Return the labels for the record of a revision.
+
+    They say what it is made of, by which operation, and what it goes back from.
+    """
+    labels = {_REVISION: str(revision), _SOURCE: source}
     if operation_id is not None:
-        return made | {_OPERATION: operation_id, _FENCE: str(fence)}
-    # Helm would copy those of the revision before; "null" is its word for no label.
-    return made | (dict.fromkeys((_OPERATION, _FENCE), "null") if revision > 1 else {})
+        labels |= {_OPERATION: operation_id, _FENCE: str(fence)}
+    if left:
+        labels[_LEFT] = left
+    if revision > 1:
+        # Helm would copy those of the revision before; "null" is its word for no label.
+        labels |= {name: "null" for name in (_OPERATION, _FENCE, _LEFT) if name not in labels}
+    return labels
+
+
+def short_digest(digest: str) -> str:
+    """Return what a label, which takes 63 characters and no colon, can hold of a digest."""
+    return digest.removeprefix("sha256:")[:_SHORT]
+
+
+def read_revision(client: ClusterClient, name: str, namespace: str, revision: int) -> ReleaseRecord | None:
+    """Return one revision of a release, None where Helm does not have it any more."""
+    secret = f"sh.helm.release.v1.{name}.v{revision}"
+    found = client.find(f"/api/v1/namespaces/{segment(namespace)}/secrets/{segment(secret)}")
+    return None if found is None else parse_record(found)
 
 
 def read_release(client: ClusterClient, name: str, namespace: str) -> ReleaseRecord | None:

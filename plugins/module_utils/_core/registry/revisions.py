@@ -54,8 +54,9 @@ def record(
 ) -> Recorded:
     """Record the revision that an entry describes, unless it is recorded already.
 
-    ``manifest`` adds what the entry does not say: ``chart_digest``, ``image_digest`` and ``values``. Secrets
-    in the values are hidden before they are written; ``values_digest`` is that of the values as they were.
+    ``manifest`` adds what the entry does not say: ``chart_digest``, ``image_digest``, ``values`` and
+    ``objects``. Secrets in the values are hidden before they are written; ``values_digest`` is that of the
+    values as they were. Objects that hold secrets are not written at all: nobody could go back to a part.
     Who has hidden them already says so with ``values_digest`` and ``values_redacted``.
     """
     for field in ("release_name", "release_revision", "manifest_digest"):
@@ -76,11 +77,11 @@ def record(
         "INSERT INTO deployment_manifests"
         " (model_name, deployment_environment, release_name, release_revision, manifest_digest,"
         "  chart_version, chart_digest, image, image_digest, model_source, model_revision, values,"
-        "  values_digest, values_redacted, operation_id)"
+        "  values_digest, values_redacted, objects, operation_id)"
         " VALUES (%(model)s, %(environment)s, %(release_name)s, %(release_revision)s, %(manifest_digest)s,"
         "  %(chart_version)s, %(chart_digest)s, %(image)s, %(image_digest)s, %(model_source)s,"
         "  %(model_revision)s, %(values)s::jsonb, %(values_digest)s, %(values_redacted)s,"
-        "  %(operation)s::uuid)"
+        "  %(objects)s::json, %(operation)s::uuid)"
         " ON CONFLICT (model_name, deployment_environment, release_revision, manifest_digest) DO NOTHING"
         " RETURNING id",
         {**row, "operation": operation.id if operation else None},
@@ -91,6 +92,7 @@ def record(
 def _row(entry: Entry, manifest: Mapping[str, Any]) -> dict[str, Any]:
     values = manifest.get("values") or {}
     shown = redact(values)
+    objects = manifest.get("objects")
     return {
         "model": entry.model,
         "environment": entry.environment,
@@ -100,4 +102,5 @@ def _row(entry: Entry, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "values": json.dumps(shown),
         "values_digest": manifest.get("values_digest") or digest(values),
         "values_redacted": bool(manifest.get("values_redacted")) or shown != values,
+        "objects": json.dumps(objects) if objects and redact(objects) == objects else None,
     }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ..common.redaction import redact, redact_text
@@ -20,9 +21,12 @@ from .connection import Session
 from .entry_fields import rfc3339
 from .lock import OperationRef, claim
 
+#: Verdicts that stand against a manifest.
+REJECTED = ("failed", "revoked")
+
 _REASON_LENGTH = 500
 _NEWEST = (
-    "SELECT verdict FROM manifest_verifications"
+    "SELECT verdict, reason, verified_at, verified_by FROM manifest_verifications"
     " WHERE model_name = %s AND deployment_environment = %s AND manifest_digest = %s ORDER BY id DESC LIMIT 1"
 )
 
@@ -37,10 +41,29 @@ class Verdict:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def newest(session: Session, model: str, environment: str, manifest_digest: str) -> str | None:
+@dataclass(frozen=True)
+class Newest:
+    """The verdict that counts."""
+
+    verdict: str
+    reason: str | None
+    at: datetime
+    by: str
+
+    @property
+    def rejected(self) -> bool:
+        """Tell whether the manifest did not serve, or is not to be gone back to."""
+        return self.verdict in REJECTED
+
+    def __str__(self) -> str:
+        what = "did not serve" if self.verdict == "failed" else self.verdict
+        return f"{what} ({rfc3339(self.at)}, {self.by}){f': {self.reason}' if self.reason else ''}"
+
+
+def newest(session: Session, model: str, environment: str, manifest_digest: str) -> Newest | None:
     """Return the verdict that counts; None where nobody has verified the manifest there."""
     row = session.row(_NEWEST, (model, environment, manifest_digest))
-    return str(row[0]) if row else None
+    return Newest(*row) if row else None
 
 
 def read(session: Session, model: str, environment: str, *, limit: int) -> list[dict[str, Any]]:
@@ -82,8 +105,10 @@ def record(
     That a manifest passes again is no news. Each failure is: its evidence is another one. Secrets in reason
     and evidence are hidden.
     """
-    if found.verdict == "passed" and newest(session, model, environment, found.manifest_digest) == "passed":
-        return False
+    if found.verdict == "passed":
+        known = newest(session, model, environment, found.manifest_digest)
+        if known is not None and known.verdict == "passed":
+            return False
     if not dry_run:
         entries.act_for(session, by)
         claim(session, model, environment, operation)

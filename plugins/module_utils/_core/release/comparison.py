@@ -17,6 +17,7 @@ from ..common.errors import ErrorClass, PlatformError
 from ..helm.storage import ReleaseRecord
 from ..placement.scheduling import PodShape
 from ..placement.volumes import mounted_by_many, read_claim
+from .kept_pods import ready_pods
 from .rendering import Rendered, Renderer
 from .request import ReleaseRequest
 
@@ -32,6 +33,7 @@ class Comparison:
     record: ReleaseRecord | None = None
     live: JSONObject | None = None  #: the Deployment on the cluster
     drift: list[Drift] = field(default_factory=list)  #: looked for only where the record is as wanted
+    pods_there: int = 0  #: ready pods of the wanted template, left by an update that is not through
     holds_volume_alone: bool = False  #: the pods have a volume that a second pod elsewhere could not mount
 
     @cached_property
@@ -43,7 +45,7 @@ class Comparison:
             and record.status == "deployed"
             and (
                 record.manifest.strip() == self.rendered.manifest.strip()
-                or digest_objects(record.objects) == self.rendered.digest
+                or digest_objects(record.objects) == digest_objects(self.rendered.objects)
             )
         )
 
@@ -67,6 +69,8 @@ class Comparison:
     @cached_property
     def replaces_pods(self) -> bool:
         """Tell whether the change makes new pods."""
+        if self.pods_there and self.pods_there >= self.replicas:
+            return False
         template = self.rendered.deployment["spec"]["template"]
         return self.live is None or changes_pods(template, self.record, self.live)
 
@@ -87,7 +91,21 @@ def compare(
         found = replace(found, drift=find_drift(client, rendered.objects, request.namespace))
     if found.in_sync or live is None:
         return found
-    return replace(found, holds_volume_alone=_holds_volume_alone(client, rendered, request.namespace))
+    return replace(
+        found,
+        pods_there=_pods_there(client, rendered, request, record),
+        holds_volume_alone=_holds_volume_alone(client, rendered, request.namespace),
+    )
+
+
+def _pods_there(
+    client: ClusterClient, rendered: Rendered, request: ReleaseRequest, record: ReleaseRecord | None
+) -> int:
+    # Where Helm merges by itself, the API server cannot be asked what would come of it.
+    if record is None or not record.server_side:
+        return 0
+    path = _deployment_path(rendered.deployment, request.namespace)
+    return ready_pods(client, path, rendered.deployment, request.namespace, request.selector)
 
 
 def changes_pods(template: JSONObject, record: ReleaseRecord | None, live: JSONObject) -> bool:

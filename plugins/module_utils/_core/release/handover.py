@@ -13,10 +13,9 @@ from __future__ import annotations
 from ..cluster.apply import FIELD_MANAGER
 from ..cluster.client import ClusterClient
 from ..cluster.manifests import find_object, object_path
+from ..helm.storage import HELM
 from .plan import Plan
 
-#: Helm's own name as a manager of fields.
-HELM = "helm"
 #: Who sets fields of a release: Helm, and this.
 OWN_MANAGERS = (HELM, FIELD_MANAGER)
 

@@ -23,10 +23,8 @@ from ..common.digests import digest as digest_of
 from ..common.errors import PlatformError, invalid
 from ..helm.binary import ReleaseSpec
 from ..helm.chart import chart_digest
-from ..helm.storage import ReleaseRecord
+from ..helm.storage import ReleaseRecord, short_digest
 from .request import ReleaseRequest
-
-_SOURCE_LENGTH = 40
 
 
 class Template(Protocol):
@@ -51,8 +49,8 @@ class Rendered:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the objects."""
-        return digest_objects(self.objects)
+        """SHA-256 of the manifest, see :func:`manifest_digest`."""
+        return manifest_digest(self.objects)
 
     @cached_property
     def deployment(self) -> JSONObject:
@@ -82,6 +80,34 @@ class Rendered:
         return rendered_strategy(self.deployment)
 
 
+def manifest_digest(objects: list[JSONObject]) -> str:
+    """Return the SHA-256 that a manifest is known by: of its objects, but for how pods are replaced.
+
+    That is chosen for each update, by the room there is, and says nothing about what serves afterwards.
+    """
+    return digest_objects(with_strategy(objects, None))
+
+
+def with_strategy(objects: list[JSONObject], strategy: str | None) -> list[JSONObject]:
+    """Return the objects with another strategy of their Deployments, in the chart's words; None for none."""
+    return [_with_strategy(item, strategy) if item.get("kind") == "Deployment" else item for item in objects]
+
+
+def _with_strategy(deployment: JSONObject, strategy: str | None) -> JSONObject:
+    spec = {name: value for name, value in deployment["spec"].items() if name != "strategy"}
+    if strategy is not None:
+        spec["strategy"] = _STRATEGIES[strategy]
+    return {**deployment, "spec": spec}
+
+
+#: As the chart writes them.
+_STRATEGIES: dict[str, JSONObject] = {
+    "recreate": {"type": "Recreate"},
+    "surge": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+    "unavailable-first": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+}
+
+
 class Renderer:
     """Renders one request, each specification once.
 
@@ -109,11 +135,10 @@ class Renderer:
     def source(self, spec: ReleaseSpec) -> str:
         """Return a digest of all that the manifest is made of: the chart's files and the values.
 
-        It is written as a label, which takes 63 characters.
+        It is written as a label.
         """
         made_of = {"chart": self.chart_digest, "files": [path.name for path in spec.values_files]}
-        digest_hex = digest_of({**made_of, "values": json.loads(spec.stdin())}).removeprefix("sha256:")
-        return digest_hex[:_SOURCE_LENGTH]
+        return short_digest(digest_of({**made_of, "values": json.loads(spec.stdin())}))
 
     def render(self, strategy: str | None, record: ReleaseRecord | None = None) -> Rendered:
         """Render the request with a strategy; None leaves it to the chart."""

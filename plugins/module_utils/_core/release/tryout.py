@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..cluster.client import APIError, ClusterClient, JSONObject, segment
 from ..cluster.manifests import object_path
 from ..common.errors import ErrorClass, PlatformError
-from .handover import HELM
+from ..helm.storage import HELM
 from .plan import Plan
 
 #: Refused because of who asks or how, not because of what is asked for; a quota is for the capacity check.

@@ -11,7 +11,7 @@ from functools import partial
 
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
-from ..helm.storage import ReleaseRecord, read_release, revision_labels
+from ..helm.storage import ReleaseRecord, read_release, revision_labels, short_digest
 from .plan import Plan
 from .recovery import settle, this_run
 from .request import ReleaseRequest
@@ -20,18 +20,25 @@ from .tools import Tools, Waits
 _ATTEMPTS = 10
 
 
-def upgrade(tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits) -> ReleaseRecord | None:
-    """Make the revision that the plan wants; return Helm's record of it."""
+def upgrade(
+    tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits, left: str | None = None
+) -> ReleaseRecord | None:
+    """Make the revision that the plan wants; return Helm's record of it.
+
+    ``left`` is the digest of the manifest that it goes back from, if it does.
+    """
     with tools.permit.step(f"helm {plan.action}"):
         wanted = plan.wanted
         tools.progress(f"{request.name}: helm {plan.action} ({wanted.digest[:19]}, strategy {plan.strategy})")
-        return _upgrade(tools, request, plan, waits)
+        return _upgrade(tools, request, plan, waits, left)
 
 
-def _upgrade(tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits) -> ReleaseRecord | None:
+def _upgrade(
+    tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits, left: str | None
+) -> ReleaseRecord | None:
     deadline, wanted = waits.helm(), plan.wanted
     backoff = Backoff(1.0, 15.0)
-    description = f"deployed by {this_run()}"
+    description = f"{'went back' if left else 'deployed'} by {this_run()}"
     operation_id, fence = tools.permit.operation_id, tools.permit.fence
     if operation_id is not None:
         description += f", operation {operation_id}, fence {fence}"
@@ -41,7 +48,9 @@ def _upgrade(tools: Tools, request: ReleaseRequest, plan: Plan, waits: Waits) ->
     spec = replace(wanted.spec, force_conflicts=force)
     for attempt in range(1, _ATTEMPTS + 1):
         revision = record.revision + 1 if record else 1
-        labels = revision_labels(revision, wanted.source, operation_id, fence)
+        labels = revision_labels(
+            revision, wanted.source, operation_id, fence, short_digest(left) if left else None
+        )
         try:
             tools.helm.upgrade(spec, deadline, description, labels)
             return _recorded(tools, request, deadline)

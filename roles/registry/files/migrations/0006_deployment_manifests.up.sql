@@ -20,6 +20,7 @@ CREATE TABLE deployment_manifests (
     values jsonb NOT NULL DEFAULT '{}',
     values_digest text,
     values_redacted boolean NOT NULL DEFAULT false,
+    objects json,
     operation_id uuid,
     created_at timestamptz NOT NULL DEFAULT now(),
     created_by text NOT NULL DEFAULT registry_actor(),
@@ -41,6 +42,8 @@ COMMENT ON COLUMN deployment_manifests.model_revision IS 'commit or tag of the w
 COMMENT ON COLUMN deployment_manifests.values IS 'values that the chart was rendered with, secrets left out';
 COMMENT ON COLUMN deployment_manifests.values_digest IS 'SHA-256 of the values';
 COMMENT ON COLUMN deployment_manifests.values_redacted IS 'whether secrets were left out of the values';
+COMMENT ON COLUMN deployment_manifests.objects IS
+    'the objects of the manifest, word for word; null where they hold secrets';
 COMMENT ON COLUMN deployment_manifests.operation_id IS 'operation that made the revision';
 COMMENT ON COLUMN deployment_manifests.created_at IS 'by the clock of the database';
 COMMENT ON COLUMN deployment_manifests.created_by IS 'for whom the program acted';

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...common.errors import ErrorClass
+from ...registry.verifications import REJECTED
 from .next_step import Step
 from .state import NO_ROW
 
@@ -80,6 +81,21 @@ def speaks_against_manifest(failure: Failure) -> bool:
     """
     of_the_model = failure.error_class in (ErrorClass.WORKLOAD, ErrorClass.VERIFICATION)
     return of_the_model and failure.step in (Step.ROLLOUT, Step.VERIFY)
+
+
+def goes_back(failure: Failure, *, upgrade: bool, before: str | None) -> bool:
+    """Tell whether a failed change is undone: that of a manifest that does not serve, once for each.
+
+    ``before`` is the verdict on the manifest from before this run. What failed for want of time, of room, of
+    an API server or of rights is no reason: going back would meet the same.
+    """
+    if not (upgrade and failure.holds_lock and speaks_against_manifest(failure)):
+        return False
+    if before in REJECTED:
+        # Somebody insists. Twice the same would go on for ever.
+        return False
+    # A model that served and does so no more was not broken by a change of this run's.
+    return failure.released or before is None
 
 
 def _is_untrue(failure: Failure) -> bool:

@@ -2,24 +2,29 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run from the arguments that the modules for releases share (``RELEASE_SPEC``)."""
+"""A run from the arguments that modules share (``RELEASE_SPEC``, ``OPERATION_SPEC``)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ...cluster.client import Authentication, ClusterClient
 from ...cluster.shared_lists import SharedLists
+from ...common.actor import actor
 from ...common.deadline import Deadline, check_seconds
 from ...common.errors import invalid
 from ...common.permit import Permit
 from ...helm.binary import Helm
 from ...placement.document import read_document
+from ...registry.connection import Database, settings
+from ...registry.holder import Holder
 from ...release.request import ReleaseRequest, ReleaseTarget
 from ...release.tools import Tools, Waits
+from .run import Registry
 
 
 def checked_target(params: Mapping[str, Any]) -> ReleaseTarget:
@@ -58,6 +63,30 @@ def checked_model_config(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if not params["model_config"]:
         return None
     return read_document(params["model_config"], "model_config")
+
+
+def check_operation(params: Mapping[str, Any]) -> None:
+    """Check how the registry is to be used. Raises ``invalid``."""
+    check_times(params, ("lock_timeout", "routers_timeout", "drain_timeout"))
+    check_seconds(params, 1, 3600, "lock_ttl")
+    check_seconds(params, 0.1, 86400, "database_timeout")
+
+
+@contextmanager
+def opened_registry(
+    params: Mapping[str, Any], progress: Callable[[str], None], run_pid: int | None
+) -> Iterator[Registry]:
+    """Return the registry for the time of a run; ``run_pid`` lives as long as the run of the playbook."""
+    with Database(settings(params), Deadline(params["database_timeout"]), progress) as database:
+        yield Registry(
+            database,
+            Holder.here(params["actor"] or actor(), run_pid),
+            lock_timeout_s=params["lock_timeout"],
+            lock_ttl_s=params["lock_ttl"],
+            timeout_s=params["database_timeout"],
+            routers_timeout_s=params["routers_timeout"],
+            drain_timeout_s=params["drain_timeout"],
+        )
 
 
 def check_times(params: Mapping[str, Any], names: tuple[str, ...]) -> None:

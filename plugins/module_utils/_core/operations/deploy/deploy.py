@@ -4,85 +4,38 @@
 
 """Deploy one model: look, decide, act, until nothing is left to do. Running it again is the resume.
 
-Each round maps what is there to the next step by its name (:mod:`next_step`) and takes it. A run that was
-killed leaves nothing that the next one cannot read; one that failed says what became of the row.
+One that failed says what became of the row, and may have gone back to what served before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
-
+from ...common.errors import PlatformError
+from ..rollback import automatic
 from . import failure
-from .next_step import Step, next_step
-from .observe import first_look
 from .run import Run
-from .steps import (
-    announce,
-    capacity,
-    finish,
-    lock,
-    plan,
-    recover,
-    register,
-    release,
-    rollout,
-    uninstall,
-    verify,
-    withdraw,
-)
-
-#: Steps that may take long, so that no connection to the database is kept for them but the lease's.
-_LONG = (Step.CAPACITY, Step.ROLLOUT)
-
-#: Steps after which nodes are not filled as they were.
-_CHANGES_PODS = (Step.RECOVER, Step.RELEASE, Step.UNINSTALL)
-
-#: Each step, and the phase that its time counts for.
-STEPS: dict[Step, tuple[Callable[[Run], None], str]] = {
-    Step.LOCK: (lock.take, "lock_s"),
-    Step.RECOVER: (recover.take, "plan_s"),
-    Step.PLAN: (plan.take, "plan_s"),
-    Step.ANNOUNCE: (announce.take, "registry_s"),
-    Step.CAPACITY: (capacity.take, "capacity_s"),
-    Step.RELEASE: (release.take, "helm_s"),
-    Step.ROLLOUT: (rollout.take, "rollout_s"),
-    Step.VERIFY: (verify.take, "verify_s"),
-    Step.REGISTER: (register.take, "registry_s"),
-    Step.WITHDRAW: (withdraw.take, "registry_s"),
-    Step.UNINSTALL: (uninstall.take, "helm_s"),
-    Step.FINISH: (finish.take, "registry_s"),
-}
+from .walk import walk
 
 
 def deploy(run: Run) -> None:
     """Bring the target to the wanted state; what was done stands in the run.
 
-    Raises ``capacity`` when there is no room in time (or never will be), ``workload`` when the server cannot
-    start, ``verification`` when it does not serve, ``locked`` when somebody else is at work, ``fenced`` when
-    the lock is lost, ``timeout`` when a deadline passed, ``invalid``, ``auth`` and ``infrastructure`` as
-    named. The error's details name the step as ``failed_step``.
+    Raises as :func:`.walk.walk` does. The error's details name the step as ``failed_step``.
     """
     with run.stack:
         try:
-            _walk(run)
+            walk(run)
         except Exception as error:
-            failure.settle(run, error)
+            failure.name_step(run, error)
+            if not (isinstance(error, PlatformError) and undone(run, error)):
+                failure.settle(run, error)
             raise
 
 
-def _walk(run: Run) -> None:
-    first_look(run)
-    while (step := next_step(run.state(), run.wanted)) is not Step.DONE:
-        run.step = step
-        if run.waits.total.expired() and step is not Step.FINISH:
-            raise run.waits.total.timeout_error(
-                f"The deployment of {run.target.name}",
-                f"{step.value} is next",
-                "Run again: it goes on from what is there. Or give a longer timeout (vllm_timeout).",
-            )
-        if run.registry is not None and step in _LONG:
-            run.registry.database.close()
-        take, phase = STEPS[step]
-        with run.timed(phase), run.tools.changing() if step in _CHANGES_PODS else nullcontext():
-            take(run)
+def undone(run: Run, error: PlatformError) -> bool:
+    """Go back to what served before, if that is to be; tell whether nothing is left to do."""
+    try:
+        return automatic.undo(run, error)
+    except Exception as second:  # noqa: BLE001
+        # The failure itself matters more.
+        run.say(f"it was not gone back: {second}")
+        return False

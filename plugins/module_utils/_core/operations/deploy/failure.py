@@ -45,7 +45,7 @@ def settle(run: Run, error: Exception) -> None:
     told = str(error) or type(error).__name__
     if run.wanted.present and run.wanted.registers:
         _try(run, "the registry's row was not corrected", lambda: _correct_row(run, kind, told))
-        _try(run, "the failure of the manifest was not recorded", lambda: _reject_manifest(run, kind, error))
+        _try(run, "the failure of the manifest was not recorded", lambda: reject_manifest(run, error))
     name = kind.value if kind else "unknown"
     _try(
         run,
@@ -62,7 +62,8 @@ def _try(run: Run, otherwise: str, work: Callable[[], None]) -> None:
         run.say(f"{otherwise}: {another}")
 
 
-def _failure(run: Run, kind: ErrorClass | None) -> Failure:
+def seen(run: Run, kind: ErrorClass | None) -> Failure:
+    """Return a run's failure as the tables read it."""
     return Failure(
         run.step,
         kind,
@@ -74,9 +75,10 @@ def _failure(run: Run, kind: ErrorClass | None) -> Failure:
     )
 
 
-def _reject_manifest(run: Run, kind: ErrorClass | None, error: Exception) -> None:
-    """Note that the manifest did not serve, so that nobody goes back to it."""
-    if not speaks_against_manifest(_failure(run, kind)):
+def reject_manifest(run: Run, error: Exception) -> None:
+    """Note that the manifest did not serve, if that is what the failure says: nobody goes back to it then."""
+    kind = error.error_class if isinstance(error, PlatformError) else None
+    if not speaks_against_manifest(seen(run, kind)):
         return
     evidence = error.details if isinstance(error, PlatformError) else {}
     digest = run.compared().rendered.digest
@@ -96,7 +98,7 @@ def _plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:
-    failed = _failure(run, kind)
+    failed = seen(run, kind)
     row = row_after_failure(failed)
     if row is RowIs.ASKED:
         row = row_after_failure(replace(failed, answers=_ask(run)))

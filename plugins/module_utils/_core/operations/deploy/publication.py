@@ -15,7 +15,7 @@ from ...registry.entry_fields import check_changes
 from ...registry.publication import Publication, Published, overruled_warning, publish
 from ...registry.verifications import Verdict
 from ...registry.withdrawal import lost_warning
-from ...release.result import release_facts
+from ...release.result import release_facts, shown_values
 from .run import Run
 
 
@@ -33,6 +33,17 @@ def facts(run: Run) -> dict[str, object]:
         image_digest=running_image(run.observed.pods) if run.observed is not None else None,
         ready=run.rolled_out,
     )
+
+
+def _values(run: Run, release: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values to record: all that Helm was given, the tier's file included."""
+    found = shown_values(run.record.config) if run.record is not None else release
+    incomplete = run.recorded is not None and run.recorded.values_redacted
+    return {
+        "values": found["chart_values"],
+        "values_digest": found["values_digest"],
+        "values_redacted": incomplete or found["values_redacted"],
+    }
 
 
 def row_of(run: Run, changes: Mapping[str, Any], **more: Any) -> Publication:
@@ -90,9 +101,8 @@ def publication(run: Run) -> Publication:
     manifest = {
         "chart_digest": release["chart_digest"],
         "image_digest": release["image_digest"],
-        "values": release["chart_values"],
-        "values_digest": release["values_digest"],
-        "values_redacted": release["values_redacted"],
+        **_values(run, release),
+        "objects": run.planned().wanted.objects,
     }
     verdict = Verdict(str(release["manifest_digest"]), "passed", evidence=run.verified or {})
     return row_of(run, changes, manifest=manifest, verdict=verdict, health_checked=True)

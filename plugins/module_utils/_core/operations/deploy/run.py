@@ -27,6 +27,7 @@ from ...registry.publication import Published
 from ...release.capacity import assess_room
 from ...release.comparison import Comparison
 from ...release.plan import Plan, Room
+from ...release.recorded import Recorded, RecordedRenderer
 from ...release.rendering import Renderer
 from ...release.request import ReleaseRequest, ReleaseTarget
 from ...release.tools import Tools, Waits
@@ -64,6 +65,14 @@ class Run:
     #: The model's config.json, where it is known.
     model_config: Mapping[str, Any] | None = None
     check_mode: bool = False
+    rollback_on_failure: bool = False
+    #: Whether to deploy a manifest that was found not to serve, or that was given up.
+    retry_rejected: bool = True
+    kind: str = "deploy"  #: of the operation, as the journal calls it
+    #: What the release is brought back to, in the place of a chart.
+    recorded: Recorded | None = None
+    #: The digest of the manifest that it goes back from, or what a label holds of it.
+    left: str | None = None
 
     # ---
     step: Step = Step.OBSERVE
@@ -102,6 +111,8 @@ class Run:
     @cached_property
     def renderer(self) -> Renderer:
         """Renders the request, each way once."""
+        if self.recorded is not None:
+            return RecordedRenderer(self.recorded, self.request, self.waits.helm)
         return Renderer(self.tools.helm.template, self.request, self.waits.helm)
 
     def assess(self, room: Room) -> Verdict:

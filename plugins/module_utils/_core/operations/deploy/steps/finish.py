@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ....common.deadline import Deadline
 from ....common.errors import PlatformError
 from ....registry import operations
@@ -13,9 +15,14 @@ from ..run import Run
 
 
 def take(run: Run) -> None:
-    """End the operation well. A lock that cannot be given back ends by itself: the model is as wanted."""
+    """End the operation well."""
+    end_well(run, outcome="succeeded")
+
+
+def end_well(run: Run, **how: Any) -> None:
+    """End an operation that did what it was to do. A lock that cannot be given back ends by itself."""
     try:
-        end(run, outcome="succeeded")
+        end(run, **how)
     except PlatformError as error:
         run.operation = None
         run.warnings.append(f"{run.target.name}: the lock was not given back: {error.message}")

@@ -20,7 +20,7 @@ def take(run: Run) -> None:
     wanted = operations.Wanted(
         run.target.model,
         run.target.environment,
-        "deploy" if run.wanted.present else "remove",
+        run.kind,
         registry.holder,
         registry.lock_ttl_s,
     )

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+from ....common.deadline import Deadline
+from ....common.errors import ErrorClass, PlatformError
+from ....registry import verifications
 from ....release.capacity import require_possible
 from ....release.plan import plan_change
 from ....release.rendering import asked_strategy
 from ....release.result import describe, warnings
 from ....release.tryout import refuse_conflicts, refuse_pod
-from ..run import Run
+from ..run import Registry, Run
 
 
 def take(run: Run) -> None:
@@ -25,7 +28,31 @@ def take(run: Run) -> None:
     require_possible(run.plan)
     if not run.plan.changed:
         return
+    if run.registry is not None and not run.retry_rejected:
+        _refuse_rejected(run, run.registry)
     if not request.force_conflicts:
         refuse_conflicts(run.tools.client, run.plan, run.tools.helm.check_version())
     if run.check_capacity:
         refuse_pod(run.tools.client, run.plan)
+
+
+def _refuse_rejected(run: Run, registry: Registry) -> None:
+    """Raise ``verification`` for a manifest that was given up while another one is registered."""
+    row, target = run.row, run.target
+    digest = run.planned().wanted.digest
+    if row is None or row.manifest_digest in (None, digest):
+        return
+    registry.database.begin_anew(Deadline(registry.timeout_s))
+    found = registry.database.transaction(
+        lambda session: verifications.newest(session, target.model, target.environment, digest),
+        read_only=True,
+    )
+    if found is None or not found.rejected:
+        return
+    raise PlatformError(
+        ErrorClass.VERIFICATION,
+        f"{target.name}: this very manifest ({digest[:19]}) {found}",
+        "Change what was wrong with it. Where the cause lay elsewhere and is gone, deploy it with "
+        "retry_rejected (vllm_retry_rejected). Nothing was changed.",
+        {"manifest_digest": digest},
+    )

@@ -21,6 +21,6 @@ def take(run: Run) -> None:
     run.touched = run.changed = True
     if gives_up_replicas(plan):
         hold_replicas(run.tools.client, plan)
-    run.record = upgrade(run.tools, run.request, plan, run.waits)
+    run.record = upgrade(run.tools, run.request, plan, run.waits, run.left)
     run.released = True
     run.comparison = replace(run.compared(), rendered=plan.wanted, record=run.record, drift=[])

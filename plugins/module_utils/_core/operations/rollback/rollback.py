@@ -1,0 +1,220 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Go back to what was proven: Helm, registry and route together, by the steps of a deployment.
+
+What differs from a deployment: a recorded manifest stands in the place of the chart, it is chosen, and the
+plan is said before anything is changed. Running it again is the resume, and changes nothing once it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ...cluster.workload import running_image
+from ...common.deadline import Deadline
+from ...common.errors import ErrorClass, PlatformError
+from ...helm.storage import read_release
+from ...registry import verifications
+from ...registry.connection import Session
+from ...registry.manifests import Manifest
+from ...release.recorded import Recorded, request_of, write_chart
+from ...release.references import missing
+from ...release.request import check_owner
+from ..deploy import failure
+from ..deploy.next_step import Step
+from ..deploy.preview import preview
+from ..deploy.run import Registry, Run
+from ..deploy.state import Wanted
+from ..deploy.steps import lock, plan, release, uninstall, verify, withdraw
+from ..deploy.walk import STEPS, Steps, walk
+from . import look
+from .choice import Choice, Wish, choose
+from .plan import Observed, RollbackPlan, Side, lines, plan_rollback
+
+
+@dataclass
+class Rollback:
+    """One rollback: what is asked for, what was chosen, and the run that carries it out."""
+
+    wish: Wish
+    choice: Choice
+    run: Run
+    before: Side
+    reason: str = ""
+    rejects: bool = True  #: what is left is marked, so that nobody goes there again
+    plan: RollbackPlan | None = None
+
+    @property
+    def steps(self) -> Steps:
+        """The steps of a deployment, some of them with what is a rollback's own."""
+        return {
+            **STEPS,
+            Step.LOCK: (partial(_lock, self), "lock_s"),
+            Step.PLAN: (partial(_plan, self), "plan_s"),
+            Step.RELEASE: (partial(_rejecting, self, release.take), "helm_s"),
+            Step.WITHDRAW: (partial(_rejecting, self, withdraw.take), "registry_s"),
+            Step.UNINSTALL: (partial(_rejecting, self, uninstall.take), "helm_s"),
+            Step.VERIFY: (partial(_verify, self), "verify_s"),
+        }
+
+
+@contextmanager
+def prepared(
+    run: Run, wish: Wish, *, strategy: str, force_conflicts: bool, **more: Any
+) -> Iterator[Rollback]:
+    """Choose where to go, and give the run what it needs for that. ``run`` has the target's names only.
+
+    Raises ``invalid`` where there is nothing to go back to.
+    """
+    registry, target, client = run.used_registry, run.target, run.tools.client
+    record = read_release(client, target.name, target.namespace)
+    check_owner(record, target.name, target.model)
+    choice = choose(look.standing(registry, target, record), wish)
+    before = look.side_of_record(record)
+    if choice.to is None:
+        run.wanted = Wanted(False)
+        yield Rollback(wish, choice, run, before, **more)
+        return
+    content = look.recorded(registry, target, choice.to, client)
+    with TemporaryDirectory(prefix="llmops-rollback-") as folder:
+        chart = write_chart(content, Path(folder))
+        run.target = request_of(content, target, chart, strategy=strategy, force_conflicts=force_conflicts)
+        run.recorded = content
+        run.left = choice.leaves or (record.left if record is not None else None)
+        yield Rollback(wish, choice, run, before, **more)
+
+
+def roll_back(going: Rollback) -> None:
+    """Bring the target back; what was done stands in the run. Raises as a deployment does."""
+    run = going.run
+    with run.stack:
+        try:
+            walk(run, going.steps)
+        except Exception as error:
+            failure.settle(run, error)
+            _say_what_serves(run, error)
+            raise
+    if going.plan is None:
+        _describe(going)
+
+
+def preview_rollback(going: Rollback) -> None:
+    """Say what a rollback would do. Nothing is written, and nothing waited for."""
+    preview(going.run)
+    if going.choice.to is not None:
+        _refuse_missing(going.run)
+    _describe(going)
+
+
+def _lock(going: Rollback, run: Run) -> None:
+    """Take the lock. What was chosen before it has to be what would be chosen now."""
+    lock.take(run)
+    again = choose(look.standing(run.used_registry, run.target, run.record), going.wish)
+    if _digest(again.to) != _digest(going.choice.to):
+        raise PlatformError(
+            ErrorClass.LOCKED,
+            f"{run.target.name} was changed by somebody else meanwhile: revision "
+            f"{run.record.revision if run.record else 0} is there now",
+            "Look at what is there, then run again.",
+        )
+
+
+def _digest(manifest: Manifest | None) -> str | None:
+    return manifest.digest if manifest is not None else None
+
+
+def _plan(going: Rollback, run: Run) -> None:
+    """Decide how it goes, see that the target can run, and say both before anything is changed."""
+    plan.take(run)
+    _refuse_missing(run)
+    _describe(going)
+
+
+def _refuse_missing(run: Run) -> None:
+    if not run.planned().changed:
+        return
+    lacks = missing(run.tools.client, run.planned().wanted.objects, run.target.namespace)
+    if lacks:
+        raise PlatformError(
+            ErrorClass.WORKLOAD,
+            f"{run.target.name}: its pods could not start: {'; '.join(lacks)}",
+            "Bring back what is missing, or name another revision (rollback_to). Nothing was changed.",
+            {"cause": "Missing", "events": [], "log_tail": ""},
+        )
+
+
+def _describe(going: Rollback) -> None:
+    """Make the plan and show it."""
+    run, manifest, content = going.run, going.choice.to, going.run.recorded
+    if manifest is None or content is None:
+        nothing = Observed(True, False, True)
+        going.plan = plan_rollback(going.before, None, nothing, None)
+    else:
+        going.plan = plan_rollback(
+            going.before,
+            look.side_of_manifest(manifest, content),
+            look.observed(run, content),
+            look.expected(run.used_registry, run.target, manifest),
+        )
+    for line in lines(going.plan):
+        run.say(line)
+
+
+def _rejecting(going: Rollback, take: Any, run: Run) -> None:
+    """Note that what is left is given up, then take the step."""
+    _reject(going, run, run.used_registry)
+    take(run)
+
+
+def _reject(going: Rollback, run: Run, registry: Registry) -> None:
+    left, target = going.choice.leaves, run.target
+    if left is None or not going.rejects:
+        return
+    verdict = verifications.Verdict(left, "revoked", f"rolled back: {going.reason or 'no reason was given'}")
+
+    def work(session: Session) -> None:
+        known = verifications.newest(session, target.model, target.environment, left)
+        if known is None or not known.rejected:
+            verifications.record(
+                session,
+                target.model,
+                target.environment,
+                verdict,
+                operation=run.operation,
+                by=registry.holder.name,
+            )
+
+    registry.database.begin_anew(Deadline(registry.timeout_s))
+    registry.database.transaction(work)
+
+
+def _verify(going: Rollback, run: Run) -> None:
+    """See that the model answers, and that it is the image that was proven."""
+    verify.take(run)
+    del going
+    content: Recorded | None = run.recorded
+    runs = running_image(run.observed.pods) if run.observed is not None else None
+    if content is not None and content.image_digest and runs and runs != content.image_digest:
+        raise PlatformError(
+            ErrorClass.VERIFICATION,
+            f"{run.target.name}: the image {look.image_of(content.objects)} is not the one that was proven: "
+            f"{runs} runs, {content.image_digest} is on record",
+            "Somebody moved the tag: deploy the recorded digest (image.digest in the chart's values).",
+        )
+
+
+def _say_what_serves(run: Run, error: Exception) -> None:
+    """Tell in the error what clients have now."""
+    if not isinstance(error, PlatformError) or run.row is None:
+        return
+    error.details["entry_status"] = run.row.status
+    if run.row.status == "ready" and run.touched:
+        error.message += " (what still serves goes on serving: the model answers)"
