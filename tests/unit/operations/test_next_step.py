@@ -67,6 +67,11 @@ PRESENT = [
         GOOD | {"lock": FREE, "verified": True, "row": "failed"},
         Step.REGISTER,
     ),
+    (
+        "as wanted, answers, the row is to be written after somebody else",
+        GOOD | {"lock": THEIRS, "verified": True, "needs_lock": True},
+        Step.LOCK,
+    ),
     ("as wanted, no row", GOOD | {"lock": FREE, "verified": True, "row": "absent"}, Step.REGISTER),
     ("as wanted, disabled", GOOD | {"lock": FREE, "verified": True, "row": "disabled"}, Step.REGISTER),
     ("out of sync", STALE | {"lock": FREE}, Step.LOCK),

@@ -115,9 +115,18 @@ def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:
 
 
 def _ask(run: Run) -> Answer:
-    deadline = Deadline(max(_ASK_S, run.verification["max_latency_s"] + 1))
+    """Ask the endpoint as the new server wants it, else as the old one did, which may be who answers."""
+    said = _ask_as(run, run.verification)
+    if said is Answer.YES or run.earlier_verification is None:
+        return said
+    earlier = _ask_as(run, run.earlier_verification)
+    return said if earlier is Answer.NO else earlier
+
+
+def _ask_as(run: Run, verification: Mapping[str, Any]) -> Answer:
+    deadline = Deadline(max(_ASK_S, verification["max_latency_s"] + 1))
     try:
-        verify_service(run.tools.client, run.verification, deadline, run.tools.progress)
+        verify_service(run.tools.client, verification, deadline, run.tools.progress)
     except PlatformError as error:
         return Answer.UNKNOWN if error.error_class in _COULD_NOT_ASK else Answer.NO
     return Answer.YES
