@@ -44,7 +44,7 @@ def settle(run: Run, error: Exception) -> None:
         return
     told = str(error) or type(error).__name__
     if run.wanted.present and run.wanted.registers:
-        _try(run, "the registry's row was not corrected", lambda: _correct_row(run, kind, told))
+        correct_row(run, error)
         _try(run, "the failure of the manifest was not recorded", lambda: reject_manifest(run, error))
     name = kind.value if kind else "unknown"
     _try(
@@ -95,6 +95,13 @@ def reject_manifest(run: Run, error: Exception) -> None:
 def _plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
     """Return evidence as JSON; the end of a log may hold anything, and is in the task's result."""
     return {name: value for name, value in evidence.items() if name not in ("log_tail", "events")}
+
+
+def correct_row(run: Run, error: Exception) -> None:
+    """See that the row says what is true after a failure."""
+    kind = error.error_class if isinstance(error, PlatformError) else None
+    told = str(error) or type(error).__name__
+    _try(run, "the registry's row was not corrected", lambda: _correct_row(run, kind, told))
 
 
 def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:

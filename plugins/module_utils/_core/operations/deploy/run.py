@@ -92,6 +92,7 @@ class Run:
     rolled_out: bool = False
     announced: bool = False
     needs_lock: bool = False  #: a write was refused because somebody else is at work
+    refused: bool = False  #: what is wanted was given up before, and is not to be deployed again
     released: bool = False  #: Helm has made the revision that is wanted
     room: bool = False
     verified: dict[str, Any] | None = None

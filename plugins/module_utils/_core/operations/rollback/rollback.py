@@ -114,7 +114,7 @@ def roll_back(going: Rollback) -> None:
             _say_what_serves(run, error)
             raise
     if going.plan is None:
-        _describe(going)
+        describe(going)
 
 
 def preview_rollback(going: Rollback) -> None:
@@ -122,7 +122,7 @@ def preview_rollback(going: Rollback) -> None:
     preview(going.run)
     if going.choice.to is not None:
         _refuse_missing(going.run)
-    _describe(going)
+    describe(going)
 
 
 def _lock(going: Rollback, run: Run) -> None:
@@ -146,7 +146,7 @@ def _plan(going: Rollback, run: Run) -> None:
     """Decide how it goes, see that the target can run, and say both before anything is changed."""
     plan.take(run)
     _refuse_missing(run)
-    _describe(going)
+    describe(going)
 
 
 def _refuse_missing(run: Run) -> None:
@@ -162,7 +162,7 @@ def _refuse_missing(run: Run) -> None:
         )
 
 
-def _describe(going: Rollback) -> None:
+def describe(going: Rollback) -> None:
     """Make the plan and show it."""
     run, manifest, content = going.run, going.choice.to, going.run.recorded
     if manifest is None or content is None:
