@@ -87,8 +87,8 @@ def goes_back(failure: Failure, *, upgrade: bool, before: str | None, insists: b
     """Tell whether a failed change is undone: that of a manifest that does not serve, once for each.
 
     ``before`` is the verdict on the manifest from before this run, and ``insists`` lets it be deployed all
-    the same. What failed for want of time, of room, of an API server or of rights is no reason: going back would
-    meet the same.
+    the same. What failed for want of time, of room, of an API server or of rights is no reason: going back
+    would meet the same.
     """
     if not (upgrade and speaks_against_manifest(failure)):
         return False
