@@ -40,7 +40,7 @@ from tests.support.gateway_api import gateway_api
 from tests.support.lab import Lab
 from tests.support.models import QUICK_VALUES
 from tests.support.module_arguments import with_defaults
-from tests.support.playbooks import PlayResult, PlayRunner
+from tests.support.playbooks import ROOT, PlayResult, PlayRunner
 from tests.support.postgres import private_server
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -241,6 +241,29 @@ def test_routes_of_a_gateway_follow_with_it(
     with gateway_api(api):
         assert play("export", **given).check().changed
         assert play("export", router_state="absent", **given).check().changed
+
+
+def test_an_example_inventory_goes_from_administrator_to_deployer(
+    lab: Lab, api: ClusterClient, tmp_path: Path
+) -> None:
+    """As a user plays it: the administrator has a kubeconfig with contexts, the deployer only the home."""
+    admin = yaml.safe_load(lab.kubeconfig.read_text("utf-8"))
+    admin["contexts"][0]["name"] = "llm-staging"
+    admin.pop("current-context")
+    (tmp_path / "admin").write_text(yaml.safe_dump(admin), "utf-8")
+    runner = PlayRunner(tmp_path, {"HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "admin")})
+    given: dict[str, Any] = {"inventory": ROOT / "inventories/staging"}
+    try:
+        assert runner.run("playbooks/environment.yml", **given).check().changed
+        assert not runner.run("playbooks/environment.yml", **given).check().changed
+        (tmp_path / "admin").unlink()
+        assert (tmp_path / ".kube/llmops-staging.yaml").stat().st_mode & 0o7777 == 0o600
+        done = runner.run("playbooks/router.yml", arguments=["--check"], **given).check()
+        assert done.changed
+    finally:
+        api.delete("/api/v1/namespaces/llm-staging")
+        for plural in ("clusterroles", "clusterrolebindings"):
+            api.delete(f"{RBAC}/{plural}/{DEPLOYER}-staging")
 
 
 # What it is not for: one real request of each kind.
