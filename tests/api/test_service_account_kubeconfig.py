@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster import account_file
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
@@ -126,6 +127,20 @@ def test_a_token_is_renewed_in_time(write: Write, path: Path, monkeypatch: pytes
         assert token_of(path) == first
     assert write(expiration_seconds=1000, renew_share=1.0).changed
     assert token_of(path) != first
+
+
+def test_a_server_that_grants_less_is_told_and_not_asked_again(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted = account_file.request_token
+    monkeypatch.setattr(
+        account_file,
+        "request_token",
+        lambda client, namespace, name, seconds: granted(client, namespace, name, 600),
+    )
+    (warning,) = write(expiration_seconds=86400).warnings
+    assert "a token of 600 s where 86400 s were asked for" in warning
+    assert not write(expiration_seconds=86400).changed
 
 
 def test_an_account_that_was_made_anew_is_seen(

@@ -69,7 +69,7 @@ def why_to_write(found: Found | None, account: Account, share: float, now: float
     if token is None:
         return "another file is replaced"
     if found.content != document(account, token.text):
-        return "server, certificate authority, proxy or lifetime are others"
+        return "server, certificate authority, lifetime or another setting differs"
     if token.ends_at - now <= share * token.lifetime_s:
         return "the token has ended" if token.ends_at <= now else "the token ends soon"
     return ""
