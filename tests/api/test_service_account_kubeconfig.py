@@ -18,10 +18,12 @@ import pytest
 import yaml
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster import account_file
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.bound_token import request_token
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules import service_account_kubeconfig
+from tests.support.connect_proxy import ConnectProxy
 from tests.support.kubectl import Kubectl
 from tests.support.lab import Lab
 from tests.support.module_arguments import with_defaults
@@ -132,11 +134,10 @@ def test_a_token_is_renewed_in_time(write: Write, path: Path, monkeypatch: pytes
 def test_a_server_that_grants_less_is_told_and_not_asked_again(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    granted = account_file.request_token
     monkeypatch.setattr(
         account_file,
         "request_token",
-        lambda client, namespace, name, seconds: granted(client, namespace, name, 600),
+        lambda client, namespace, name, seconds: request_token(client, namespace, name, 600),
     )
     (warning,) = write(expiration_seconds=86400).warnings
     assert "a token of 600 s where 86400 s were asked for" in warning
@@ -270,6 +271,23 @@ def test_a_connection_that_trusts_anybody_is_not_handed_on(
         write(**given)
     assert "ca_cert" in told.value.resolution
     assert not path.exists()
+
+
+def test_a_proxy_on_the_way_goes_along_and_its_password_is_not_shown(
+    lab: Lab, write: Write, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with ConnectProxy("user:canary") as proxy:
+        done = write(proxy=proxy.url.replace("//", "//user:canary@"))
+        passed = len(proxy.targets)
+        assert passed > 0
+        assert who(lab, path) == done.result["user"]
+        assert len(proxy.targets) > passed
+        assert not write(proxy=proxy.url.replace("//", "//user:canary@")).changed
+    told = json.dumps([done.result, done.diff])
+    assert "canary" not in told
+    assert f"[hidden]@127.0.0.1:{proxy.port}" in told
 
 
 def test_an_exec_plugin_of_the_administrator_does_not_go_along(
