@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.walk import STEPS
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.next_step import (
     Step,
     next_step,
@@ -23,6 +22,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     State,
     Wanted,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.walk import STEPS
 
 FREE, OURS, THEIRS, UNUSED = LockIs.FREE, LockIs.OURS, LockIs.THEIRS, LockIs.UNUSED
 DEPLOYED, FAILED, PENDING = ReleaseIs.DEPLOYED, ReleaseIs.FAILED, ReleaseIs.PENDING
