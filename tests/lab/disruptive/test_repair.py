@@ -29,6 +29,7 @@ PARTS = [
     "kube-scheduler",
     "kubelet",
     "kwok",
+    "network-policies",
     "postgresql",
     "redis",
 ]
