@@ -161,7 +161,7 @@ def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(
 
         assert run().changed
         made = everything_of(api, name)
-        assert len(made) == 12
+        assert len(made) == 14
         labels = made[f"/api/v1/namespaces/{namespace}"]["metadata"]["labels"]
         assert labels["llmops.platform/environment"] == name
         assert labels["llmops.platform/tier"] == "production"
