@@ -4,7 +4,7 @@
 
 """``playbooks/environment.yml`` on a real API server, which judges what the deployer's account may do.
 
-Nothing here sends a packet: the policies are read back, not tried.
+Nothing here sends a packet: the policies are read back. tests/lab/test_isolation.py tries them.
 """
 
 from __future__ import annotations

@@ -346,8 +346,8 @@ def _outside() -> Iterator[None]:
         ip("-n", name, "link", "set", there, "up")
         ip("-n", name, "route", "add", "default", "via", "203.0.113.1")
         for address in (METADATA, MIRROR):
-            # Goes with the link.
-            ip("route", "replace", f"{address}/32", "via", HUB)
+            # Goes with the link. Not over a route that the machine has itself.
+            ip("route", "add", f"{address}/32", "via", HUB)
         listener = subprocess.Popen(
             ["ip", "netns", "exec", name, sys.executable, "-c", _LISTEN, "53", "80", "443", "5432"]
         )
