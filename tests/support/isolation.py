@@ -45,14 +45,14 @@ async def main():
     await asyncio.Event().wait()
 asyncio.run(main())
 """
-# One thread a target, and two seconds for the kernel's second attempt after one.
+# One thread a target, and long enough for the kernel's second attempt after a second.
 _CONNECT = """
 import json, socket, sys
 from concurrent.futures import ThreadPoolExecutor
 def connect(target):
     host, port = target.rsplit(":", 1)
     try:
-        socket.create_connection((host, int(port)), timeout=1.5).close()
+        socket.create_connection((host, int(port)), timeout=1.2).close()
     except TimeoutError:
         return "no"
     except OSError as error:
