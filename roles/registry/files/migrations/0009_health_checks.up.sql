@@ -68,6 +68,7 @@ BEGIN
     IF p_healthy IS NULL OR coalesce(p_failures, 0) < 1 OR coalesce(p_successes, 0) < 1 THEN
         RAISE EXCEPTION 'p_healthy is null, or p_failures or p_successes is less than 1';
     END IF;
+    PERFORM registry_require('health_checker', p_environment);
     -- In the order of all writers: lock, entry, epoch. Shared, so that the lock stays as it is.
     SELECT * INTO held FROM operation_locks
      WHERE model_name = p_model AND deployment_environment = p_environment FOR SHARE;
