@@ -279,7 +279,7 @@ operations:
       type: str
     outcome:
       description:
-        - One of V(running), V(succeeded), V(failed), V(interrupted) and V(rolled_back), which is a change that
+        - One of V(running), V(succeeded), V(failed), V(interrupted), and V(rolled_back) for a change that
           failed and was undone.
       type: str
     actor:

@@ -99,7 +99,7 @@ INSERT = (
     " deployment_endpoint) VALUES ('m', 'staging', 'ready', 'http://model:8000')"
 )
 HEARTBEAT = "SELECT router_heartbeat('r', 'staging', NULL, NULL, '{}')"
-HEALTH_CHECK = "SELECT record_health_check('m', 'staging', 1, true, 0.1, NULL, 3, 2)"
+HEALTH_CHECK = "SELECT record_health_check('m', 'staging', 1, true, 0.1, NULL)"
 ALLOWED = {
     "llmops_deployer": [
         "SELECT * FROM model_registry_entries FOR UPDATE",
@@ -121,6 +121,9 @@ ALLOWED = {
         """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict)
            VALUES ('m', 'staging', repeat('0', 64), 'passed')""",
         "SELECT * FROM manifest_verifications",
+        "INSERT INTO health_check_rules VALUES ('staging', 3, 2)",
+        "UPDATE health_check_rules SET soak_s = 600",
+        "SELECT * FROM health_check_rules_of('staging')",
         "SELECT audit_append('test.happened', 'm', 'staging', NULL, '{}')",
         "SELECT * FROM model_registry_history, registry_epoch, audit_log, audit_head, router_instances",
         "SELECT * FROM health_checks, service_leases, deployment_manifests, operations, operation_steps",
@@ -181,6 +184,7 @@ REFUSED_TO_ALL = [
     "UPDATE router_instances SET epoch = 1000",
     "UPDATE health_checks SET consecutive_failures = 0",
     "UPDATE service_leases SET holder = 'me'",
+    "DELETE FROM health_check_rules",
     "DELETE FROM registry_schema_migrations",
     "SELECT registry_grant_rights()",
     "CREATE TABLE mine ()",
@@ -207,6 +211,12 @@ DATA_PLANE_ONLY = [
     "SELECT * FROM deployment_manifests",
     "SELECT * FROM operation_locks",
     "UPDATE operation_locks SET operation_id = NULL",
+    # A health checker that could say how many failures count would need no failures.
+    "INSERT INTO health_check_rules VALUES ('staging', 1, 1)",
+    "UPDATE health_check_rules SET failures = 1",
+    "SELECT * FROM manifest_verifications",
+    """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict)
+       VALUES ('m', 'staging', repeat('0', 64), 'passed')""",
     "SELECT audit_append('test.happened', 'm', 'staging', NULL, '{}')",
 ]
 REFUSED = {
@@ -270,6 +280,8 @@ def test_what_a_deployer_does_is_recorded_although_he_cannot_write_the_record(
         ("operation.failed",),
         ("manifest.recorded",),
         ("manifest.passed",),
+        ("health_check_rules.insert",),
+        ("health_check_rules.update",),
         ("test.happened",),
         ("entry.update",),
     ]

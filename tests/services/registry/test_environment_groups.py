@@ -53,6 +53,7 @@ INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fen
 INSERT INTO operation_steps (operation_id, number, name) VALUES ('{operation}', 1, 'step');
 INSERT INTO operation_locks (model_name, deployment_environment, operation_id, expires_at)
     VALUES ('m', '{e}', '{operation}', now());
+INSERT INTO health_check_rules (deployment_environment, successes) VALUES ('{e}', 9);
 SELECT router_heartbeat('router-{e}', '{e}', NULL, NULL, '{{}}');
 SELECT acquire_lease('health-check/{e}', 'somebody', 0.001);
 """
@@ -108,6 +109,11 @@ WRITES = {
             "INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest,"
             " verdict) VALUES ('m', '{e}', repeat('0', 64), 'passed')"
         ),
+        (
+            "INSERT INTO health_check_rules (deployment_environment, failures) VALUES ('{e}', 1)"
+            " ON CONFLICT (deployment_environment) DO UPDATE SET failures = 1"
+        ),
+        "UPDATE health_check_rules SET failures = 2 WHERE deployment_environment = '{e}'",
         "SELECT audit_append('test.happened', 'm', '{e}', NULL, '{{}}')",
     ],
     "router": [
@@ -116,8 +122,8 @@ WRITES = {
         "SELECT router_goodbye('router-{e}')",
     ],
     "health_checker": [
-        "SELECT record_health_check('m', '{e}', 1, true, 0.1, NULL, 3, 2)",
-        "SELECT record_health_check('m', '{e}', 1, false, 0.1, 'mine', 1, 1)",
+        "SELECT record_health_check('m', '{e}', 1, true, 0.1, NULL)",
+        "SELECT record_health_check('m', '{e}', 1, false, 0.1, 'mine')",
         "SELECT acquire_lease('health-check/{e}', 'me', 10)",
         "SELECT release_lease('health-check/{e}', 'me')",
     ],
@@ -171,13 +177,13 @@ CROSSING = {
         "SELECT acquire_lease('work', 'me', 10)",
         "SELECT release_lease('work', 'me')",
         "SELECT acquire_lease('health-check/{own}/{other}', 'me', 10)",
-        "SELECT record_health_check('m', NULL, 1, true, 0.1, NULL, 3, 2)",
+        "SELECT record_health_check('m', NULL, 1, true, 0.1, NULL)",
     ],
 }
 TABLES = (
     "model_registry_entries", "model_registry_history", "registry_epoch", "audit_log", "audit_head",
     "operations", "operation_steps", "operation_locks", "deployment_manifests", "manifest_verifications",
-    "router_instances", "health_checks", "service_leases",
+    "router_instances", "health_check_rules", "health_checks", "service_leases",
 )  # fmt: skip
 
 

@@ -55,8 +55,8 @@ BEGIN
             ('deployer', 'SELECT', ARRAY[
                 'registry_schema_migrations', 'model_registry_entries', 'model_registry_history',
                 'registry_epoch', 'audit_log', 'audit_head', 'operations', 'operation_steps',
-                'operation_locks', 'deployment_manifests', 'manifest_verifications', 'router_instances', 'health_checks',
-                'service_leases', 'routable_models', 'model_states', 'health_states']),
+                'operation_locks', 'deployment_manifests', 'manifest_verifications', 'router_instances',
+                'health_check_rules', 'health_checks', 'service_leases', 'routable_models', 'model_states', 'health_states']),
             ('deployer', 'INSERT, UPDATE, DELETE', ARRAY['model_registry_entries']),
             ('deployer', 'INSERT, UPDATE', ARRAY['operation_locks']),
             -- How an operation and its steps ended. Who began it, when, and on what, stays as it was written.
@@ -67,6 +67,7 @@ BEGIN
             -- When and for whom is for the database to say.
             ('deployer', 'INSERT (model_name, deployment_environment, manifest_digest, verdict, reason,'
                 ' evidence, operation_id)', ARRAY['manifest_verifications']),
+            ('deployer', 'INSERT, UPDATE', ARRAY['health_check_rules']),
             ('deployer', 'EXECUTE', ARRAY['audit_append']),
             ('router', 'SELECT', ARRAY['routable_models', 'model_states', 'registry_epoch']),
             ('router', 'EXECUTE', ARRAY['router_heartbeat', 'router_goodbye']),
