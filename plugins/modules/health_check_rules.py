@@ -149,11 +149,10 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     health_check_rules.check(params)
     check_seconds(params, 0.1, 86400, "timeout")
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
-        change = database.transaction(
-            lambda session: health_check_rules.bring(
-                session, environment, params, by=params["actor"], dry_run=context.check_mode
-            )
-        )
+        if context.check_mode:
+            change, warning = health_check_rules.preview(database, environment, params)
+        else:
+            change, warning = health_check_rules.bring(database, environment, params, params["actor"]), None
     where = f"health check rules of {environment}"
     return Outcome(
         changed=change.changed,
@@ -164,6 +163,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             "before": _listing(change.before),
             "after": _listing(change.after),
         },
+        warnings=[warning] if warning else [],
     )
 
 

@@ -27,7 +27,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.ver
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules import health_check_rules
-from tests.services.registry.conftest import Run
+from tests.services.registry.conftest import Run, fresh_database
 from tests.support.postgres import Server
 
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -289,6 +289,15 @@ def test_rules_are_set_once_and_noted(rules: Run, query: Query) -> None:
         ("health_check_rules.insert", "ann@desk", "staging", [None, 5]),
         ("health_check_rules.update", "ann@desk", "staging", None),
     ]
+
+
+def test_rules_of_a_registry_that_check_mode_did_not_make(rules: Run, server: Server) -> None:
+    with fresh_database(server, "template0") as name:
+        would = rules(check=True, dsn=server.dsn(name), failures=5)
+        assert (would.changed, would.result["rules"]) == (True, {"failures": 5})
+        assert "no schema" in would.warnings[0]
+        with pytest.raises(PlatformError, match="42883"):
+            rules(dsn=server.dsn(name), failures=5)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..common.errors import invalid
 from . import entries
-from .connection import Session
+from .connection import Database, Session
+from .failures import WITHOUT_SCHEMA, DatabaseError
 
 #: Each rule with the least and the greatest value that the table takes.
 LIMITS: dict[str, tuple[float, float]] = {
@@ -21,6 +22,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "soak_s": (0.001, 2_592_000),
     "soak_failures": (1, 100_000),
 }
+_NO_SUCH_FUNCTION = "42883"
 _NAMES = ", ".join(LIMITS)
 
 
@@ -46,16 +48,44 @@ def check(wanted: Mapping[str, Any]) -> None:
             raise invalid(name, value, f"is not between {low:g} and {high:g}", "Give another number.")
 
 
-def bring(
-    session: Session, environment: str, wanted: Mapping[str, Any], *, by: str | None, dry_run: bool
-) -> Change:
+def bring(database: Database, environment: str, wanted: Mapping[str, Any], by: str | None) -> Change:
     """Let the environment have these rules; those that are None stay as they are."""
-    before = read(session, environment)
-    given = {name: wanted[name] for name in LIMITS if wanted[name] is not None}
-    change = Change(before, {**before, **given})
-    if dry_run or not change.changed:
+
+    def write(session: Session) -> Change:
+        change, given = _change(session, environment, wanted)
+        if change.changed:
+            entries.act_for(session, by)
+            _write(session, environment, given)
         return change
-    entries.act_for(session, by)
+
+    return database.transaction(write)
+
+
+def preview(database: Database, environment: str, wanted: Mapping[str, Any]) -> tuple[Change, str | None]:
+    """Return what would be done, and a warning where it may come otherwise; nothing is written."""
+    try:
+        change = database.transaction(
+            lambda session: _change(session, environment, wanted)[0], read_only=True
+        )
+    except DatabaseError as error:
+        # In check mode an earlier task did not really create the table and its function.
+        if error.sqlstate != _NO_SUCH_FUNCTION:
+            raise
+        return Change({}, _given(wanted)), WITHOUT_SCHEMA
+    return change, None
+
+
+def _given(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: wanted[name] for name in LIMITS if wanted[name] is not None}
+
+
+def _change(session: Session, environment: str, wanted: Mapping[str, Any]) -> tuple[Change, dict[str, Any]]:
+    """Return what changes, and the rules to write."""
+    before, given = read(session, environment), _given(wanted)
+    return Change(before, {**before, **given}), given
+
+
+def _write(session: Session, environment: str, given: Mapping[str, Any]) -> None:
     names = ", ".join(given)
     session.execute(
         f"INSERT INTO health_check_rules (deployment_environment, {names})"  # noqa: S608
@@ -64,7 +94,6 @@ def bring(
         + ", ".join(f"{name} = excluded.{name}" for name in given),
         {"environment": environment, **given},
     )
-    return change
 
 
 def read(session: Session, environment: str) -> dict[str, Any]:
