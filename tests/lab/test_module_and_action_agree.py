@@ -58,7 +58,7 @@ VOLATILE = {
 # What Ansible itself adds to one of the two: the in-process way shows a warning at once instead.
 OF_ANSIBLE = {"_ansible_no_log", "ansible_facts", "deprecations", "exception", "invocation", "warnings"} | {
     # Beside a result's path, of a module of its own.
-    *("gid", "group", "mode", "owner", "size", "uid"),
+    *("gid", "group", "mode", "owner", "size", "state", "uid"),
 }
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
