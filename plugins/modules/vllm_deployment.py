@@ -61,13 +61,15 @@ options:
         wrong. Nothing is undone for want of time, of capacity, of an API server or of rights.
       - A manifest is undone once. Where it failed already, and O(retry_rejected) lets it be deployed again,
         it stays as it is.
+      - Going back has as much time as the change had.
       - By default only where O(tier) is V(production).
     type: bool
   retry_rejected:
     description:
       - Whether to deploy a manifest that was found not to serve here, or that a rollback has given up.
-        Otherwise that is refused while another one is registered, before anything is changed.
-      - By default not where O(rollback_on_failure) is on.
+        Otherwise that is refused while another one is there, before anything is changed.
+      - By default one that was given up is refused, and one that did not serve only where
+        O(rollback_on_failure) is on.
     type: bool
 seealso:
   - module: llmops.platform.vllm_release
@@ -243,6 +245,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.run import Run
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.state import Wanted
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.verifications import REJECTED
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import ReleaseRequest
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
@@ -296,7 +299,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             check_mode=context.check_mode,
             kind="deploy" if wanted.present else "remove",
             rollback_on_failure=guarded,
-            retry_rejected=_or(params["retry_rejected"], not guarded),
+            refuses=_refused(params["retry_rejected"], guarded),
         )
         (preview if context.check_mode else deploy)(this)
     done = Outcome(this.changed, deployment_result(this), warnings=this.warnings)
@@ -308,6 +311,13 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
 
 def _or(given: bool | None, otherwise: bool) -> bool:
     return otherwise if given is None else given
+
+
+def _refused(retry: bool | None, guarded: bool) -> tuple[str, ...]:
+    """Return the verdicts that keep a manifest from being deployed: by default one that a person gave."""
+    if retry is None:
+        return REJECTED if guarded else ("revoked",)
+    return () if retry else REJECTED
 
 
 CONTRACT = ModuleContract(ARGUMENT_SPEC, run, required_if=[("state", "present", ("chart_path",))])

@@ -60,6 +60,10 @@ def test_every_reason_is_still_needed() -> None:
 #: the deadline nothing is waited for but the end of one exchange: a request or process that does not answer.
 FIXED = {
     "cluster/access.py": {"_RESOLVE_TIMEOUT_S": "one exchange", "_REACH_TIMEOUT_S": "one exchange"},
+    "cluster/bound_token.py": {
+        "SHORTEST_S": "what may be asked for: the lifetime of a token",
+        "LONGEST_S": "what may be asked for: the lifetime of a token",
+    },
     "cluster/client.py": {
         "_CONNECT_TIMEOUT_S": "one exchange",
         "_READ_TIMEOUT_S": "one exchange",

@@ -42,6 +42,59 @@ def additions(item: JSONObject, own: Collection[str]) -> list[str]:
     return lines
 
 
+def without_additions(item: JSONObject, own: Collection[str], wanted: JSONObject) -> JSONObject:
+    """Return a copy without what others than ``own`` managers have put into the pods' template.
+
+    What ``wanted`` has stays, whoever set it last: it is a value that differs, not an addition.
+    """
+    copy: JSONObject = json.loads(json.dumps(item))
+    for entry in item["metadata"].get("managedFields") or []:
+        manager = str(entry.get("manager", ""))
+        if manager in own or manager in _CONTROLLERS or entry.get("subresource") == "status":
+            continue
+        template = entry.get("fieldsV1") or {}
+        for key in _TEMPLATE:
+            template = template.get(key) or {}
+        _drop(copy["spec"]["template"]["spec"], template, wanted["spec"]["template"]["spec"])
+    return copy
+
+
+_TEMPLATE = ("f:spec", "f:template", "f:spec")
+
+
+def _drop(value: Any, fields: Mapping[str, Any], wanted: Any) -> None:
+    """Take the fields out of a value, but for those that are wanted."""
+    for key, inner in fields.items():
+        if key == ".":
+            continue
+        place, kept = _place(value, key), _place(wanted, key)
+        if place is None:
+            continue
+        if kept is None:
+            del value[place]
+        elif any(name != "." for name in inner):
+            _drop(value[place], inner, wanted[kept])
+
+
+def _place(value: Any, key: str) -> Any:
+    """Return where a field is in a mapping or a list; None where it is not."""
+    kind, _sep, name = key.partition(":")
+    if kind == "f" and isinstance(value, dict):
+        return name if name in value else None
+    if kind in ("k", "v") and isinstance(value, list):
+        sought = json.loads(name)
+        for index, item in enumerate(value):
+            if kind == "v" and item == sought:
+                return index
+            if kind == "k" and isinstance(item, dict) and sought.items() <= {**_DEFAULTS, **item}.items():
+                return index
+    return None
+
+
+#: What the API server fills in before it tells the items of a list apart.
+_DEFAULTS = {"protocol": "TCP"}
+
+
 def _paths(fields: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """Yield the leaves of a set of fields, as ``spec.template.spec.containers[vllm].env[A]``."""
     inner = {key: value for key, value in fields.items() if key != "."}

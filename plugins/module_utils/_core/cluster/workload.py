@@ -493,11 +493,16 @@ def exists_by_now(client: ClusterClient, namespace_path: str, message: str) -> b
 
 def running_image(pods: Sequence[JSONObject]) -> str | None:
     """Return the digest of the image that all pods of a release run; None where they do not say or differ."""
+    found = running_images(pods)
+    return found.pop() if len(found) == 1 else None
+
+
+def running_images(pods: Sequence[JSONObject]) -> set[str]:
+    """Return the digests of the images that the pods of a release run, as far as they say."""
     found = {
         str(status.get("imageID", "")).rpartition("@")[2]
         for pod in pods
         if not is_terminating(pod)
         for status in (pod.get("status", {}).get("containerStatuses") or [])[:1]
     }
-    image = found.pop() if len(found) == 1 else ""
-    return image if image.startswith("sha256:") else None
+    return {image for image in found if image.startswith("sha256:")}

@@ -20,12 +20,12 @@ LIMIT = 1000
 
 _FIELDS = (
     "id", "release_name", "revision", "digest", "chart_version", "chart_digest", "image", "image_digest",
-    "model_source", "model_revision", "recorded_at", "verdict", "reason", "judged_at",
+    "model_source", "model_revision", "recorded_at", "verdict", "reason", "judged_at", "namespace",
 )  # fmt: skip
 _REVISIONS = """
     SELECT m.id, m.release_name, m.release_revision, m.manifest_digest, m.chart_version, m.chart_digest,
            m.image, m.image_digest, m.model_source, m.model_revision, m.created_at,
-           v.verdict, v.reason, v.verified_at
+           v.verdict, v.reason, v.verified_at, m.objects->0->'metadata'->>'namespace'
       FROM deployment_manifests m
       LEFT JOIN LATERAL (
           SELECT verdict, reason, verified_at FROM manifest_verifications
@@ -57,6 +57,7 @@ class Manifest:
     verdict: str | None = None  #: passed, failed or revoked
     reason: str | None = None  #: why it failed or was revoked
     judged_at: datetime | None = None
+    namespace: str | None = None  #: None where that is not on record
 
     @property
     def passed(self) -> bool:
@@ -99,7 +100,7 @@ def read_content(session: Session, manifest: Manifest) -> Content:
 def as_json(manifest: Manifest) -> dict[str, Any]:
     """Return a revision as module registry_info documents it."""
     found = asdict(manifest)
-    del found["id"]
+    del found["id"], found["namespace"]
     judged = manifest.judged_at
     return found | {
         "recorded_at": rfc3339(manifest.recorded_at),

@@ -29,9 +29,11 @@ _FROM_ENTRY = (
     "model_source",
     "model_revision",
 )
-_KEY = (
-    "model_name = %(model)s AND deployment_environment = %(environment)s"
-    " AND release_revision = %(release_revision)s AND manifest_digest = %(manifest_digest)s"
+#: Revisions count from 1 again after an uninstall: the same one may be there twice, with others between.
+_NEWEST = (
+    "SELECT id, release_revision, manifest_digest FROM deployment_manifests"
+    " WHERE model_name = %(model)s AND deployment_environment = %(environment)s"
+    " AND release_name = %(release_name)s ORDER BY id DESC LIMIT 1"
 )
 
 
@@ -52,7 +54,7 @@ def record(
     by: str | None = None,
     dry_run: bool = False,
 ) -> Recorded:
-    """Record the revision that an entry describes, unless it is recorded already.
+    """Record the revision that an entry describes, unless it is the one that was recorded last.
 
     ``manifest`` adds what the entry does not say: ``chart_digest``, ``image_digest``, ``values`` and
     ``objects``. Secrets in the values are hidden before they are written; ``values_digest`` is that of the
@@ -68,9 +70,12 @@ def record(
                 "Set it along with the manifest.",
             )
     row = _row(entry, manifest)
-    known = session.row(f"SELECT id FROM deployment_manifests WHERE {_KEY}", row)  # noqa: S608
-    if known is not None or dry_run:
-        return Recorded(known[0] if known else None, written=known is None)
+    newest = session.row(_NEWEST, row)
+    known = newest is not None and newest[1:] == (row["release_revision"], row["manifest_digest"])
+    if newest is not None and known:
+        return Recorded(newest[0], written=False)
+    if dry_run:
+        return Recorded(None, written=True)
     entries.act_for(session, by)
     claim(session, entry.model, entry.environment, operation)
     written = session.row(
@@ -82,7 +87,6 @@ def record(
         "  %(chart_version)s, %(chart_digest)s, %(image)s, %(image_digest)s, %(model_source)s,"
         "  %(model_revision)s, %(values)s::jsonb, %(values_digest)s, %(values_redacted)s,"
         "  %(objects)s::json, %(operation)s::uuid)"
-        " ON CONFLICT (model_name, deployment_environment, release_revision, manifest_digest) DO NOTHING"
         " RETURNING id",
         {**row, "operation": operation.id if operation else None},
     )

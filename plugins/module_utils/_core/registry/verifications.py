@@ -39,6 +39,8 @@ class Verdict:
     verdict: str
     reason: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    #: Of a revision that was made just now. One that was there all the time takes no revocation back.
+    of_a_change: bool = True
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ def record(
     """
     if found.verdict == "passed":
         known = newest(session, model, environment, found.manifest_digest)
-        if known is not None and known.verdict == "passed":
+        if known is not None and (
+            known.verdict == "passed" or (known.verdict == "revoked" and not found.of_a_change)
+        ):
             return False
     if not dry_run:
         entries.act_for(session, by)

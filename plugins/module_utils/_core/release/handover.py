@@ -12,30 +12,41 @@ stays there, whatever Helm applies.
 from __future__ import annotations
 
 from ..cluster.apply import FIELD_MANAGER
-from ..cluster.client import ClusterClient
+from ..cluster.client import APIError, ClusterClient
+from ..cluster.managed_fields import without_additions
 from ..cluster.manifests import find_object, object_path
 from ..helm.storage import HELM
 from .plan import Plan
 
 #: Who sets fields of a release: Helm, and this.
 OWN_MANAGERS = (HELM, FIELD_MANAGER)
-_OF_THE_VERSION = ("managedFields", "resourceVersion")
+_ATTEMPTS = 5
 
 
 def remove_additions(client: ClusterClient, plan: Plan) -> None:
-    """Make the Deployment what is wanted and nothing beside it, just before Helm applies the same.
+    """Take out of the pods' template what others have put in, just before Helm applies the rest.
 
-    Its labels and annotations, and a number of pods that the chart does not say, stay as they are.
+    Nothing else is written, so no field gets another owner by it.
     """
-    wanted, live = plan.wanted.deployment, plan.comparison.live
-    path = object_path(wanted, plan.wanted.spec.namespace)
-    if path is None or live is None:
+    path = object_path(plan.wanted.deployment, plan.wanted.spec.namespace)
+    if path is None:
         return
-    spec = dict(wanted["spec"])
-    spec.setdefault("replicas", plan.comparison.replicas_before)
-    # Whatever controllers write meanwhile, there is no other reason to fail.
-    kept = {name: value for name, value in live["metadata"].items() if name not in _OF_THE_VERSION}
-    client.replace(path, {**wanted, "metadata": kept, "spec": spec}, {"fieldManager": FIELD_MANAGER})
+    for attempt in range(1, _ATTEMPTS + 1):
+        live = client.find(path)
+        if live is None:
+            return
+        try:
+            # Its resourceVersion goes along: whatever an autoscaler writes meanwhile stays.
+            client.replace(
+                path,
+                without_additions(live, OWN_MANAGERS, plan.wanted.deployment),
+                {"fieldManager": FIELD_MANAGER},
+            )
+        except APIError as error:
+            if error.status != 409 or attempt == _ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def gives_up_replicas(plan: Plan) -> bool:
@@ -51,12 +62,14 @@ def hold_replicas(client: ClusterClient, plan: Plan) -> None:
     """Take a hold of ``replicas`` as it is, so that it stays when Helm lets go of it."""
     wanted = plan.wanted.deployment
     path = object_path(wanted, plan.wanted.spec.namespace)
-    if path is None:
+    live = client.find(path) if path is not None else None
+    if path is None or live is None:
         return
     body = {
         "apiVersion": wanted["apiVersion"],
         "kind": wanted["kind"],
         "metadata": {"name": wanted["metadata"]["name"]},
-        "spec": {"replicas": plan.comparison.replicas_before},
+        # As many as there are now: an autoscaler may have changed them since the plan was made.
+        "spec": {"replicas": live["spec"].get("replicas", 1)},
     }
     client.apply(path, body, FIELD_MANAGER, force=True)

@@ -19,10 +19,11 @@ from ..cluster.client import ClusterClient, JSONObject
 from ..cluster.manifests import dump_json
 from ..common.deadline import Deadline
 from ..common.errors import invalid
+from ..common.redaction import HIDDEN
 from ..helm.binary import ReleaseSpec
 from ..helm.storage import read_revision
 from .rendering import Renderer, manifest_digest, with_strategy
-from .request import CHART, ReleaseRequest, ReleaseTarget
+from .request import ReleaseRequest, ReleaseTarget
 
 #: The strategies that a chart of a manifest knows; an empty word is the recorded one.
 _STRATEGIES = ("", "surge", "unavailable-first", "recreate")
@@ -38,6 +39,7 @@ class Recorded:
     objects: list[JSONObject]
     values: Mapping[str, Any]
     values_redacted: bool  #: secrets are missing in the values; the objects have them
+    chart_name: str
     chart_version: str
     chart_digest: str
     image_digest: str | None = None
@@ -52,6 +54,7 @@ def complete(
     objects: list[JSONObject] | None,
     values: Mapping[str, Any],
     values_redacted: bool,
+    chart_name: str,
     chart_version: str | None,
     chart_digest: str | None,
     image_digest: str | None,
@@ -63,13 +66,22 @@ def complete(
     if objects is None or values_redacted:
         record = read_revision(client, target.name, target.namespace, revision)
         if record is not None and manifest_digest(record.objects) == digest:
-            objects, values, values_redacted = record.objects, record.config, False
+            objects, values = record.objects, record.config
+            values_redacted = HIDDEN in str(record.config)
     if objects is None:
         raise invalid(
             "to",
             f"revision {revision}",
             "holds secrets, so its manifest is not on record, and Helm has that revision no more",
             "Deploy it from its values, with secrets as references to Secrets; or name another revision.",
+        )
+    others = {item["metadata"].get("namespace") for item in objects} - {None, target.namespace}
+    if others:
+        raise invalid(
+            "to",
+            f"revision {revision}",
+            f"is of another namespace, {', '.join(sorted(map(str, others)))}",
+            f"Name a revision of {target.namespace}, or deploy from values.",
         )
     if manifest_digest(objects) != digest:
         raise invalid(
@@ -84,6 +96,7 @@ def complete(
         objects,
         values,
         values_redacted,
+        chart_name,
         chart_version or "0.0.0",
         chart_digest or "",
         image_digest,
@@ -92,7 +105,7 @@ def complete(
 
 def write_chart(recorded: Recorded, folder: Path) -> Path:
     """Write a chart that renders to the manifest, with the strategy that its values name; return it."""
-    metadata = {"apiVersion": "v2", "name": CHART, "version": recorded.chart_version}
+    metadata = {"apiVersion": "v2", "name": recorded.chart_name, "version": recorded.chart_version}
     (folder / "templates").mkdir(mode=0o700)
     (folder / "Chart.yaml").write_text(dump_json(metadata), "utf-8")
     (folder / "templates" / "manifest.yaml").write_text(_TEMPLATE, "utf-8")

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +45,17 @@ def references(template: JSONObject) -> Iterator[Reference]:
     for volume in spec.get("volumes") or ():
         yield from _named("Secret", volume.get("secret"), "secretName")
         yield from _named("PersistentVolumeClaim", volume.get("persistentVolumeClaim"), "claimName")
+        yield from _named("Secret", (volume.get("csi") or {}).get("nodePublishSecretRef"), "name")
         for source in [volume, *((volume.get("projected") or {}).get("sources") or ())]:
             yield from _named("ConfigMap", source.get("configMap"), "name")
             if source is not volume:
                 yield from _named("Secret", source.get("secret"), "name")
+
+
+def pull_secrets(template: JSONObject) -> Iterator[Reference]:
+    """Yield the Secrets for pulling images, which pods start without where the image is there or public."""
+    for secret in template["spec"].get("imagePullSecrets") or ():
+        yield Reference("Secret", secret["name"])
 
 
 def _named(kind: str, source: Mapping[str, Any] | None, name: str) -> Iterator[Reference]:
@@ -59,7 +66,12 @@ def _named(kind: str, source: Mapping[str, Any] | None, name: str) -> Iterator[R
         yield Reference(kind, source[name], key)
 
 
-def missing(client: ClusterClient, objects: list[JSONObject], namespace: str) -> list[str]:
+def missing(
+    client: ClusterClient,
+    objects: list[JSONObject],
+    namespace: str,
+    needed: Callable[[JSONObject], Iterator[Reference]] = references,
+) -> list[str]:
     """Return what the pods of Deployments need and is not there, each in words for people.
 
     What the objects bring themselves is not looked for. What may not be read is not known to be missing.
@@ -69,7 +81,7 @@ def missing(client: ClusterClient, objects: list[JSONObject], namespace: str) ->
         reference
         for item in objects
         if item["kind"] == "Deployment"
-        for reference in references(item["spec"]["template"])
+        for reference in needed(item["spec"]["template"])
         if (reference.kind, reference.name) not in brought
     }
     found: dict[tuple[str, str], JSONObject | None] = {}

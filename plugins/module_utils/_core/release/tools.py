@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..cluster.client import ClusterClient
 from ..cluster.shared_lists import SharedLists
@@ -30,6 +31,7 @@ class Tools:
     progress: Callable[[str], None]
     permit: Permit = field(default_factory=Permit)
     lists: SharedLists | None = None  #: of nodes and pods, shared with others of the same run
+    run_folder: Path | None = None  #: of the run of the playbook, which only its user may read
 
     @contextmanager
     def changing(self) -> Iterator[None]:

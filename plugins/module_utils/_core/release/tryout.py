@@ -40,8 +40,12 @@ class Conflict:
         return f"{self.field} of {self.where} is managed by {self.manager}{since}"
 
 
-def refuse_conflicts(client: ClusterClient, plan: Plan, helm_version: tuple[int, int, int]) -> None:
+def refuse_conflicts(
+    client: ClusterClient, plan: Plan, helm_version: tuple[int, int, int], *, force: bool = False
+) -> None:
     """Raise ``invalid`` where Helm would meet fields that others manage, or objects that are refused.
+
+    With ``force`` the fields are taken over, so that only objects that are refused are left.
 
     Helm applies one object after the other, so a conflict in the last one leaves half of a revision. Where
     Helm merges by itself, as it does for releases that Helm 3 made, there are none.
@@ -56,7 +60,7 @@ def refuse_conflicts(client: ClusterClient, plan: Plan, helm_version: tuple[int,
         if path is None:
             continue
         try:
-            client.apply(path, item, HELM, dry_run=True)
+            client.apply(path, item, HELM, force=force, dry_run=True)
         except APIError as error:
             found = _conflicts(client, error, item, path)
             if not found and error.status == 422:

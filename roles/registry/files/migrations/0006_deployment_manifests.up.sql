@@ -23,9 +23,9 @@ CREATE TABLE deployment_manifests (
     objects json,
     operation_id uuid,
     created_at timestamptz NOT NULL DEFAULT now(),
-    created_by text NOT NULL DEFAULT registry_actor(),
-    UNIQUE (model_name, deployment_environment, release_revision, manifest_digest)
+    created_by text NOT NULL DEFAULT registry_actor()
 );
+CREATE INDEX deployment_manifests_newest ON deployment_manifests (model_name, deployment_environment, id DESC);
 COMMENT ON TABLE deployment_manifests IS 'llmops.platform: immutable record of each revision of a release';
 COMMENT ON COLUMN deployment_manifests.id IS 'surrogate key';
 COMMENT ON COLUMN deployment_manifests.model_name IS 'model of the target';

@@ -83,6 +83,20 @@ def speaks_against_manifest(failure: Failure) -> bool:
     return of_the_model and failure.step in (Step.ROLLOUT, Step.VERIFY)
 
 
+#: Causes that lie outside of what a manifest says: a manifest that has served may meet them any day.
+_OF_THE_CLUSTER = frozenset({
+    "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "FailedMount",
+    "CreateContainerConfigError", "FailedCreate", "ReplicaFailure", "Unschedulable", "Missing", "Refused",
+})  # fmt: skip
+
+
+def rejects(failure: Failure, *, before: str | None, cause: str = "") -> bool:
+    """Tell whether the verdict ``failed`` is given: not on what has passed, for want of something else."""
+    if not speaks_against_manifest(failure):
+        return False
+    return before != "passed" or cause not in _OF_THE_CLUSTER
+
+
 def goes_back(failure: Failure, *, upgrade: bool, before: str | None, insists: bool = False) -> bool:
     """Tell whether a failed change is undone: that of a manifest that does not serve, once for each.
 

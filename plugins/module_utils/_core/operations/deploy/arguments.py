@@ -109,4 +109,4 @@ def make_tools(
     helm = Helm(params["helm_binary"], authentication, given, run_folder)
     client = ClusterClient(authentication, given)
     lists = SharedLists(client, run_folder)
-    return Tools(client, helm, progress, given, lists)
+    return Tools(client, helm, progress, given, lists, run_folder)

@@ -13,8 +13,8 @@ from typing import Any
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
 from ...endpoint.verification import verify_service
-from ...registry.verifications import Verdict, record
-from .after_failure import Answer, Failure, RowIs, row_after_failure, speaks_against_manifest
+from ...registry.verifications import Verdict, newest, record
+from .after_failure import Answer, Failure, RowIs, rejects, row_after_failure, speaks_against_manifest
 from .publication import row_of, tell
 from .run import Run
 from .state import NO_ROW
@@ -82,6 +82,9 @@ def reject_manifest(run: Run, error: Exception) -> None:
         return
     evidence = error.details if isinstance(error, PlatformError) else {}
     digest = run.compared().rendered.digest
+    known = verdict_on(run, digest)
+    if not rejects(seen(run, kind), before=known, cause=str(evidence.get("cause", ""))):
+        return
     found = Verdict(digest, "failed", f"{run.step.value}: {error}", _plain(evidence))
     registry, target = run.used_registry, run.target
     registry.database.begin_anew(Deadline(registry.timeout_s))
@@ -90,6 +93,16 @@ def reject_manifest(run: Run, error: Exception) -> None:
             session, target.model, target.environment, found, operation=run.operation, by=registry.holder.name
         )
     )
+
+
+def verdict_on(run: Run, digest: str) -> str | None:
+    """Return the newest verdict on a manifest; None where nobody gave one."""
+    registry, target = run.used_registry, run.target
+    registry.database.begin_anew(Deadline(registry.timeout_s))
+    known = registry.database.transaction(
+        lambda session: newest(session, target.model, target.environment, digest), read_only=True
+    )
+    return known.verdict if known is not None else None
 
 
 def _plain(evidence: Mapping[str, Any]) -> dict[str, Any]:

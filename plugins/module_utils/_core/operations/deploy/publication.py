@@ -104,5 +104,6 @@ def publication(run: Run) -> Publication:
         **_values(run, release),
         "objects": run.planned().wanted.objects,
     }
-    verdict = Verdict(str(release["manifest_digest"]), "passed", evidence=run.verified or {})
+    digest = str(release["manifest_digest"])
+    verdict = Verdict(digest, "passed", evidence=run.verified or {}, of_a_change=run.released)
     return row_of(run, changes, manifest=manifest, verdict=verdict, health_checked=True)

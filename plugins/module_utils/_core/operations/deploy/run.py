@@ -70,8 +70,8 @@ class Run:
     rollback_on_failure: bool = False
     #: Whether what others have added to the pods is to go.
     removes_additions: bool = False
-    #: Whether to deploy a manifest that was found not to serve, or that was given up.
-    retry_rejected: bool = True
+    #: Manifests whose newest verdict is one of these are not deployed.
+    refuses: tuple[str, ...] = ()
     kind: str = "deploy"  #: of the operation, as the journal calls it
     #: What the release is brought back to, in the place of a chart.
     recorded: Recorded | None = None

@@ -12,12 +12,11 @@ from typing import Any
 
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
-from ...registry import verifications
 from ...release.rendering import manifest_digest
 from ..deploy import failure
 from ..deploy.after_failure import goes_back
 from ..deploy.next_step import Step
-from ..deploy.run import Registry, Run
+from ..deploy.run import Run
 from ..deploy.steps import finish, lock
 from ..deploy.walk import walk
 from .choice import Wish
@@ -31,8 +30,7 @@ def undo(run: Run, error: PlatformError) -> bool:
     The error tells what came of it, in its message and as ``rolled_back``. It stays an error: what was wanted
     is not there.
     """
-    registry = run.registry
-    if registry is None or not run.rollback_on_failure or not _is_to_be(run, registry, error):
+    if run.registry is None or not run.rollback_on_failure or not _is_to_be(run, error):
         return False
     if run.operation is None and not _locked(run):
         return False
@@ -73,25 +71,25 @@ def _locked(run: Run) -> bool:
     return run.record is not None and manifest_digest(run.record.objects) == digest
 
 
-def _is_to_be(run: Run, registry: Registry, error: PlatformError) -> bool:
-    target = run.target
+def _is_to_be(run: Run, error: PlatformError) -> bool:
     if not run.wanted.present or not run.wanted.registers or run.comparison is None:
         return False
     if run.refused:
         # This run has begun nothing, but another one may have been killed in the middle of going back.
-        return run.row is not None and run.row.status in ("deploying", "failed")
-    digest = run.comparison.rendered.digest
-    registry.database.begin_anew(Deadline(registry.timeout_s))
-    known = registry.database.transaction(
-        lambda session: verifications.newest(session, target.model, target.environment, digest),
-        read_only=True,
-    )
+        return _is_half_way(run)
     return goes_back(
         failure.seen(run, error.error_class),
         upgrade=run.had_release,
-        before=known.verdict if known is not None else None,
-        insists=run.retry_rejected,
+        before=failure.verdict_on(run, run.comparison.rendered.digest),
+        insists="failed" not in run.refuses,
     )
+
+
+def _is_half_way(run: Run) -> bool:
+    row, record = run.row, run.record
+    if row is None or row.status in ("deploying", "failed"):
+        return row is not None
+    return record is None or record.status != "deployed" or record.revision != row.release_revision
 
 
 def _another(run: Run) -> Run:

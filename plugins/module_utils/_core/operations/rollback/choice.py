@@ -41,7 +41,7 @@ class Choice:
     """Where to go. ``to`` is None where the first revision is to be taken away."""
 
     to: Manifest | None
-    leaves: str | None  #: digest of what is given up; None where that is nothing, or stays
+    leaves: str | None  #: digest of what is given up; None where nothing is
 
 
 def choose(standing: Standing, wish: Wish) -> Choice:
@@ -55,6 +55,9 @@ def choose(standing: Standing, wish: Wish) -> Choice:
         if to.rejected and not wish.allow_rejected:
             raise _rejected(wish.to, to)
         return Choice(to, standing.digest if standing.digest != to.digest else None)
+    if wish.remove_first and standing.digest is None and len({one.digest for one in standing.manifests}) < 2:
+        # Taken away already, or never there.
+        return Choice(None, None)
     stays = _gone_back_to(standing)
     if stays is not None:
         return Choice(stays, None)

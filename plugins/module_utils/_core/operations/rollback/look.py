@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from ...cluster.client import APIError, ClusterClient, JSONObject
+from ...cluster.client import ClusterClient, JSONObject, segment
 from ...cluster.manifests import find_object
 from ...common.deadline import Deadline
+from ...common.errors import PlatformError
 from ...endpoint.arguments import named_secret
 from ...helm.storage import ReleaseRecord
 from ...registry.durations import Estimate, estimate, read_durations
@@ -31,13 +32,14 @@ def standing(registry: Registry, target: ReleaseTarget, record: ReleaseRecord | 
         lambda session: read_manifests(session, target.model, target.environment, target.name),
         read_only=True,
     )
-    if record is None or record.status == "uninstalling":
+    manifests = [one for one in manifests if one.namespace in (None, target.namespace)]
+    if record is None:
         return Standing(manifests)
     return Standing(manifests, record.revision, manifest_digest(record.objects), record.left)
 
 
 def recorded(
-    registry: Registry, target: ReleaseTarget, manifest: Manifest, client: ClusterClient
+    registry: Registry, target: ReleaseTarget, manifest: Manifest, client: ClusterClient, chart_name: str
 ) -> Recorded:
     """Return the whole of a manifest. Raises ``invalid`` where it is not to be had."""
     registry.database.begin_anew(Deadline(registry.timeout_s))
@@ -50,19 +52,25 @@ def recorded(
         objects=list(content.objects) if content.objects is not None else None,
         values=content.values,
         values_redacted=content.values_redacted,
+        chart_name=chart_name,
         chart_version=manifest.chart_version,
         chart_digest=manifest.chart_digest,
         image_digest=manifest.image_digest,
     )
 
 
-def expected(registry: Registry, target: ReleaseTarget, manifest: Manifest) -> Estimate | None:
-    """Return how long it may take, by this model's own operations."""
+def expected(run: Run, manifest: Manifest) -> Estimate | None:
+    """Return how long it may take, by this model's own operations; None where nobody can tell."""
+    registry, target = run.used_registry, run.target
     registry.database.begin_anew(Deadline(registry.timeout_s))
-    took = registry.database.transaction(
-        lambda session: read_durations(session, target.model, target.environment, manifest.digest),
-        read_only=True,
-    )
+    try:
+        took = registry.database.transaction(
+            lambda session: read_durations(session, target.model, target.environment, manifest.digest),
+            read_only=True,
+        )
+    except PlatformError as error:
+        run.say(f"how long it takes is not known: {error.message}")
+        return None
     return estimate(took)
 
 
@@ -127,25 +135,29 @@ def observed(run: Run, content: Recorded) -> Observed:
 
 def _fetches(run: Run, content: Recorded) -> Iterator[str]:
     """Yield what new pods may have to fetch, as far as anybody can tell."""
-    if not _image_there(run.tools.client, image_of(content.objects)):
+    if not _known(run, lambda: _image_there(run.tools.client, image_of(content.objects))):
         yield "the image"
-    if not _weights_there(run.tools.client, content.objects, run.target.namespace):
+    if not _known(run, lambda: _weights_there(run.tools.client, content.objects, run.target.namespace)):
         yield "the weights"
+
+
+def _known(run: Run, ask: Callable[[], bool]) -> bool:
+    """Return what is known to be there; what cannot be asked for is not."""
+    try:
+        return ask()
+    except PlatformError as error:
+        run.say(f"what has to be fetched is not known: {error.message}")
+        return False
 
 
 def _image_there(client: ClusterClient, image: str | None) -> bool:
     """Tell whether a node says that it has an image."""
-    try:
-        names = {
-            _whole(name)
-            for node in client.list_pages("/api/v1/nodes")
-            for there in (node.get("status") or {}).get("images") or ()
-            for name in there.get("names") or ()
-        }
-    except APIError as error:
-        if error.status != 403:
-            raise
-        return False
+    names = {
+        _whole(name)
+        for node in client.list_pages("/api/v1/nodes")
+        for there in (node.get("status") or {}).get("images") or ()
+        for name in there.get("names") or ()
+    }
     return image is not None and _whole(image) in names
 
 
@@ -162,8 +174,8 @@ def _whole(image: str) -> str:
 def _weights_there(client: ClusterClient, objects: list[JSONObject], namespace: str) -> bool:
     """Tell whether the pods' volumes, which keep weights, are on the cluster."""
     claims = list(_claims(objects))
-    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/"
-    return bool(claims) and all(client.find(f"{path}{claim}") is not None for claim in claims)
+    path = f"/api/v1/namespaces/{segment(namespace)}/persistentvolumeclaims"
+    return bool(claims) and all(client.find(f"{path}/{segment(claim)}") is not None for claim in claims)
 
 
 def _claims(objects: Iterable[JSONObject]) -> Iterator[str]:

@@ -105,10 +105,16 @@ def _differences(before: Side, after: Side) -> Iterator[str]:
         was, will = getattr(before, name), getattr(after, name)
         if was != will:
             yield f"{name}: {_shown(was)} -> {_shown(will)}"
-    was, will = dict(_leaves(redact(before.values))), dict(_leaves(redact(after.values)))
+    was, will = dict(_leaves(before.values)), dict(_leaves(after.values))
+    shown_was, shown_will = dict(_leaves(redact(before.values))), dict(_leaves(redact(after.values)))
     for name in sorted({*was, *will}):
-        if was.get(name) != will.get(name):
-            yield f"values.{name}: {_shown(was.get(name))} -> {_shown(will.get(name))}"
+        if was.get(name) == will.get(name):
+            continue
+        old, new = _shown(shown_was.get(name)), _shown(shown_will.get(name))
+        # A secret, or what differs only far behind.
+        yield (
+            f"values.{name}: {old} -> {new}" if old != new else f"values.{name}: changed, which is not shown"
+        )
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ...cluster.workload import running_image
+from ...cluster.workload import running_images
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
 from ...helm.storage import ReleaseRecord, read_release
@@ -26,8 +26,8 @@ from ...registry import verifications
 from ...registry.connection import Session
 from ...registry.manifests import Manifest
 from ...release.recorded import Recorded, request_of, write_chart
-from ...release.references import missing
-from ...release.request import check_owner
+from ...release.references import missing, pull_secrets
+from ...release.request import CHART, check_owner
 from ..deploy import failure
 from ..deploy.next_step import Step
 from ..deploy.preview import preview
@@ -76,15 +76,18 @@ def prepared(
     """
     registry, target, client = run.used_registry, run.target, run.tools.client
     record = read_release(client, target.name, target.namespace)
-    check_owner(record, target.name, target.model)
+    # A chart of one's own has another name; whose model it is has to be right.
+    chart_name = record.chart_name if record is not None else CHART
+    check_owner(record, target.name, target.model, chart_name)
     choice = choose(look.standing(registry, target, record), wish)
     before = look.side_of_record(record)
     if choice.to is None:
         run.wanted = Wanted(False)
         yield Rollback(wish, choice, run, before, **more)
         return
-    content = look.recorded(registry, target, choice.to, client)
-    with TemporaryDirectory(prefix="llmops-rollback-") as folder:
+    content = look.recorded(registry, target, choice.to, client, chart_name)
+    # In the folder of the run, which Ansible removes also after this process was killed.
+    with TemporaryDirectory(prefix="rollback-", dir=run.tools.run_folder) as folder:
         chart = write_chart(content, Path(folder))
         run.target = request_of(content, target, chart, strategy=strategy, force_conflicts=force_conflicts)
         run.recorded, run.removes_additions = content, force_conflicts
@@ -126,16 +129,21 @@ def preview_rollback(going: Rollback) -> None:
 
 
 def _lock(going: Rollback, run: Run) -> None:
-    """Take the lock. What was chosen before it has to be what would be chosen now."""
+    """Take the lock. What was chosen before it has to be what would be chosen now.
+
+    That somebody else has gone there meanwhile is fine: then there is nothing left to give up.
+    """
     lock.take(run)
     again = choose(look.standing(run.used_registry, run.target, run.record), going.wish)
-    if _digest(again.to) != _digest(going.choice.to):
+    if _digest(again.to) != _digest(going.choice.to) or again.leaves not in (None, going.choice.leaves):
         raise PlatformError(
             ErrorClass.LOCKED,
             f"{run.target.name} was changed by somebody else meanwhile: revision "
             f"{run.record.revision if run.record else 0} is there now",
             "Look at what is there, then run again.",
         )
+    going.choice, going.before = again, look.side_of_record(run.record)
+    run.left = again.leaves or (run.record.left if run.record is not None else None)
 
 
 def _digest(manifest: Manifest | None) -> str | None:
@@ -152,7 +160,10 @@ def _plan(going: Rollback, run: Run) -> None:
 def _refuse_missing(run: Run) -> None:
     if not run.planned().changed:
         return
-    lacks = missing(run.tools.client, run.planned().wanted.objects, run.target.namespace)
+    client, objects, namespace = run.tools.client, run.planned().wanted.objects, run.target.namespace
+    for line in missing(client, objects, namespace, pull_secrets):
+        run.warn(f"{run.target.name}: {line}, so the image may not be had")
+    lacks = missing(client, objects, namespace)
     if lacks:
         raise PlatformError(
             ErrorClass.WORKLOAD,
@@ -163,7 +174,7 @@ def _refuse_missing(run: Run) -> None:
 
 
 def describe(going: Rollback) -> None:
-    """Make the plan and show it."""
+    """Make the plan and show it. What cannot be found out for it is no reason to stop."""
     run, manifest, content = going.run, going.choice.to, going.run.recorded
     if manifest is None or content is None:
         nothing = Observed(True, False, True)
@@ -173,7 +184,7 @@ def describe(going: Rollback) -> None:
             going.before,
             look.side_of_manifest(manifest, content),
             look.observed(run, content),
-            look.expected(run.used_registry, run.target, manifest),
+            look.expected(run, manifest),
         )
     for line in lines(going.plan):
         run.say(line)
@@ -203,8 +214,9 @@ def _reject(going: Rollback, run: Run, registry: Registry) -> None:
                 by=registry.holder.name,
             )
 
-    registry.database.begin_anew(Deadline(registry.timeout_s))
-    registry.database.transaction(work)
+    with run.tools.permit.step("revoke what is given up"):
+        registry.database.begin_anew(Deadline(registry.timeout_s))
+        registry.database.transaction(work)
 
 
 def _verify(going: Rollback, run: Run) -> None:
@@ -212,12 +224,12 @@ def _verify(going: Rollback, run: Run) -> None:
     verify.take(run)
     del going
     content: Recorded | None = run.recorded
-    runs = running_image(run.observed.pods) if run.observed is not None else None
-    if content is not None and content.image_digest and runs and runs != content.image_digest:
+    runs = running_images(run.observed.pods) if run.observed is not None else set()
+    if content is not None and content.image_digest and runs - {content.image_digest}:
         raise PlatformError(
             ErrorClass.VERIFICATION,
             f"{run.target.name}: the image {look.image_of(content.objects)} is not the one that was proven: "
-            f"{runs} runs, {content.image_digest} is on record",
+            f"{', '.join(sorted(runs))} runs, {content.image_digest} is on record",
             "Somebody moved the tag: deploy the recorded digest (image.digest in the chart's values).",
         )
 

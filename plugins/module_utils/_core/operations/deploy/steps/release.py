@@ -22,7 +22,8 @@ def take(run: Run) -> None:
     if gives_up_replicas(plan):
         hold_replicas(run.tools.client, plan)
     if plan.comparison.additions:
-        remove_additions(run.tools.client, plan)
+        with run.tools.permit.step("take out what others have added"):
+            remove_additions(run.tools.client, plan)
     run.record = upgrade(run.tools, run.request, plan, run.waits, run.left)
     run.released = True
     run.comparison = replace(run.compared(), rendered=plan.wanted, record=run.record, drift=[], additions=())
