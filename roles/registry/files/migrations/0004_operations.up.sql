@@ -18,7 +18,7 @@ CREATE TABLE operations (
     started_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
     outcome text NOT NULL DEFAULT 'running'
-        CHECK (outcome IN ('running', 'succeeded', 'failed', 'interrupted')),
+        CHECK (outcome IN ('running', 'succeeded', 'failed', 'interrupted', 'rolled_back')),
     error_class text,
     reason text,
     CONSTRAINT operations_finished_or_running CHECK ((outcome = 'running') = (finished_at IS NULL))
