@@ -17,6 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg2
@@ -94,13 +95,13 @@ def change(router: str, playbook: str, *arguments: str, since: str, status: int 
 
 def report(done: subprocess.CompletedProcess[str]) -> str:
     """Return what a playbook reports at its end."""
-    found = re.search(r"^ok: [^\n]*=>\n(    msg: .*?)(?=\n\n)", done.stdout, re.DOTALL | re.MULTILINE)
+    found = re.search(r"^ok: [^\n]*=> ?\n(    msg: .*?)(?=\n\n)", done.stdout, re.DOTALL | re.MULTILINE)
     return str(yaml.safe_load(found[1])["msg"]).rstrip() if found else done.stdout
 
 
-def with_settings(**model: object) -> list[str]:
-    """Return arguments that deploy the model with other settings than those of the inventory."""
-    return ["-e", json.dumps({"vllm_values": {"model": {"sizeBillions": 8, **model}}})]
+def with_values(values: Mapping[str, object]) -> list[str]:
+    """Return arguments that deploy the model with other values of the chart than those of the inventory."""
+    return ["-e", json.dumps({"vllm_values": values})]
 
 
 def title(text: str) -> None:
@@ -143,11 +144,12 @@ def ask(router: str, model: str) -> str:
 
 def go_back(router: str) -> None:
     """Show a version that does not serve, which is undone, and one that serves, which is gone back from."""
-    # An option that vLLM does not know. What failed once is not undone twice, so each demo has its own.
-    bad = with_settings(extraArgs=[f"--max-model-length={int(time.time()) % 100_000}"])
+    size = {"sizeBillions": 8}
+    # An image that nobody has built. What failed once is not undone twice, so each demo has its own.
+    bad = with_values({"model": size, "image": {"tag": time.strftime("nightly-%Y%m%d-%H%M%S")}})
     undo = ["-e", "vllm_rollback_on_failure=true"]
     change(router, "deploy", *undo, *bad, since="does not serve", status=2)
-    play("deploy", *with_settings(maxModelLen=1024))
+    play("deploy", *with_values({"model": {**size, "maxModelLen": 1024}}))
     change(router, "rollback", "-e", "reason=answers are cut off", since="from revision")
 
 

@@ -169,7 +169,7 @@ class Rollbacks:
     def _measure_streams(self, namespace: str, way: str, left: Version, back: Version, to: int) -> None:
         """Go back while streams are open; count those that break, from before its begin to after its end."""
         service = self.place.api.get(f"/api/v1/namespaces/{namespace}/services/router")
-        url = f"http://{service['spec']['clusterIP']}/v1/chat/completions"
+        url = f"http://{service['spec']['clusterIP']}:80/v1/chat/completions"
         question: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello there"}], "stream": True}
         question |= {"model": MODELS[way], "max_tokens": CHUNKS, "ignore_eos": True}
         body = self.place.folder / f"stream-{way}.json"
@@ -183,6 +183,8 @@ class Rollbacks:
             sample = load.result()
         if cost.wall_s > window - BEFORE_S:
             raise AssertionError(f"{way}: {cost.wall_s:.0f} s, longer than the streams of {window:.0f} s")
+        if not sample.latencies_s:
+            raise AssertionError(f"{way}: no stream came through: {dict(sample.failures)}")
         self.streams[back.start_s, way] = sample
         told = f"{len(sample.latencies_s)} whole streams, {sample.failures.total()} failed"
         self.say(
