@@ -31,7 +31,7 @@ help: ## Show this list
 setup: ## System packages, Python environment, collection link
 	@scripts/timed setup scripts/setup
 
-demo: lab ## Set an environment apart; as its deployer deploy local models and the router on the embedded lab, ask them by name, disable one
+demo: lab ## Set an environment apart; as its deployer deploy local models and the router on the embedded lab, ask them by name, disable one, roll one back
 	scripts/timed environment ansible-playbook playbooks/environment.yml -i inventories/local
 	scripts/timed deploy ansible-playbook playbooks/deploy.yml -i inventories/local $(DEMO_ARGS)
 	scripts/timed router ansible-playbook playbooks/router.yml -i inventories/local

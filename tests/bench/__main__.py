@@ -20,10 +20,11 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
     Authentication,
     ClusterClient,
 )
-from tests.bench import capacity_scale, router
+from tests.bench import capacity_scale, load, router
 from tests.bench.deployments import Deployments, sides
 from tests.bench.measure import Row, RunFailedError
 from tests.bench.place import peer_environment, prepared_place
+from tests.bench.rollbacks import STARTS, Rollbacks
 from tests.support.lab import Lab, running_lab
 from tests.support.playbooks import ROOT
 
@@ -33,6 +34,7 @@ MODELS = (1, 10, 40)
 GROUPS = (
     *(f"deploy_{models}" for models in MODELS),
     *(f"capacity_{nodes}" for nodes in capacity_scale.SIZES),
+    *(f"rollback_{start_s}" for start_s in STARTS),
     "router",
 )
 
@@ -67,6 +69,17 @@ def main() -> int:
                 _write(rows)
     if nodes := [size for size in capacity_scale.SIZES if f"capacity_{size}" in wanted]:
         rows += capacity_scale.measure(str(lab.kubeconfig), str(lab.binary("kubectl")), say, nodes)
+    if starts := [start_s for start_s in STARTS if f"rollback_{start_s}" in wanted]:
+        peer = None if arguments.no_peer else peer_environment(say)
+        with (
+            tempfile.TemporaryDirectory(prefix="llmops-bench-") as folder,
+            prepared_place(lab, Path(folder)) as place,
+        ):
+            rollbacks = Rollbacks(place, peer, load.build(Path(folder)), LOGS, say)
+            for start_s in starts:
+                rollbacks.run(start_s, arguments.repeats or 3)
+                rows += rollbacks.rows(start_s)
+                _write(rows)
     if "router" in wanted:
         rows += router.measure(lab, say, peers=not arguments.no_peer, quick=arguments.repeats == 1)
     print(table(rows))
@@ -100,7 +113,7 @@ def table(rows: Sequence[Row]) -> str:
 def _figure(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.5f}"
+    return f"{value:.2f}" if abs(value) >= 1 or value == 0 else f"{value:.5f}"
 
 
 def _write(rows: Sequence[Row]) -> None:

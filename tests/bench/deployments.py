@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,13 +30,12 @@ class Side:
     interpreter: Path
     config: Path
 
-    def argv(self, variables: Path, models: int) -> list[str]:
-        """Return the command that deploys the first so many models of the inventory."""
-        limit = ",".join(f"bench-model-{number:02}" for number in range(1, models + 1))
+    def argv(self, variables: Path, models: Sequence[str]) -> list[str]:
+        """Return the command for some models of the inventory."""
         return [
             str(self.interpreter / "ansible-playbook"),
             str(self.playbook),
-            *("-i", str(INVENTORY), "--limit", limit, "-e", f"@{variables}"),
+            *("-i", str(INVENTORY), "--limit", ",".join(models), "-e", f"@{variables}"),
         ]
 
     def environment(self) -> dict[str, str]:
@@ -50,12 +49,17 @@ class Side:
         return {**kept, "ANSIBLE_CONFIG": str(self.config), "PATH": path, "ANSIBLE_NOCOLOR": "1"}
 
 
-def sides(peer_environment: Path | None) -> list[Side]:
-    """Return ours, and the peer unless it is left out."""
-    ours = Side("ours", ROOT / "playbooks/deploy.yml", Path(sys.executable).parent, ROOT / "ansible.cfg")
+def sides(peer_environment: Path | None, playbook: str = "deploy.yml") -> list[Side]:
+    """Return ours, and the peer unless it is left out. Both have a playbook of that name."""
+    ours = Side("ours", ROOT / "playbooks" / playbook, Path(sys.executable).parent, ROOT / "ansible.cfg")
     if peer_environment is None:
         return [ours]
-    return [ours, Side("peer", PEER / "deploy.yml", peer_environment / "bin", PEER / "ansible.cfg")]
+    return [ours, Side("peer", PEER / playbook, peer_environment / "bin", PEER / "ansible.cfg")]
+
+
+def model(number: int) -> str:
+    """Return the name of a model of the inventory, which counts from 1."""
+    return f"bench-model-{number:02}"
 
 
 @dataclass
@@ -106,7 +110,8 @@ class Deployments:
 
     def _measure(self, side: Side, job: str, variables: Path, models: int, repeat: int) -> None:
         log = self.logs / f"{job}-{side.name}-{repeat}.log"
-        cost = measure(side.argv(variables, models), log, ROOT, side.environment())
+        names = [model(number) for number in range(1, models + 1)]
+        cost = measure(side.argv(variables, names), log, ROOT, side.environment())
         self.costs.setdefault((side.name, job), []).append(cost)
         self.say(f"{job:<12} {side.name}  {cost.wall_s:7.2f} s wall  {cost.cpu_s:7.2f} s CPU")
 

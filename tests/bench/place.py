@@ -10,10 +10,12 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 import psycopg2.extensions
@@ -53,8 +55,8 @@ class Place:
         """Return the name of a namespace that does not exist yet."""
         return f"bench-{uuid.uuid4().hex[:8]}"
 
-    def variables(self, namespace: str) -> Path:
-        """Write what both playbooks need to know about this run; return the file."""
+    def variables(self, namespace: str, more: Mapping[str, Any] | None = None) -> Path:
+        """Write what both playbooks need to know about this run, and more; return the file."""
         # kubeconfig with certificates as data; uri wants files.
         config = yaml.safe_load(self.lab.kubeconfig.read_text(encoding="utf-8"))
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
@@ -71,11 +73,26 @@ class Place:
             "bench_chart": str(CHART),
             "bench_dsn": self.dsn,
             "bench_pg": {key: dsn.get(key, "") for key in ("host", "port", "user", "password", "dbname")},
+            **(more or {}),
         }
         path = self.folder / f"{namespace}.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(content), encoding="utf-8")
         return path
+
+    def router_settings(self, namespace: str) -> dict[str, Any]:
+        """Return what playbooks/router.yml needs to run the lab's router on this place's registry."""
+        dsn = urlsplit((self.lab.folder / "router.dsn").read_text(encoding="utf-8").strip())
+        database = psycopg2.extensions.parse_dsn(self.dsn)["dbname"]
+        return {
+            "router_image": "llmops.local/router:0.1.0",
+            "router_image_pull_policy": "Never",
+            "router_dsn": dsn._replace(path=f"/{database}").geturl(),
+            "router_redis_url": (self.lab.folder / "redis.url").read_text(encoding="utf-8").strip(),
+            "router_registry_ports": [15432, 16379],
+            "router_settings": {"redis_prefix": namespace},
+            "router_resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        }
 
     def ready_models(self) -> int:
         """Return how many models the registry calls ready."""

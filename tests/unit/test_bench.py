@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.bench.measure import Row, RunFailedError, measure, middle
+from tests.bench.load import Sample
+from tests.bench.measure import Cost, Row, RunFailedError, measure, middle
+from tests.bench.rollbacks import HELM, OURS, PEER, Rollbacks
 
 # A grandchild that burns a third of a second of CPU time.
 BURN = "import time\nend = time.process_time() + 0.33\nwhile time.process_time() < end: pass"
@@ -44,3 +48,17 @@ def test_rows() -> None:
     assert Row("deploy_1_wall", "s", 5.0, None, "peer").ratio is None
     assert middle([3.0, 1.0, 2.0]) == 2.0
     assert middle([]) is None
+
+
+def test_rows_of_rollbacks_take_off_the_models_own_start() -> None:
+    nothing: Any = None
+    measured = Rollbacks(nothing, Path("peer"), Path("generator"), Path("logs"), print)
+    for way, seconds, failed in ((OURS, 9.0, 0), (PEER, 13.0, 2), (HELM, 7.0, 1)):
+        measured.costs[5, way] = [Cost(seconds, 2.0)]
+        measured.streams[5, way] = Sample(failures=Counter({"no answer": failed}))
+    rows = {row.name: (row.ours, row.peer, row.ratio) for row in measured.rows(5)}
+    assert rows["rollback_5_wall"] == (9.0, 13.0, 9 / 13)
+    assert rows["rollback_5_beyond"] == (4.0, 8.0, 0.5)
+    assert rows["rollback_5_beyond_helm"] == (4.0, 2.0, 2.0)
+    assert rows["rollback_5_failed_streams"] == (0.0, 2.0, 0.0)
+    assert rows["rollback_5_failed_streams_helm"] == (0.0, 1.0, 0.0)
