@@ -18,7 +18,7 @@ CREATE TABLE operations (
     started_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
     outcome text NOT NULL DEFAULT 'running'
-        CHECK (outcome IN ('running', 'succeeded', 'failed', 'interrupted')),
+        CHECK (outcome IN ('running', 'succeeded', 'failed', 'rolled_back', 'interrupted')),
     error_class text,
     reason text,
     CONSTRAINT operations_finished_or_running CHECK ((outcome = 'running') = (finished_at IS NULL))
@@ -36,7 +36,7 @@ COMMENT ON COLUMN operations.fence IS 'fence that it got with the lock';
 COMMENT ON COLUMN operations.resumes IS 'the interrupted operation that this one goes on with';
 COMMENT ON COLUMN operations.started_at IS 'by the clock of the database';
 COMMENT ON COLUMN operations.finished_at IS 'by the clock of the database, null while it runs';
-COMMENT ON COLUMN operations.outcome IS 'running, succeeded, failed or interrupted';
+COMMENT ON COLUMN operations.outcome IS 'running, succeeded, failed, rolled_back or interrupted';
 COMMENT ON COLUMN operations.error_class IS 'kind of the failure';
 COMMENT ON COLUMN operations.reason IS 'why it failed or was interrupted';
 
