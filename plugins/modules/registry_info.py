@@ -83,6 +83,12 @@ options:
       - Return so many of the last verdicts on manifests of one target. Needs O(model) and O(environment).
     type: int
     default: 0
+  manifests:
+    description:
+      - Return so many of the last revisions of one target that are on record, which a rollback may name.
+        Needs O(model) and O(environment).
+    type: int
+    default: 0
   timeout:
     description: Seconds for everything, including the wait for a database that restarts.
     type: float
@@ -378,6 +384,65 @@ verifications:
       verified_at: "2026-11-02T09:14:05.000000Z"
       verified_by: deployer@awx-task-0
       operation_id: 7d0c9a52-64c3-4a8e-9d3b-0d5d8a9a2f11
+manifests:
+  description: The last revisions of the target that are on record, newest first.
+  returned: O(manifests) above V(0)
+  type: list
+  elements: dict
+  contains:
+    release_name:
+      description: Helm release.
+      type: str
+    revision:
+      description: Its revision.
+      type: int
+    digest:
+      description: SHA-256 of the rendered manifest.
+      type: str
+    chart_version:
+      description: Version of the chart.
+      type: str
+    chart_digest:
+      description: SHA-256 of the chart's files.
+      type: str
+    image:
+      description: Image as it was asked for.
+      type: str
+    image_digest:
+      description: Digest of the image that ran.
+      type: str
+    model_source:
+      description: Where the weights come from.
+      type: str
+    model_revision:
+      description: Commit or tag of the weights.
+      type: str
+    recorded_at:
+      description: When it was recorded, by the database's clock.
+      type: str
+    verdict:
+      description: The newest verdict on the manifest, as in RV(verifications). V(null) without one.
+      type: str
+    reason:
+      description: Why it failed or was revoked.
+      type: str
+    judged_at:
+      description: When the verdict was given.
+      type: str
+  sample:
+    - release_name: llama-3-1-8b-instruct-1d30a5c6-staging
+      revision: 3
+      digest: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+      chart_version: 0.1.0
+      chart_digest: sha256:0b1e8df3a9c1f6d1a3b9f9a1f6c1b6a4b0d7f0f6c3f5a0d8e1c2b3a4958676a5
+      image: vllm/vllm-openai:v0.33.0
+      image_digest: null
+      model_source: null
+      model_revision: null
+      recorded_at: "2026-11-02T09:14:05.000000Z"
+      verdict: passed
+      reason: null
+      judged_at: "2026-11-02T09:14:05.000000Z"
 database_time:
   description: The database's clock, which the ages are measured with. RFC 3339 in UTC.
   returned: success
@@ -406,6 +471,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import (
     entries,
     history,
+    manifests,
     verifications,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
@@ -452,6 +518,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "history_before": {"type": "int"},
     "operations": {"type": "int", "default": 0},
     "verifications": {"type": "int", "default": 0},
+    "manifests": {"type": "int", "default": 0},
     "timeout": {"type": "float", "default": 30.0},
 }
 
@@ -463,7 +530,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     for name in ("limit", "history_limit"):
         if params[name] is not None and params[name] < 1:
             raise invalid(name, params[name], "is less than one", "Give a positive number, or leave it out.")
-    for name in ("operations", "verifications"):
+    for name in ("operations", "verifications", "manifests"):
         if params[name] < 0:
             raise invalid(name, params[name], "is negative", f"Give how many {name} to return.")
         if params[name] and not (params["model"] and params["environment"]):
@@ -496,6 +563,11 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             result["verifications"] = verifications.read(
                 session, params["model"], params["environment"], limit=params["verifications"]
             )
+        if params["manifests"]:
+            revisions = manifests.read_manifests(
+                session, params["model"], params["environment"], limit=params["manifests"]
+            )
+            result["manifests"] = [manifests.as_json(one) for one in revisions]
         return result
 
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:

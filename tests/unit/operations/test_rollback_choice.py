@@ -42,6 +42,7 @@ def manifests(recorded: str, **verdicts: str | None) -> list[Manifest]:
     found = [
         Manifest(
             number,
+            "model-staging",
             int(text[:-1]),
             digest(text[-1]),
             "0.1.0",

@@ -44,8 +44,8 @@ KNOWN = Estimate(41.5, 2, same=True)
 PLANS = [
     (STAYS, KNOWN, Way.NONE, "", None, 0.0),
     (STAYS, None, Way.NONE, "", None, 0.0),
-    (IN_PLACE, KNOWN, Way.IN_PLACE, "", 41.5, 0.0),
-    (DOWN_IN_PLACE, KNOWN, Way.IN_PLACE, "", 41.5, 41.5),
+    (IN_PLACE, KNOWN, Way.IN_PLACE, "", None, 0.0),
+    (DOWN_IN_PLACE, KNOWN, Way.IN_PLACE, "", None, None),
     (SURGE, KNOWN, Way.WARM, "surge", 41.5, 0.0),
     (SURGE, None, Way.WARM, "surge", None, 0.0),
     (FIRST_DOWN, KNOWN, Way.WARM, "unavailable-first", 41.5, 41.5),
@@ -115,8 +115,8 @@ SAID = [
         IN_PLACE,
         KNOWN,
         [
+            "  model_revision: main -> v2",
             "way: in place: no pod is replaced",
-            "expected: 41.5 s, by 2 operation(s) that made this very manifest",
             "clients: served all the time",
         ],
     ),
@@ -126,7 +126,7 @@ SAID = [
 @pytest.mark.parametrize(("seen", "known", "said"), SAID)
 def test_people_read_it_before_it_begins(seen: Observed, known: Estimate | None, said: list[str]) -> None:
     before = BAD if seen.changed else GOOD
-    assert lines(plan_rollback(before, replace(GOOD, image="vllm:0.33"), seen, known))[-3:] == said
+    assert lines(plan_rollback(before, replace(GOOD, model_revision="v2"), seen, known))[-3:] == said
 
 
 #: Values before and after, and the differences that are said.

@@ -7,31 +7,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from .connection import Session
+from .entry_fields import rfc3339
 from .verifications import REJECTED
 
 #: So many revisions of a target are looked at, the newest.
 LIMIT = 1000
 
 _FIELDS = (
-    "id", "revision", "digest", "chart_version", "chart_digest", "image", "image_digest", "model_source",
-    "model_revision", "recorded_at", "verdict", "reason", "judged_at",
+    "id", "release_name", "revision", "digest", "chart_version", "chart_digest", "image", "image_digest",
+    "model_source", "model_revision", "recorded_at", "verdict", "reason", "judged_at",
 )  # fmt: skip
 _REVISIONS = """
-    SELECT m.id, m.release_revision, m.manifest_digest, m.chart_version, m.chart_digest, m.image,
-           m.image_digest, m.model_source, m.model_revision, m.created_at, v.verdict, v.reason, v.verified_at
+    SELECT m.id, m.release_name, m.release_revision, m.manifest_digest, m.chart_version, m.chart_digest,
+           m.image, m.image_digest, m.model_source, m.model_revision, m.created_at, v.verdict, v.reason, v.verified_at
       FROM deployment_manifests m
       LEFT JOIN LATERAL (
           SELECT verdict, reason, verified_at FROM manifest_verifications
            WHERE model_name = m.model_name AND deployment_environment = m.deployment_environment
              AND manifest_digest = m.manifest_digest
            ORDER BY id DESC LIMIT 1) v ON true
-     WHERE m.model_name = %s AND m.deployment_environment = %s AND m.release_name = %s
-     ORDER BY m.id DESC LIMIT %s
+     WHERE m.model_name = %(model)s AND m.deployment_environment = %(environment)s
+       AND m.release_name = coalesce(%(release)s, m.release_name)
+     ORDER BY m.id DESC LIMIT %(limit)s
 """
 _CONTENT = "SELECT values, values_redacted, objects FROM deployment_manifests WHERE id = %s"
 
@@ -41,6 +43,7 @@ class Manifest:
     """One revision of a release as it was recorded, and the newest verdict on it, if there is one."""
 
     id: int
+    release_name: str
     revision: int
     digest: str
     chart_version: str | None
@@ -77,9 +80,12 @@ class Content:
     objects: Sequence[dict[str, Any]] | None = None
 
 
-def read_manifests(session: Session, model: str, environment: str, release: str) -> list[Manifest]:
-    """Return the recorded revisions of a release, newest first, at most :data:`LIMIT`."""
-    rows = session.rows(_REVISIONS, (model, environment, release, LIMIT))
+def read_manifests(
+    session: Session, model: str, environment: str, release: str | None = None, *, limit: int = LIMIT
+) -> list[Manifest]:
+    """Return the recorded revisions of a target, or of one release of it, newest first."""
+    values = {"model": model, "environment": environment, "release": release, "limit": limit}
+    rows = session.rows(_REVISIONS, values)
     return [Manifest(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
 
 
@@ -87,3 +93,14 @@ def read_content(session: Session, manifest: Manifest) -> Content:
     """Return what a manifest was made of."""
     row = session.row(_CONTENT, (manifest.id,))
     return Content(*row) if row else Content()
+
+
+def as_json(manifest: Manifest) -> dict[str, Any]:
+    """Return a revision as module registry_info documents it."""
+    found = asdict(manifest)
+    del found["id"]
+    judged = manifest.judged_at
+    return found | {
+        "recorded_at": rfc3339(manifest.recorded_at),
+        "judged_at": rfc3339(judged) if judged is not None else None,
+    }

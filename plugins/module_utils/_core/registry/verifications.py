@@ -56,7 +56,7 @@ class Newest:
         return self.verdict in REJECTED
 
     def __str__(self) -> str:
-        what = "did not serve" if self.verdict == "failed" else self.verdict
+        what = {"failed": "did not serve", "revoked": "was given up"}.get(self.verdict, self.verdict)
         return f"{what} ({rfc3339(self.at)}, {self.by}){f': {self.reason}' if self.reason else ''}"
 
 

@@ -33,6 +33,7 @@ class Comparison:
     record: ReleaseRecord | None = None
     live: JSONObject | None = None  #: the Deployment on the cluster
     drift: list[Drift] = field(default_factory=list)  #: looked for only where the record is as wanted
+    additions: tuple[str, ...] = ()  #: what others have put into the pods' template, where that is to go
     pods_there: int = 0  #: ready pods of the wanted template, left by an update that is not through
     holds_volume_alone: bool = False  #: the pods have a volume that a second pod elsewhere could not mount
 
@@ -52,7 +53,7 @@ class Comparison:
     @property
     def in_sync(self) -> bool:
         """Tell whether no new revision is needed."""
-        return self.on_record and not self.drift
+        return self.on_record and not (self.drift or self.additions)
 
     @property
     def replicas(self) -> int:
@@ -69,6 +70,8 @@ class Comparison:
     @cached_property
     def replaces_pods(self) -> bool:
         """Tell whether the change makes new pods."""
+        if self.additions:
+            return True
         if self.pods_there and self.pods_there >= self.replicas:
             return False
         template = self.rendered.deployment["spec"]["template"]

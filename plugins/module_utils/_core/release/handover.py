@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Leave the number of pods to an autoscaler without a fall to one pod.
+"""Fields that change hands: what Helm lets go of, and what others have put in.
 
 Where the chart stops saying ``replicas``, and nobody else has said it yet, the API server would take the
-field away with Helm's hold on it, and one pod is the default.
+field away with Helm's hold on it, and one pod is the default. And what others have added to a Deployment
+stays there, whatever Helm applies.
 """
 
 from __future__ import annotations
@@ -18,6 +19,23 @@ from .plan import Plan
 
 #: Who sets fields of a release: Helm, and this.
 OWN_MANAGERS = (HELM, FIELD_MANAGER)
+_OF_THE_VERSION = ("managedFields", "resourceVersion")
+
+
+def remove_additions(client: ClusterClient, plan: Plan) -> None:
+    """Make the Deployment what is wanted and nothing beside it, just before Helm applies the same.
+
+    Its labels and annotations, and a number of pods that the chart does not say, stay as they are.
+    """
+    wanted, live = plan.wanted.deployment, plan.comparison.live
+    path = object_path(wanted, plan.wanted.spec.namespace)
+    if path is None or live is None:
+        return
+    spec = dict(wanted["spec"])
+    spec.setdefault("replicas", plan.comparison.replicas_before)
+    # Whatever controllers write meanwhile, there is no other reason to fail.
+    kept = {name: value for name, value in live["metadata"].items() if name not in _OF_THE_VERSION}
+    client.replace(path, {**wanted, "metadata": kept, "spec": spec}, {"fieldManager": FIELD_MANAGER})
 
 
 def gives_up_replicas(plan: Plan) -> bool:

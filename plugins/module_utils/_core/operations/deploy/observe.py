@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...cluster import workload
 from ...cluster.managed_fields import additions
 from ...cluster.namespaces import require_namespace
@@ -47,8 +49,7 @@ def observe(run: Run) -> None:
     if record is not None and record.status == "uninstalling":
         # It ends before anything else begins, so there will be none.
         record = None
-    run.comparison = compare(client, run.renderer, run.request, record)
-    _tell_additions(run, run.comparison)
+    run.comparison = _with_additions(run, compare(client, run.renderer, run.request, record))
     if run.comparison.in_sync:
         run.rolled_out = _is_rolled_out(run, look_at_pods(run))
         return
@@ -56,15 +57,23 @@ def observe(run: Run) -> None:
     require_namespace(client, target.namespace, create=run.request.create_namespace)
 
 
-def _tell_additions(run: Run, found: Comparison) -> None:
-    """Say what others have added to the Deployment. It is no drift: an upgrade leaves it alone."""
+def _with_additions(run: Run, found: Comparison) -> Comparison:
+    """Say what others have added to the Deployment. It is no drift: an upgrade leaves it alone.
+
+    Where it is to go nevertheless, that counts for the pods' template only: what stands elsewhere, such as an
+    autoscaler's number of pods, is nothing that a model server is made of.
+    """
     record, live = found.record, found.live
     if record is None or live is None or not record.server_side:
-        return
-    for line in additions(live, OWN_MANAGERS):
-        text = f"{run.target.name}: left alone is what was added by others: {line}"
+        return found
+    lines = additions(live, OWN_MANAGERS)
+    going = tuple(line for line in lines if run.removes_additions and "spec.template.spec." in line)
+    for line in lines:
+        what = "given up is what was added" if line in going else "left alone is what was added by others"
+        text = f"{run.target.name}: {what}: {line}"
         if text not in run.warnings:
             run.warn(text)
+    return replace(found, additions=going)
 
 
 def look_at_pods(run: Run) -> workload.Observed:

@@ -66,6 +66,8 @@ class Run:
     model_config: Mapping[str, Any] | None = None
     check_mode: bool = False
     rollback_on_failure: bool = False
+    #: Whether what others have added to the pods is to go.
+    removes_additions: bool = False
     #: Whether to deploy a manifest that was found not to serve, or that was given up.
     retry_rejected: bool = True
     kind: str = "deploy"  #: of the operation, as the journal calls it
@@ -165,7 +167,7 @@ class Run:
             release=self._release_is(),
             # What Helm has just made is what is wanted, whatever it is compared with: it is made once.
             on_record=self.released or (found is not None and found.on_record),
-            drifted=found is not None and bool(found.drift) and not self.released,
+            drifted=found is not None and bool(found.drift or found.additions) and not self.released,
             serves=found is not None and found.serves,
             rolled_out=self.rolled_out,
             row=self.row.status if self.row is not None else NO_ROW,

@@ -15,7 +15,6 @@ from ...helm.storage import short_digest
 from ...registry.manifests import Manifest
 
 _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{8,64}")
-_NAMED = "registry_info with manifests lists what is on record"
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,8 @@ def _named(manifests: Sequence[Manifest], to: str) -> Manifest:
         )
     if not found:
         known = ", ".join(dict.fromkeys(str(one.revision) for one in manifests[:10])) or "none"
-        raise invalid(
-            "to", to, f"is not on record (last revisions: {known})", f"{_NAMED[0].upper()}{_NAMED[1:]}."
-        )
+        problem = f"is not on record (last revisions: {known})"
+        raise invalid("to", to, problem, "The module registry_info lists them (manifests).")
     if len({one.digest for one in found}) > 1 and not by_revision:
         raise invalid("to", to, "is the beginning of several digests", "Give more of it.")
     # Revisions count from 1 again after an uninstall: the newest of that number.

@@ -71,7 +71,7 @@ def plan_rollback(
     """Return the plan; ``after`` is None where the model is taken away."""
     way = _way(after, seen)
     seconds = expected.seconds if expected is not None else None
-    if way in (Way.NONE, Way.REMOVE):
+    if way not in (Way.WARM, Way.COLD):
         seconds = None
     interrupts = seen.interrupts and way is not Way.NONE
     away = seconds if interrupts else 0.0
@@ -137,13 +137,19 @@ def lines(plan: RollbackPlan) -> list[str]:
     """Return the plan for people."""
     if plan.way is Way.NONE:
         return [f"stays at {_named(plan.before)}"]
-    found = [f"from {_named(plan.before)} to {_named(plan.after) if plan.after else 'nothing'}"]
+    to = _named(plan.after) if plan.after else "nothing"
+    if plan.after is not None and plan.after.digest == plan.before.digest:
+        found = [f"restores {to}, which was changed on the cluster"]
+    else:
+        found = [f"from {_named(plan.before)} to {to}"]
     found += [f"  {line}" for line in plan.differences]
     way = " ".join(["way:", _WAYS[plan.way], " and ".join(plan.fetches)]).rstrip()
     found.append(f"{way} (strategy {plan.strategy})" if plan.strategy else way)
     if plan.way is Way.REMOVE:
         return found
-    if plan.expected_s is None:
+    if plan.way is Way.IN_PLACE:
+        pass
+    elif plan.expected_s is None:
         found.append("expected: unknown, no operation of this model is on record")
     else:
         made = "that made this very manifest" if plan.same else "of this model"

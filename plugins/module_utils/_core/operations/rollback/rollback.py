@@ -87,7 +87,7 @@ def prepared(
     with TemporaryDirectory(prefix="llmops-rollback-") as folder:
         chart = write_chart(content, Path(folder))
         run.target = request_of(content, target, chart, strategy=strategy, force_conflicts=force_conflicts)
-        run.recorded = content
+        run.recorded, run.removes_additions = content, force_conflicts
         run.left = choice.leaves or (record.left if record is not None else None)
         yield Rollback(wish, choice, run, before, **more)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ....release.handover import gives_up_replicas, hold_replicas
+from ....release.handover import gives_up_replicas, hold_replicas, remove_additions
 from ....release.upgrade import upgrade
 from ..run import Run
 
@@ -21,6 +21,8 @@ def take(run: Run) -> None:
     run.touched = run.changed = True
     if gives_up_replicas(plan):
         hold_replicas(run.tools.client, plan)
+    if plan.comparison.additions:
+        remove_additions(run.tools.client, plan)
     run.record = upgrade(run.tools, run.request, plan, run.waits, run.left)
     run.released = True
-    run.comparison = replace(run.compared(), rendered=plan.wanted, record=run.record, drift=[])
+    run.comparison = replace(run.compared(), rendered=plan.wanted, record=run.record, drift=[], additions=())
