@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -16,6 +17,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     Answer,
     Failure,
     RowIs,
+    goes_back,
     row_after_failure,
     speaks_against_manifest,
 )
@@ -178,3 +180,34 @@ def test_only_the_model_servers_own_failure_speaks_against_its_manifest(
         (Step.VERIFY, ErrorClass.VERIFICATION),
     }
     assert speaks_against_manifest(Failure(step, kind, touched=True)) is expected
+
+
+#: Whether a failed change is undone: where it failed, the class, the verdict from before, whether released.
+UNDONE = [
+    (Step.ROLLOUT, WORKLOAD, None, True),
+    (Step.ROLLOUT, WORKLOAD, None, False),
+    (Step.ROLLOUT, WORKLOAD, "passed", True),
+    (Step.ROLLOUT, VERIFICATION, None, True),
+    (Step.ROLLOUT, VERIFICATION, None, False),
+    (Step.ROLLOUT, VERIFICATION, "passed", True),
+    (Step.VERIFY, WORKLOAD, None, True),
+    (Step.VERIFY, WORKLOAD, None, False),
+    (Step.VERIFY, WORKLOAD, "passed", True),
+    (Step.VERIFY, VERIFICATION, None, True),
+    (Step.VERIFY, VERIFICATION, None, False),
+    (Step.VERIFY, VERIFICATION, "passed", True),
+]
+
+
+@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("kind", [None, *ErrorClass])
+def test_a_change_is_undone_for_what_the_model_server_did_and_once_for_each_manifest(
+    step: Step, kind: ErrorClass | None
+) -> None:
+    for before, released in product((None, "passed", "failed", "revoked"), (False, True)):
+        failure = Failure(step, kind, touched=True, released=released)
+        expected = (step, kind, before, released) in UNDONE
+        assert goes_back(failure, upgrade=True, before=before) is expected, (before, released)
+        # A first revision has nothing to go back to, and who has no lock changes nothing.
+        assert goes_back(failure, upgrade=False, before=before) is False
+        assert goes_back(replace(failure, holds_lock=False), upgrade=True, before=before) is False
