@@ -108,9 +108,15 @@ def roll_back(going: Rollback) -> None:
 
 def preview_rollback(going: Rollback) -> None:
     """Say what a rollback would do. Nothing is written, and nothing waited for."""
-    preview(going.run)
+    run = going.run
+    preview(run)
     if going.choice.to is not None:
-        _refuse_missing(going.run)
+        run.step = Step.PLAN
+        try:
+            _refuse_missing(run)
+        except PlatformError as error:
+            failure.name_step(run, error)
+            raise
     _describe(going)
 
 
