@@ -134,7 +134,7 @@ class Target:
         """Note the newest revision in the registry; return its digest."""
         record = self.record
         digest = manifest_digest(record.objects)
-        facts = {
+        facts: dict[str, Any] = {
             "release_name": NAME,
             "release_revision": record.revision,
             "manifest_digest": digest,

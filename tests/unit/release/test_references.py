@@ -92,7 +92,7 @@ def deployment(spec: Object) -> Object:
     return {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": spec}}}
 
 
-def secret(name: str = "s", **parts: Object) -> Object:
+def secret(name: str = "s", **parts: Object | None) -> Object:
     return {"metadata": {"name": name}, **parts}
 
 
