@@ -23,7 +23,7 @@ PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help setup demo test test-full lint sanity lab lab-for-tests lab-stop bench molecule build format clean
+.PHONY: help setup demo test test-full lint sanity lab lab-for-tests lab-stop bench molecule isolation build format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,8 @@ help: ## Show this list
 setup: ## System packages, Python environment, collection link
 	@scripts/timed setup scripts/setup
 
-demo: lab ## Deploy local models and the router on the embedded lab, ask them by name, disable one
+demo: lab ## Set an environment apart; as its deployer deploy local models and the router on the embedded lab, ask them by name, disable one
+	scripts/timed environment ansible-playbook playbooks/environment.yml -i inventories/local
 	scripts/timed deploy ansible-playbook playbooks/deploy.yml -i inventories/local $(DEMO_ARGS)
 	scripts/timed router ansible-playbook playbooks/router.yml -i inventories/local
 	scripts/timed ask scripts/demo.py
@@ -68,6 +69,9 @@ sanity: setup ## ansible-test sanity on a copy of the checkout
 
 molecule: lab ## Play the molecule scenario on the lab
 	molecule test
+
+isolation: lab ## Print who reaches whom between two environments on the lab
+	python -m tests.support.isolation
 
 bench: lab-for-tests ## Measure against kubernetes.core, write build/bench.json
 	python -m tests.bench $(BENCH_ARGS)

@@ -28,8 +28,8 @@ QUESTION = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens
 
 
 def run(lab: Path, *command: str) -> str:
-    """Run a program of the lab against its cluster and return what it prints."""
-    environment = {**os.environ, "KUBECONFIG": str(lab / "kubeconfig")}
+    """Run a program of the lab as the deployer, whose kubeconfig the environment's playbook has written."""
+    environment = {**os.environ, "KUBECONFIG": str(lab / "deployer.kubeconfig")}
     arguments = [str(lab / "bin" / command[0]), *command[1:]]
     return subprocess.run(arguments, env=environment, check=True, capture_output=True, text=True).stdout
 

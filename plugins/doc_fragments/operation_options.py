@@ -25,7 +25,9 @@ options:
         choices: [auto, dns, proxy, port_forward]
         default: auto
       api_key_secret:
-        description: The Secret in O(namespace) that holds the server's API key. Empty for none.
+        description:
+          - The Secret in O(namespace) that holds the server's API key. Empty for none.
+          - Where a rollback goes to a manifest that names another one, that one counts.
         type: dict
         suboptions:
           name:

@@ -43,6 +43,11 @@ options:
     type: list
     elements: str
     default: []
+  api_server_cidrs:
+    description: Networks of the API server.
+    type: list
+    elements: str
+    default: []
   quota:
     description: Amounts that it may use, by resource.
     type: dict
@@ -82,6 +87,10 @@ _value:
       description: Networks that answer DNS, likewise.
       type: list
       elements: dict
+    api_server_blocks:
+      description: Networks of the API server, likewise.
+      type: list
+      elements: dict
     quota:
       description: Amounts that it may use, as C(hard) of a ResourceQuota.
       type: dict
@@ -109,6 +118,7 @@ def environment(
     egress_cidrs: Sequence[str] = (),
     dns_cidrs: Sequence[str] = (),
     quota: Mapping[str, Any] | None = None,
+    api_server_cidrs: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the environment, or raise for what cannot be one."""
     try:
@@ -120,6 +130,7 @@ def environment(
             [str(cidr) for cidr in egress_cidrs],
             [str(cidr) for cidr in dns_cidrs],
             {str(resource): amount for resource, amount in (quota or {}).items()},
+            [str(cidr) for cidr in api_server_cidrs],
         )
     except PlatformError as error:
         raise AnsibleFilterError(str(error)) from None

@@ -121,7 +121,9 @@ records:
     action:
       description:
         - V(entry.insert), V(entry.update), V(entry.delete); V(operation.started), V(operation.succeeded),
-          V(operation.failed), V(operation.interrupted); V(manifest.recorded); V(lock.forced).
+          V(operation.failed), V(operation.interrupted), V(operation.rolled_back); V(manifest.recorded),
+          V(manifest.passed), V(manifest.failed), V(manifest.revoked); V(health_check_rules.insert),
+          V(health_check_rules.update); V(lock.forced). Other programs add others.
       type: str
     model:
       description: Model of the target.

@@ -76,6 +76,13 @@ options:
       - One that is there already stays.
     type: bool
     default: false
+  network_policies:
+    description:
+      - Whether NetworkPolicies are enforced. Without it they are stored, and have no effect.
+      - For provider V(native). With V(kind) and V(existing) it is ignored, as the cluster's network plugin
+        decides.
+    type: bool
+    default: true
   python_services:
     description:
       - Services in Python whose images are built and imported, from this machine's Python and wheels of PyPI.
@@ -217,6 +224,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "fake_nodes": {"type": "int", "default": 12},
     "services": {"type": "list", "elements": "str", "choices": ["postgresql", "redis"]},
     "helm3": {"type": "bool", "default": False},
+    "network_policies": {"type": "bool", "default": True},
     "python_services": {
         "type": "list",
         "elements": "dict",
@@ -287,6 +295,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         real_gpus=params["real_gpus"],
         fake_nodes=params["fake_nodes"],
         helm3=params["helm3"],
+        network_policies=params["network_policies"],
         python_services=tuple(
             PythonService(service["image"], Path(service["path"])) for service in params["python_services"]
         ),

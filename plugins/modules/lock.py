@@ -74,12 +74,14 @@ options:
   lock:
     description: The lock to give back, as O(state=acquired) returned it.
   outcome:
-    description: How the operation ended. For O(state=released).
+    description:
+      - How the operation ended. For O(state=released).
+      - V(rolled_back) is a change that failed and was undone, so that what was there before serves again.
     type: str
-    choices: [succeeded, failed]
+    choices: [succeeded, failed, rolled_back]
     default: succeeded
   error_class:
-    description: Class of the failure. For O(state=released).
+    description: Class of the failure, which V(rolled_back) has too. For O(state=released).
     type: str
   reason:
     description: Why it failed, or why the lock is taken away.
@@ -279,7 +281,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "kind": {"type": "str", "default": "deploy"},
     "lock_timeout": {"type": "float", "default": 0},
     "lock_ttl": {"type": "float", "default": 60},
-    "outcome": {"type": "str", "choices": ["succeeded", "failed"], "default": "succeeded"},
+    "outcome": {"type": "str", "choices": ["succeeded", "failed", "rolled_back"], "default": "succeeded"},
     "error_class": {"type": "str"},
     "reason": {"type": "str"},
     "operation_id": {"type": "str"},

@@ -284,7 +284,9 @@ operations:
       description: What it does, such as V(deploy).
       type: str
     outcome:
-      description: One of V(running), V(succeeded), V(failed) and V(interrupted).
+      description:
+        - One of V(running), V(succeeded), V(failed), V(interrupted), and V(rolled_back) for a change that
+          failed and was undone.
       type: str
     actor:
       description: On whose behalf.

@@ -47,6 +47,15 @@ options:
     description: Go down even if that drops tables or columns of tables that have rows.
     type: bool
     default: false
+  environments:
+    description:
+      - Environments that get groups of database users of their own, such as C(llmops_deployer_staging), whose
+        members may write rows of this environment and of no other.
+      - What is missing is made. No group is ever removed, nor is one whose environment is not listed.
+      - Whoever may not make roles gets a warning that says what an administrator has to run.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds for everything, including the wait for another run and for a database that restarts.
     type: float
@@ -61,6 +70,12 @@ EXAMPLES = r"""
   llmops.platform.registry_schema:
     dsn: "{{ registry_dsn }}"
     migrations_path: "{{ role_path }}/files/migrations"
+
+- name: Let each environment have database users of its own
+  llmops.platform.registry_schema:
+    dsn: "{{ registry_dsn }}"
+    migrations_path: "{{ role_path }}/files/migrations"
+    environments: [staging, prod-eu]
 
 - name: See what an update would do
   llmops.platform.registry_schema:
@@ -116,6 +131,12 @@ steps:
       version: 1
       name: model_registry_entries
       duration_s: 0.021
+groups_made:
+  description: Groups of database users that were made, in check mode those that would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [llmops_deployer_staging, llmops_router_staging, llmops_health_checker_staging]
 steps_done:
   description: Migrations that were run before the one that failed; they stay.
   returned: when a step failed
@@ -145,7 +166,10 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import POSTGRES_SPEC
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry import migrations
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry import (
+    environment_groups,
+    migrations,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
     Database,
     settings,
@@ -170,6 +194,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "migrations_path": {"type": "path", "required": True},
     "target_version": {"type": "int"},
     "allow_data_loss": {"type": "bool", "default": False},
+    "environments": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 120.0},
 }
 
@@ -177,6 +202,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Migrate the database that the parameters name."""
     files = load(params["migrations_path"])
+    wanted = environment_groups.groups(params["environments"])
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
         report = migrations.migrate(
             database,
@@ -186,8 +212,12 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             dry_run=context.check_mode,
             progress=context.progress,
         )
+        # An older schema has nothing that they could have rights to.
+        if report.version_after < files[-1].version:
+            wanted = []
+        groups = environment_groups.bring(database, wanted, dry_run=context.check_mode)
     return Outcome(
-        changed=bool(report.done),
+        changed=bool(report.done) or groups.changed,
         result={
             "version_before": report.version_before,
             "version": report.version_after,
@@ -201,20 +231,22 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
                 }
                 for done in report.done
             ],
+            "groups_made": groups.made,
         },
         diff={
             "before_header": "registry schema",
             "after_header": "registry schema",
-            "before": _listing(files, report.version_before),
-            "after": _listing(files, report.version_after),
+            "before": _listing(files, report.version_before, groups.before),
+            "after": _listing(files, report.version_after, [*groups.before, *groups.made]),
         },
-        warnings=report.warnings,
+        warnings=[*report.warnings, *groups.warnings],
     )
 
 
-def _listing(files: list[Migration], version: int) -> str:
-    """Return the names of the applied migrations, one a line."""
-    return "".join(f"{migration.label}\n" for migration in files[:version])
+def _listing(files: list[Migration], version: int, groups: list[str]) -> str:
+    """Return the names of the applied migrations and of the environments' groups, one a line."""
+    names = [migration.label for migration in files[:version]] + [f"group {name}" for name in sorted(groups)]
+    return "".join(f"{name}\n" for name in names)
 
 
 CONTRACT = ModuleContract(argument_spec=ARGUMENT_SPEC, run=run)

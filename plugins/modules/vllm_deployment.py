@@ -67,7 +67,7 @@ options:
     description:
       - Whether to deploy a manifest that was found not to serve here, or that a rollback has given up.
         Otherwise that is refused while another one is registered, before anything is changed.
-      - By default not where O(tier) is V(production).
+      - By default not where O(rollback_on_failure) is on.
     type: bool
 seealso:
   - module: llmops.platform.vllm_release
@@ -280,7 +280,9 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         )
     used = params["register"]
     # Production is guarded against what does not serve, unless it says otherwise.
-    guarded = isinstance(target, ReleaseRequest) and target.tier == "production"
+    guarded = _or(
+        params["rollback_on_failure"], isinstance(target, ReleaseRequest) and target.tier == "production"
+    )
     with opened_registry(params, context.progress, context.run_pid) if used else nullcontext() as registry:
         this = Run(
             target,
@@ -293,7 +295,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             verification=verification,
             check_mode=context.check_mode,
             kind="deploy" if wanted.present else "remove",
-            rollback_on_failure=_or(params["rollback_on_failure"], guarded),
+            rollback_on_failure=guarded,
             retry_rejected=_or(params["retry_rejected"], not guarded),
         )
         (preview if context.check_mode else deploy)(this)

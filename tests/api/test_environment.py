@@ -4,7 +4,7 @@
 
 """``playbooks/environment.yml`` on a real API server, which judges what the deployer's account may do.
 
-Nothing here sends a packet: the policies are read back, not tried.
+Nothing here sends a packet: the policies are read back. tests/lab/test_isolation.py tries them.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ SETTINGS: dict[str, Any] = {
     "environment_egress_cidrs": ["10.20.0.5/32", "0.0.0.0/0"],
     "environment_egress_ports": [443, 8443],
     "environment_dns_cidrs": ["169.254.20.10/32"],
+    "environment_api_server_cidrs": ["192.0.2.7/32"],
 }
 
 Apply = Callable[..., PlayResult]
@@ -101,7 +102,13 @@ def everything_of(api: ClusterClient, name: str) -> dict[str, Any]:
         ),
         *(
             f"/apis/networking.k8s.io/v1/namespaces/llm-{name}/networkpolicies/llmops-{policy}"
-            for policy in ("default-deny", "allow-dns", "allow-model-sources")
+            for policy in (
+                "default-deny",
+                "allow-dns",
+                "allow-verifier",
+                "allow-api-server",
+                "allow-model-sources",
+            )
         ),
         f"/api/v1/namespaces/llm-{name}/serviceaccounts/{DEPLOYER}",
         f"{RBAC}/namespaces/llm-{name}/roles/{DEPLOYER}",
@@ -154,7 +161,7 @@ def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(
 
         assert run().changed
         made = everything_of(api, name)
-        assert len(made) == 12
+        assert len(made) == 14
         labels = made[f"/api/v1/namespaces/{namespace}"]["metadata"]["labels"]
         assert labels["llmops.platform/environment"] == name
         assert labels["llmops.platform/tier"] == "production"

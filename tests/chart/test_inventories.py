@@ -178,6 +178,20 @@ def test_model_servers_admit_who_sends_them_requests(
 
 
 @pytest.mark.parametrize("inventory", INVENTORIES)
+def test_what_an_environment_is_deployed_with_is_not_the_administrators(inventory: str) -> None:
+    for host, variables in listed(inventory)["_meta"]["hostvars"].items():
+        # As ansible-inventory lists it: templates stay as they are.
+        assert variables["environment_kubeconfig"] != variables["vllm_kubeconfig"], host
+        assert variables["environment_context"], host
+        assert {variables["vllm_kubeconfig"], variables["environment_deployer_kubeconfig"]} in (
+            {"~/.kube/llmops-{{ vllm_environment }}.yaml", "{{ vllm_kubeconfig }}"},
+            {"{{ environment_deployer_kubeconfig }}", "{{ lab_dir }}/deployer.kubeconfig"},
+        ), host
+        # Nor may the account make namespaces, or has more than one context.
+        assert not {name for name in variables if name.endswith(("create_namespace", "vllm_context"))}, host
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES)
 def test_no_inventory_holds_a_secret(inventory: str) -> None:
     assert "Canary7Xq9" not in json.dumps(listed(inventory))
     for path in (ROOT / "inventories" / inventory).rglob("*"):

@@ -118,6 +118,7 @@ def cases(place: Place) -> list[Case]:
         "api_key": MASTER_KEY,
         "upstream_api_key": "not to be seen",
     }
+    rules = {**database, "environment": "staging"}
     locking = {**database, "model": MODEL, "environment": "staging"}
     objects = {
         **cluster,
@@ -225,6 +226,10 @@ def cases(place: Place) -> list[Case]:
             check=True,
         ),
         Case("removed entry", "registry_entry", {**database, **RELEASE, "state": "absent"}, diff=True),
+        Case("plan of rules", "health_check_rules", {**rules, "failures": 5}, check=True, diff=True),
+        Case("rules", "health_check_rules", {**rules, "failures": 5}, diff=True),
+        Case("rules again", "health_check_rules", rules),
+        Case("wrong rules", "health_check_rules", {**rules, "soak_s": 0}, error_class="invalid"),
         Case("audit log", "audit_info", {**database, "verify": True}),
         Case("audit log in check mode", "audit_info", {**database, "limit": 2, "after": 1}, check=True),
         Case(

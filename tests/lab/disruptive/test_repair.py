@@ -29,6 +29,7 @@ PARTS = [
     "kube-scheduler",
     "kubelet",
     "kwok",
+    "network-policies",
     "postgresql",
     "redis",
 ]
@@ -79,6 +80,23 @@ def test_other_settings_are_brought_in_and_back(api: ClusterClient) -> None:
     finally:
         lab_run()
     assert len(fake()) == 12
+
+
+def test_policies_are_let_go_and_enforced_again(lab: Lab) -> None:
+    def judged() -> list[str]:
+        return [line for line in _rules() if "NFQUEUE" in line]
+
+    before = judged()
+    assert before
+    try:
+        changes = lab_run(network_policies=False)["changes"]
+        assert changes == [{"step": "network policies", "reason": "are enforced"}]
+        assert judged() == []
+        assert not (lab.folder / "run/network-policies.json").exists()
+        assert lab_run(network_policies=False)["changes"] == []
+    finally:
+        lab_run()
+    assert judged() == before
 
 
 @pytest.mark.full

@@ -138,7 +138,11 @@ def _make_database(world: World) -> None:
     world.server.stop(signal.SIGINT)
     world.server.start()
     defaults = {name: option.get("default") for name, option in registry_schema.ARGUMENT_SPEC.items()}
-    given = {"dsn": world.server.dsn(world.database), "migrations_path": str(MIGRATIONS)}
+    given = {
+        "dsn": world.server.dsn(world.database),
+        "migrations_path": str(MIGRATIONS),
+        "environments": [ENVIRONMENT],
+    }
     registry_schema.run(defaults | given, Context())
     administrator = world.administrator()
     with administrator.cursor() as cursor:
@@ -146,7 +150,7 @@ def _make_database(world: World) -> None:
             statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
                 sql.Identifier(f"{world.database}_{kind}"),
                 sql.Literal(PASSWORD),
-                sql.Identifier(f"llmops_{kind}"),
+                sql.Identifier(f"llmops_{kind}_{ENVIRONMENT}"),
             )
             cursor.execute(statement)
     administrator.close()

@@ -25,7 +25,7 @@ from tests.support.playbooks import ROOT
 from tests.support.postgres import PASSWORD, Server, private_server
 
 MIGRATIONS = ROOT / "roles/registry/files/migrations"
-#: A login role as an administrator makes it: member of the group and nothing else.
+#: A login role as an administrator makes it: member of its environment's group and nothing else.
 LOGIN = "health_checker_of_tests"
 _TEMPLATE = "registry_template"
 
@@ -94,11 +94,18 @@ def postgres() -> Iterator[Server]:
             cursor.execute(f"CREATE DATABASE {_TEMPLATE}")
         defaults = {name: option.get("default") for name, option in registry_schema.ARGUMENT_SPEC.items()}
         registry_schema.run(
-            {**defaults, "dsn": server.dsn(_TEMPLATE), "migrations_path": str(MIGRATIONS)},
+            {
+                **defaults,
+                "dsn": server.dsn(_TEMPLATE),
+                "migrations_path": str(MIGRATIONS),
+                "environments": ["staging"],
+            },
             Context(check_mode=False),
         )
         with administrator.cursor() as cursor:
-            cursor.execute(f"CREATE ROLE {LOGIN} LOGIN PASSWORD %s IN ROLE llmops_health_checker", [PASSWORD])
+            cursor.execute(
+                f"CREATE ROLE {LOGIN} LOGIN PASSWORD %s IN ROLE llmops_health_checker_staging", [PASSWORD]
+            )
         administrator.close()
         yield server
 

@@ -133,6 +133,32 @@ def test_engines_that_hang_keep_nobody_else_waiting(
     assert health_requests(fine) - before >= 3
 
 
+def test_a_manifest_passes_when_it_has_served_for_a_while_and_only_then(
+    registry: RegistryDatabase, engine: StartEngine, checker: Start
+) -> None:
+    registry.query("INSERT INTO health_check_rules (deployment_environment, soak_s) VALUES ('staging', 5)")
+    servers = {model: engine(model) for model in ("org/good", "org/bad")}
+    for model, server in servers.items():
+        registry.register(model, server.url)
+    registry.query("UPDATE model_registry_entries SET manifest_digest = repeat('a', 64)")
+    checker()
+    wait_until(lambda: registry.checks_recorded() == len(servers))
+    set_fault(servers["org/bad"], "http-500")
+    verdicts = (
+        "SELECT verdict, reason, evidence FROM manifest_verifications WHERE model_name = %s ORDER BY id"
+    )
+    wait_until(lambda: bool(registry.query(verdicts, "org/bad")))
+    assert registry.query(verdicts, "org/good") == []
+    wait_until(lambda: bool(registry.query(verdicts, "org/good")), 60)
+    (passed,) = registry.query(verdicts, "org/good")
+    assert (passed["verdict"], passed["evidence"]["soak"]["failures"]) == ("passed", 0)
+    assert passed["evidence"]["soak"]["duration_s"] >= 5
+    assert passed["evidence"]["soak"]["p95_latency_s"] > 0
+    (revoked,) = registry.query(verdicts, "org/bad")
+    assert revoked["verdict"] == "revoked"
+    assert "500" in revoked["reason"]
+
+
 def test_only_enabled_entries_of_its_environment_are_checked(
     registry: RegistryDatabase, engine: StartEngine, checker: Start
 ) -> None:

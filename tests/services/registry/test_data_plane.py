@@ -140,7 +140,7 @@ class TestHealthChecks:
                     "SELECT row_version FROM model_registry_entries WHERE model_name = %s", (model,)
                 )[0][0]
             return query(
-                "SELECT record_health_check(%s, 'staging', %s, %s, 0.25, %s, 3, 2)",
+                "SELECT record_health_check(%s, 'staging', %s, %s, 0.25, %s)",
                 (model, version, healthy, None if healthy else reason),
             )[0][0]
 
@@ -188,7 +188,7 @@ class TestHealthChecks:
     def test_a_good_check_leaves_the_indexes_alone(self, query: Query) -> None:
         add(query)
         counted = query(
-            "SELECT record_health_check('m', 'staging', 1, true, 0.1, NULL, 3, 2);"
+            "SELECT record_health_check('m', 'staging', 1, true, 0.1, NULL);"
             "SELECT pg_stat_get_xact_tuples_updated(t), pg_stat_get_xact_tuples_hot_updated(t)"
             " FROM CAST('model_registry_entries'::regclass AS oid) AS t"
         )
@@ -269,13 +269,19 @@ class TestHealthChecks:
         assert query("SELECT length(status_reason) FROM model_registry_entries") == [(1000,)]
         assert query("SELECT length(last_error) FROM health_states") == [(1000,)]
 
-    @pytest.mark.parametrize(
-        "values", [(None, 3, 2), (True, 0, 2), (True, 3, 0), (True, None, 2), (False, 3, None)]
-    )
-    def test_nonsense_is_refused(self, query: Query, values: tuple[Any, ...]) -> None:
+    def test_nonsense_is_refused(self, query: Query) -> None:
         add(query)
         with pytest.raises(psycopg2.errors.RaiseException, match="p_healthy"):
-            query("SELECT record_health_check('m', 'staging', 1, %s, 0.1, NULL, %s, %s)", values)
+            query("SELECT record_health_check('m', 'staging', 1, NULL, 0.1, NULL)")
+
+    def test_the_environment_says_how_many_checks_it_takes(self, query: Query, check: Any) -> None:
+        add(query)
+        query("INSERT INTO health_check_rules VALUES ('prod-eu', 1, 1), ('staging', 4, 1)")
+        assert [check(False) for _ in range(4)] == ["ready"] * 3 + ["degraded"]
+        assert check(True) == "ready"
+        # What is left open has its default, as an environment without rules.
+        query("UPDATE health_check_rules SET failures = NULL")
+        assert [check(False) for _ in range(3)] == ["ready"] * 2 + ["degraded"]
 
 
 class TestLeases:

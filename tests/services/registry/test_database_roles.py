@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What members of the three database roles may do, and what PostgreSQL refuses them."""
+"""What members of the database roles for all environments may do, and what PostgreSQL refuses them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from tests.support.postgres import Server, private_server
 Query = Callable[..., list[tuple[Any, ...]]]
 
 ROLES = ("llmops_deployer", "llmops_router", "llmops_health_checker")
+#: What the groups of single environments are members of.
+PARENTS = tuple(role.replace("llmops_", "llmops_environment_") for role in ROLES)
 NO_ROLE = "none"
 PASSWORD = "weak"
 
@@ -41,8 +43,8 @@ class Logins:
 
     def make(self, role: str) -> str:
         """Make a member of the role, or a user without any, and return its name."""
-        user = f"member_{role}_{self._database}"
-        membership = "" if role == NO_ROLE else f"IN ROLE {role}"
+        user = f"member_{role}_{self._database}".replace("-", "_")
+        membership = "" if role == NO_ROLE else f'IN ROLE "{role}"'
         if user not in self._made:
             with self._administrator.cursor() as cursor:
                 cursor.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}' {membership}")
@@ -97,7 +99,7 @@ INSERT = (
     " deployment_endpoint) VALUES ('m', 'staging', 'ready', 'http://model:8000')"
 )
 HEARTBEAT = "SELECT router_heartbeat('r', 'staging', NULL, NULL, '{}')"
-HEALTH_CHECK = "SELECT record_health_check('m', 'staging', 1, true, 0.1, NULL, 3, 2)"
+HEALTH_CHECK = "SELECT record_health_check('m', 'staging', 1, true, 0.1, NULL)"
 ALLOWED = {
     "llmops_deployer": [
         "SELECT * FROM model_registry_entries FOR UPDATE",
@@ -119,6 +121,9 @@ ALLOWED = {
         """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict)
            VALUES ('m', 'staging', repeat('0', 64), 'passed')""",
         "SELECT * FROM manifest_verifications",
+        "INSERT INTO health_check_rules VALUES ('staging', 3, 2)",
+        "UPDATE health_check_rules SET soak_s = 600",
+        "SELECT * FROM health_check_rules_of('staging')",
         "SELECT audit_append('test.happened', 'm', 'staging', NULL, '{}')",
         "SELECT * FROM model_registry_history, registry_epoch, audit_log, audit_head, router_instances",
         "SELECT * FROM health_checks, service_leases, deployment_manifests, operations, operation_steps",
@@ -179,6 +184,7 @@ REFUSED_TO_ALL = [
     "UPDATE router_instances SET epoch = 1000",
     "UPDATE health_checks SET consecutive_failures = 0",
     "UPDATE service_leases SET holder = 'me'",
+    "DELETE FROM health_check_rules",
     "DELETE FROM registry_schema_migrations",
     "SELECT registry_grant_rights()",
     "CREATE TABLE mine ()",
@@ -205,6 +211,12 @@ DATA_PLANE_ONLY = [
     "SELECT * FROM deployment_manifests",
     "SELECT * FROM operation_locks",
     "UPDATE operation_locks SET operation_id = NULL",
+    # A health checker that could say how many failures count would need no failures.
+    "INSERT INTO health_check_rules VALUES ('staging', 1, 1)",
+    "UPDATE health_check_rules SET failures = 1",
+    "SELECT * FROM manifest_verifications",
+    """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict)
+       VALUES ('m', 'staging', repeat('0', 64), 'passed')""",
     "SELECT audit_append('test.happened', 'm', 'staging', NULL, '{}')",
 ]
 REFUSED = {
@@ -268,6 +280,8 @@ def test_what_a_deployer_does_is_recorded_although_he_cannot_write_the_record(
         ("operation.failed",),
         ("manifest.recorded",),
         ("manifest.passed",),
+        ("health_check_rules.insert",),
+        ("health_check_rules.update",),
         ("test.happened",),
         ("entry.update",),
     ]
@@ -305,7 +319,7 @@ def test_every_function_with_its_owners_rights_has_a_safe_path_and_is_not_for_ev
         assert not is_for_everybody, name
 
 
-@pytest.mark.parametrize("role", [*ROLES, NO_ROLE])
+@pytest.mark.parametrize("role", [*ROLES, *PARENTS, NO_ROLE])
 def test_nobody_puts_a_function_with_its_owners_rights_on_a_table_of_his_own(
     schema: Run, query: Query, logins: Logins, role: str
 ) -> None:
@@ -363,7 +377,7 @@ def test_schema_of_its_own_is_opened_to_the_roles(
 
 
 def _drop_roles(query: Query) -> None:
-    for role in ROLES:
+    for role in (*ROLES, *PARENTS):
         query(f"DROP ROLE IF EXISTS {role}")
 
 
@@ -396,12 +410,12 @@ def test_owner_who_may_not_make_roles_is_told_what_an_administrator_has_to_do(
     query(f"ALTER SCHEMA public OWNER TO {owner}")
     try:
         warnings = schema(login_user=owner, login_password=PASSWORD).warnings
-        assert len(warnings) == len(ROLES)
-        for role, warning in zip(ROLES, warnings, strict=True):
+        assert len(warnings) == len(ROLES) + len(PARENTS)
+        for role, warning in zip((*ROLES, *PARENTS), warnings, strict=True):
             assert f"CREATE ROLE {role} NOLOGIN" in warning
             assert "SELECT registry_grant_rights()" in warning
         # As the warning says.
-        for role in ROLES:
+        for role in (*ROLES, *PARENTS):
             query(f"CREATE ROLE {role} NOLOGIN")
         query(f"SET ROLE {owner}")
         query("SELECT registry_grant_rights()")
@@ -422,5 +436,5 @@ def test_owner_who_may_not_make_roles_is_told_what_an_administrator_has_to_do(
 def test_schema_in_which_everybody_may_create_is_warned_of(schema: Run, query: Query) -> None:
     query("GRANT CREATE ON SCHEMA public TO PUBLIC")
     warnings = schema().warnings
-    assert len(warnings) == len(ROLES)
+    assert len(warnings) == len(ROLES) + len(PARENTS)
     assert all("REVOKE CREATE ON SCHEMA public FROM PUBLIC" in warning for warning in warnings)

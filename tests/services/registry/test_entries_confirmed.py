@@ -307,7 +307,7 @@ def test_a_health_check_does_not_give_back_what_is_being_removed(
     def find_it_healthy() -> None:
         checked.extend(
             query(
-                "SELECT record_health_check(model_name, 'staging', row_version, true, 0.1, NULL, 1, 1)"
+                "SELECT record_health_check(model_name, 'staging', row_version, true, 0.1, NULL)"
                 " FROM model_registry_entries"
             )
         )

@@ -79,6 +79,31 @@ def test_second_is_told_who_holds_the_lock_and_gets_it_afterwards(operate: Run) 
     assert second["resumes"] is None
 
 
+def test_a_change_that_was_undone_is_a_failure_of_its_own(
+    operate: Run, query: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    started = operate().result
+    done = operate(
+        state="released",
+        lock=started["lock"],
+        outcome="rolled_back",
+        error_class="workload",
+        reason="OOMKilled",
+    )
+    assert (done.changed, done.result["outcome"], done.warnings) == (True, "rolled_back", [])
+    assert query("SELECT outcome, error_class, reason, finished_at IS NOT NULL FROM operations") == [
+        ("rolled_back", "workload", "OOMKilled", True)
+    ]
+    ((action, detail),) = query("SELECT action, detail FROM audit_log WHERE action <> 'operation.started'")
+    assert action == "operation.rolled_back"
+    assert (detail["error_class"], detail["reason"]) == ("workload", "OOMKilled")
+    # It came to its end: nothing is to be gone on with, and who repeats the end is told of the same.
+    assert (
+        operate(state="released", lock=started["lock"], outcome="failed").result["outcome"] == "rolled_back"
+    )
+    assert operate().result["resumes"] is None
+
+
 def test_other_targets_have_other_locks(operate: Run) -> None:
     operate()
     operate(environment="production")

@@ -194,3 +194,52 @@ def test_what_a_play_sets_for_a_group_holds_for_roles_too(runner: PlayRunner, ur
     role = play([{"ansible.builtin.include_role": {"name": "llmops.platform.registry"}}], dsn=uri)
     runner.run(role).check()
     assert query("SELECT to_regclass('model_registry_entries') IS NOT NULL") == [(True,)]
+
+
+def test_role_makes_groups_of_environments_once(runner: PlayRunner, uri: str, query: Query) -> None:
+    role = play([{"ansible.builtin.include_role": {"name": "llmops.platform.registry"}}])
+    variables = {"registry_dsn": uri, "registry_environments": ["of-plays"]}
+    group = "SELECT count(*) FROM pg_roles WHERE rolname = 'llmops_deployer_of-plays'"
+    try:
+        checked = runner.run(role, extra_vars=variables, arguments=("--check", "--diff")).check()
+        assert "+group llmops_deployer_of-plays" in checked.output
+        assert query(group) == [(0,)]
+        assert len(runner.run(role, extra_vars=variables).check().changed) == 1
+        assert query(group) == [(1,)]
+        assert runner.run(role, extra_vars=variables).check().changed == []
+    finally:
+        for work in ("deployer", "router", "health_checker"):
+            query(f'DROP ROLE IF EXISTS "llmops_{work}_of-plays"')
+
+
+def test_role_health_check_writes_the_rules_that_are_given(
+    runner: PlayRunner, uri: str, query: Query
+) -> None:
+    tasks = [
+        {"ansible.builtin.include_role": {"name": "llmops.platform.registry"}},
+        {"ansible.builtin.include_role": {"name": "llmops.platform.health_check"}},
+    ]
+    variables = {
+        "registry_dsn": uri,
+        "vllm_environment": "staging",
+        "health_check_image": "registry.example.com/health-checker:1",
+        "health_check_secret": "health-checker",
+        # There is no cluster: the service itself is not what is looked at.
+        "health_check_kubeconfig": "/nonexistent",
+    }
+    rules = "SELECT failures, successes, soak_s, soak_failures FROM health_check_rules"
+
+    def run(**others: Any) -> PlayResult:
+        result = runner.run(play(tasks), extra_vars={**variables, **others})
+        assert_silent(result)
+        assert result.find(action="kubernetes_objects")[-1].status == "failed"
+        return result
+
+    assert run().find(action="health_check_rules")[-1].status == "skipped"
+    assert query(rules) == []
+    given = {"health_check_failures": 5, "health_check_soak_s": "60"}
+    assert run(**given).find(action="health_check_rules")[-1].result["changed"]
+    assert query(rules) == [(5, None, 60, None)]
+    again = run(**given, health_check_successes=2)
+    assert not again.find(action="health_check_rules")[-1].result["changed"]
+    assert query(rules) == [(5, None, 60, None)]

@@ -38,7 +38,8 @@ def written(database: Database, found: Verdict, environment: str = "prod-eu", **
 
 def counts(database: Database, digest: str = DIGEST, environment: str = "prod-eu") -> str | None:
     """Return the verdict that counts."""
-    return database.transaction(lambda session: newest(session, "m", environment, digest))
+    found = database.transaction(lambda session: newest(session, "m", environment, digest))
+    return found.verdict if found is not None else None
 
 
 def test_the_newest_verdict_counts(database: Database, query: Query) -> None:

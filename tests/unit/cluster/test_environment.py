@@ -70,6 +70,13 @@ def test_refuses_networks_and_names_the_entry(cidr: str, told: str) -> None:
     assert refused.value.error_class is ErrorClass.INVALID
 
 
+def test_the_api_server_is_no_way_to_the_metadata_service() -> None:
+    made = Environment.build("staging", api_server_cidrs=["192.0.2.7/32"])
+    assert made.api_server_blocks == [{"cidr": "192.0.2.7/32"}]
+    with pytest.raises(PlatformError, match=r"environment_api_server_cidrs\[0\]"):
+        Environment.build("staging", api_server_cidrs=["169.254.169.254/32"])
+
+
 def test_dns_may_be_local_to_the_node() -> None:
     made = Environment.build("staging", dns_cidrs=["169.254.20.10/32"])
     assert made.dns_blocks == [{"cidr": "169.254.20.10/32"}]

@@ -28,7 +28,7 @@ def read(**variables: str) -> Settings:
 def test_defaults() -> None:
     settings = read()
     assert (settings.interval_s, settings.completion_interval_s) == (10, 60)
-    assert (settings.failures, settings.successes, settings.concurrency) == (3, 2, 50)
+    assert settings.concurrency == 50
     assert settings.lease_name == "health-check/staging"
     assert read().instance != read().instance
     assert "p4ssw0rd" not in repr(settings)
@@ -41,8 +41,8 @@ def test_defaults() -> None:
         ("INTERVAL_S", "soon", "give a number"),
         ("INTERVAL_S", "0", "above 0"),
         ("INTERVAL_S", "nan", "above 0"),
-        ("FAILURES", "0", "from 1"),
-        ("FAILURES", "2.5", "whole number"),
+        ("CONCURRENCY", "0", "from 1"),
+        ("CONCURRENCY", "2.5", "whole number"),
         ("JITTER", "0.6", "0 to 0.5"),
         ("PORT", "65536", "TCP port"),
         ("LEASE_RENEW_S", "8", "LLMOPS_HEALTH_LEASE_TTL_S, which is 15"),

@@ -44,6 +44,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.lab.componen
     HELM,
     HELM3,
     KUBERNETES,
+    NETWORK_POLICIES,
     TOOLS,
     Component,
     Release,
@@ -61,7 +62,7 @@ from tests.support.model_server import wait_until
 DIGEST = hashlib.sha256(b"program").hexdigest()
 
 
-ALL = (*TOOLS, HELM3, *DAEMONS)
+ALL = (*TOOLS, HELM3, *DAEMONS, NETWORK_POLICIES)
 
 
 def _modules(root: Path) -> Path:
@@ -102,9 +103,9 @@ def test_links_lead_to_the_programs_of_the_present_key(tmp_path: Path) -> None:
     assert outdated.pending() == "not in the cache: helm"
 
 
-OWN = "llmops.platform/lab/cluster/"
+OWN = re.compile(r"llmops\.platform/lab/\w+/")
 #: What a program of our own is named after.
-OWN_IS = {"coredns": "github.com/coredns/coredns"}
+OWN_IS = {"coredns": "github.com/coredns/coredns", "enforcer": "sigs.k8s.io/kube-network-policies"}
 
 
 def test_every_component_has_its_module_files(root: Path) -> None:
@@ -114,8 +115,8 @@ def test_every_component_has_its_module_files(root: Path) -> None:
         assert (folder / "go.sum").is_file(), component.name
         tools = (folder / "go.mod").read_text()
         for package in component.packages.values():
-            if package.startswith(OWN):
-                assert (folder / package.removeprefix(OWN) / "main.go").is_file(), package
+            if OWN.match(package):
+                assert (folder / OWN.sub("", package) / "main.go").is_file(), package
             else:
                 assert package in tools, f"{package} is not pinned by {folder}/go.mod"
 
@@ -125,7 +126,7 @@ def test_the_named_versions_are_the_pinned_ones(root: Path) -> None:
     for component in ALL:
         text = (root / "roles/lab/files/go" / component.module / "go.mod").read_text()
         for package in component.packages.values():
-            source = OWN_IS[package.removeprefix(OWN)] if package.startswith(OWN) else package
+            source = OWN_IS[OWN.sub("", package)] if OWN.match(package) else package
             (pinned,) = {
                 version
                 for module, version in re.findall(r"^(?:require)?\s+(\S+) v(\S+)", text, re.MULTILINE)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -182,20 +181,27 @@ def test_only_the_model_servers_own_failure_speaks_against_its_manifest(
     assert speaks_against_manifest(Failure(step, kind, touched=True)) is expected
 
 
-#: Whether a failed change is undone: where it failed, the class, the verdict from before, whether released.
-UNDONE = [
-    (Step.ROLLOUT, WORKLOAD, None, True),
-    (Step.ROLLOUT, WORKLOAD, None, False),
-    (Step.ROLLOUT, WORKLOAD, "passed", True),
-    (Step.ROLLOUT, VERIFICATION, None, True),
-    (Step.ROLLOUT, VERIFICATION, None, False),
-    (Step.ROLLOUT, VERIFICATION, "passed", True),
-    (Step.VERIFY, WORKLOAD, None, True),
-    (Step.VERIFY, WORKLOAD, None, False),
-    (Step.VERIFY, WORKLOAD, "passed", True),
-    (Step.VERIFY, VERIFICATION, None, True),
-    (Step.VERIFY, VERIFICATION, None, False),
-    (Step.VERIFY, VERIFICATION, "passed", True),
+#: The verdict from before, whether this run made the revision, whether somebody insists; whether it is undone.
+UNDONE: list[tuple[str | None, bool, bool, bool]] = [
+    (None, True, False, True),
+    (None, True, True, True),
+    # A run that was killed made it.
+    (None, False, False, True),
+    (None, False, True, True),
+    ("passed", True, False, True),
+    ("passed", True, True, True),
+    # It served, and does so no more: no change of this run's broke it.
+    ("passed", False, False, False),
+    ("passed", False, True, False),
+    # Twice the same would go on for ever. But a run that was killed may have begun to go back.
+    ("failed", True, False, False),
+    ("failed", True, True, False),
+    ("failed", False, False, True),
+    ("failed", False, True, False),
+    ("revoked", True, False, False),
+    ("revoked", True, True, False),
+    ("revoked", False, False, True),
+    ("revoked", False, True, False),
 ]
 
 
@@ -204,10 +210,10 @@ UNDONE = [
 def test_a_change_is_undone_for_what_the_model_server_did_and_once_for_each_manifest(
     step: Step, kind: ErrorClass | None
 ) -> None:
-    for before, released in product((None, "passed", "failed", "revoked"), (False, True)):
+    of_the_model = kind in (WORKLOAD, VERIFICATION) and step in (Step.ROLLOUT, Step.VERIFY)
+    for before, released, insists, undone in UNDONE:
         failure = Failure(step, kind, touched=True, released=released)
-        expected = (step, kind, before, released) in UNDONE
-        assert goes_back(failure, upgrade=True, before=before) is expected, (before, released)
-        # A first revision has nothing to go back to, and who has no lock changes nothing.
-        assert goes_back(failure, upgrade=False, before=before) is False
-        assert goes_back(replace(failure, holds_lock=False), upgrade=True, before=before) is False
+        expected = undone and of_the_model
+        assert goes_back(failure, upgrade=True, before=before, insists=insists) is expected, before
+        # A first revision has nothing to go back to.
+        assert goes_back(failure, upgrade=False, before=before, insists=insists) is False

@@ -25,7 +25,7 @@ ALLOWED = {
     "patience": "database_timeout, routers_timeout and drain_timeout",
     'params["database_timeout"]': "the option, for the first transaction",
     "run.waits.total.seconds": "going back has as much time as the change that failed",
-    'max(_ASK_S, run.verification["max_latency_s"] + 1)': "asks once after a failure; the whole may be over",
+    'max(_ASK_S, verification["max_latency_s"] + 1)': "asks once after a failure; the whole may be over",
     "run.used_registry.routers_timeout_s": "tells routers after a failure; the whole may be over",
 }
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.walk import STEPS
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.next_step import (
     Step,
     next_step,
@@ -23,6 +22,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     State,
     Wanted,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.walk import STEPS
 
 FREE, OURS, THEIRS, UNUSED = LockIs.FREE, LockIs.OURS, LockIs.THEIRS, LockIs.UNUSED
 DEPLOYED, FAILED, PENDING = ReleaseIs.DEPLOYED, ReleaseIs.FAILED, ReleaseIs.PENDING
@@ -66,6 +66,11 @@ PRESENT = [
         "as wanted, a failed row",
         GOOD | {"lock": FREE, "verified": True, "row": "failed"},
         Step.REGISTER,
+    ),
+    (
+        "as wanted, answers, the row is to be written after somebody else",
+        GOOD | {"lock": THEIRS, "verified": True, "needs_lock": True},
+        Step.LOCK,
     ),
     ("as wanted, no row", GOOD | {"lock": FREE, "verified": True, "row": "absent"}, Step.REGISTER),
     ("as wanted, disabled", GOOD | {"lock": FREE, "verified": True, "row": "disabled"}, Step.REGISTER),

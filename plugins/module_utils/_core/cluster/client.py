@@ -55,6 +55,7 @@ _READ_TIMEOUT_S = 30.0
 _RETRY_WINDOW_S = 15.0
 # How the API server tells, by status 500, that a field of an applied object does not exist.
 _WRONG_FIELD = b"failed to create typed patch object"
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _POOL_NAME = re.compile(r"^HTTPS?Connection(Pool)?\(host='[^']*', port=\d+\): ")
 
 
@@ -134,6 +135,21 @@ def _usable_token(token: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class ServerAddress:
+    """Where the API server is, for somebody else to connect there in the same way.
+
+    ``authority`` are the certificates that are trusted, as PEM; empty where those of the system are.
+    ``proxy`` is the one that options or kubeconfig name: what the environment says is for each to find there.
+    """
+
+    server: str
+    authority: str
+    tls_server_name: str | None
+    proxy: str | None
+    verified: bool
+
+
 class APIError(PlatformError):
     """The API server's refusal: ``status`` is the HTTP code, ``reason`` its word for it.
 
@@ -189,7 +205,8 @@ class ClusterClient:
         return cls(Authentication.from_params(params))
 
     def _connect(self) -> None:
-        self._configuration = _load_configuration(self.authentication)
+        self._configuration, self._named_proxy = _load_configuration(self.authentication)
+        self._authority = _authority(self._configuration)
         self._ssl_context = _ssl_context(self._configuration)
         self._pool = _connection_pool(self._configuration, self._ssl_context)
 
@@ -197,6 +214,17 @@ class ClusterClient:
     def server(self) -> str:
         """URL of the API server."""
         return str(self._configuration.host)
+
+    @property
+    def address(self) -> ServerAddress:
+        """Where the API server is, without who we are."""
+        return ServerAddress(
+            self.server,
+            self._authority,
+            self._configuration.tls_server_name or None,
+            self._named_proxy,
+            self._ssl_context is not None and bool(self._configuration.verify_ssl),
+        )
 
     def credentials(self) -> list[tuple[str, str]]:
         """Return the request headers that say who we are (none where a certificate does), and as whom.
@@ -537,7 +565,10 @@ def _impersonated(given: Authentication) -> tuple[str, tuple[str, ...]]:
     return (user, groups) if user else (given.impersonate_user or "", given.impersonate_groups)
 
 
-def _load_configuration(authentication: Authentication) -> kubernetes.client.Configuration:
+def _load_configuration(
+    authentication: Authentication,
+) -> tuple[kubernetes.client.Configuration, str | None]:
+    """Return how to connect, and the proxy as far as it is not the environment that names it."""
     configuration = kubernetes.client.Configuration()
     # The package takes it from the environment, by rules that differ from release to release.
     configuration.proxy = None
@@ -555,11 +586,10 @@ def _load_configuration(authentication: Authentication) -> kubernetes.client.Con
         configuration.cert_file, configuration.key_file = given.client_cert, given.client_key
     if not given.validate_certs:
         configuration.verify_ssl = False
-    _set_proxy(given, configuration)
-    return configuration
+    return configuration, _set_proxy(given, configuration)
 
 
-def _set_proxy(given: Authentication, configuration: kubernetes.client.Configuration) -> None:
+def _set_proxy(given: Authentication, configuration: kubernetes.client.Configuration) -> str | None:
     # What is set by now is the kubeconfig's proxy-url.
     configured = configuration.proxy
     try:
@@ -572,6 +602,20 @@ def _set_proxy(given: Authentication, configuration: kubernetes.client.Configura
         check_proxy("proxy-url of the kubeconfig" if found == configured else "HTTPS_PROXY", found)
     secret = credentials_of(found) if found else None
     configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=secret) if secret else None
+    return found if found in (given.proxy, configured) else None
+
+
+def _authority(configuration: kubernetes.client.Configuration) -> str:
+    """Read the certificates while the package still has its copy of them."""
+    if not configuration.ssl_ca_cert:
+        return ""
+    try:
+        read = Path(configuration.ssl_ca_cert).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        # Whoever loads them tells.
+        return ""
+    # Such a file may hold keys as well.
+    return "".join(f"{certificate}\n" for certificate in _CERTIFICATE.findall(read))
 
 
 def _load_kubeconfig(given: Authentication, configuration: kubernetes.client.Configuration) -> None:

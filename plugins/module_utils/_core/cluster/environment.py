@@ -36,6 +36,7 @@ class Environment:
     pod_security: str
     egress_blocks: list[dict[str, Any]] = field(default_factory=list)
     dns_blocks: list[dict[str, Any]] = field(default_factory=list)
+    api_server_blocks: list[dict[str, Any]] = field(default_factory=list)
     quota: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -48,6 +49,7 @@ class Environment:
         egress_cidrs: Sequence[str] = (),
         dns_cidrs: Sequence[str] = (),
         quota: Mapping[str, object] | None = None,
+        api_server_cidrs: Sequence[str] = (),
     ) -> Environment:
         """Check what a caller gave; raises ``invalid`` naming the variable of the role ``environment``."""
         name = check_environment(name, "environment_name")
@@ -65,11 +67,12 @@ class Environment:
             tier,
             check_namespace(namespace or f"llm-{name}", "environment_namespace"),
             level,
-            [_egress_block(cidr, index) for index, cidr in enumerate(egress_cidrs)],
+            _egress_blocks(egress_cidrs, "environment_egress_cidrs"),
             [
                 {"cidr": str(_network(cidr, f"environment_dns_cidrs[{index}]"))}
                 for index, cidr in enumerate(dns_cidrs)
             ],
+            _egress_blocks(api_server_cidrs, "environment_api_server_cidrs"),
             {resource: _amount(resource, amount) for resource, amount in sorted((quota or {}).items())},
         )
 
@@ -94,9 +97,12 @@ def _network(cidr: str, where: str) -> Network:
     return network
 
 
-def _egress_block(cidr: str, index: int) -> dict[str, Any]:
+def _egress_blocks(cidrs: Sequence[str], option: str) -> list[dict[str, Any]]:
+    return [_egress_block(cidr, f"{option}[{index}]") for index, cidr in enumerate(cidrs)]
+
+
+def _egress_block(cidr: str, where: str) -> dict[str, Any]:
     """Return the block; metadata services are refused, and cut out of what is wider than they are."""
-    where = f"environment_egress_cidrs[{index}]"
     network = _network(cidr, where)
     cut = []
     for metadata in _METADATA:

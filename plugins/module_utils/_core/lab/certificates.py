@@ -63,6 +63,7 @@ def wanted_certificates(address: str) -> list[Certificate]:
         # Of their own, so that the audit log tells them from the person who runs the lab.
         Certificate("kwok", "llmops-lab:kwok", "system:masters"),
         Certificate("coredns", "llmops-lab:coredns", "system:masters"),
+        Certificate("network-policies", "llmops-lab:network-policies", "system:masters"),
         Certificate("controller-manager", "system:kube-controller-manager"),
         Certificate("scheduler", "system:kube-scheduler"),
         Certificate("kube-proxy", "system:kube-proxy"),
@@ -70,7 +71,15 @@ def wanted_certificates(address: str) -> list[Certificate]:
     ]
 
 
-KUBECONFIGS = ("controller-manager", "scheduler", "kube-proxy", "kubelet", "kwok", "coredns")
+KUBECONFIGS = (
+    "controller-manager",
+    "scheduler",
+    "kube-proxy",
+    "kubelet",
+    "kwok",
+    "coredns",
+    "network-policies",
+)
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,14 @@ KWOK = Component(
         "kustomize/stage/pod/fast/pod-ready.yaml",
     ],
 )
+# A main of our own: the project's runs only inside of a cluster. It needs an older library than the cluster's
+# programs do, hence a module of its own; all other versions are the same, so little is compiled twice.
+NETWORK_POLICIES = Component(
+    "network-policies",
+    "network_policies",
+    packages={"network-policies": "llmops.platform/lab/network_policies/enforcer"},
+    variables={"main.version": "v0.8.0"},
+)
 _CRD_FOLDER = "example/prometheus-operator-crd/monitoring.coreos.com_"
 CRDS = Component(
     "crds",

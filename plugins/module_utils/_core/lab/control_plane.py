@@ -26,7 +26,15 @@ _AUDIT_POLICY = {
         {"level": "None", "nonResourceURLs": ["/healthz*", "/readyz*", "/livez*"]},
         {"level": "None", "resources": [{"group": "coordination.k8s.io"}]},
         {"level": "None", "userGroups": ["system:nodes"]},
-        {"level": "None", "users": ["llmops-lab:kwok", "llmops-lab:coredns", "system:apiserver"]},
+        {
+            "level": "None",
+            "users": [
+                "llmops-lab:kwok",
+                "llmops-lab:coredns",
+                "llmops-lab:network-policies",
+                "system:apiserver",
+            ],
+        },
         {
             "level": "None",
             "users": ["system:kube-controller-manager", "system:kube-scheduler", "system:kube-proxy"],

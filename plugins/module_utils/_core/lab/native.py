@@ -17,12 +17,13 @@ from .addons import FilesStep, coredns, corefile, corefile_content, kwok
 from .binaries import BinariesStep
 from .certificates import CertificatesStep
 from .cluster_objects import ObjectsStep, definitions, dns_objects
-from .components import CRDS, DAEMONS
+from .components import CRDS, DAEMONS, NETWORK_POLICIES, Component
 from .control_plane import ControlPlane
 from .daemons import DaemonStep, DaemonTable, processes
 from .gpus import FakeNodesStep, RealNodeStep
 from .images import ImportStep, ModelServerStep
 from .network import NetworkStep
+from .network_policies import DAEMON, EnforceStep, LetPassStep, enforcer
 from .node import Node
 from .packages import PackagesStep
 from .provider import LOCK, SERVICES, Provider, Report, lock, require_root
@@ -76,7 +77,7 @@ class NativeProvider(Provider):
         return [
             self._strays,
             PackagesStep(node=True, services=bool(settings.services)),
-            BinariesStep(self.cache, (*self.tools, *DAEMONS), self.tools, settings.bin),
+            BinariesStep(self.cache, (*self.tools, *self._daemons()), self.tools, settings.bin),
             ModelServerStep(settings),
             *(PythonImageStep(settings, service) for service in settings.python_services),
             CertificatesStep(settings, self.address),
@@ -91,6 +92,8 @@ class NativeProvider(Provider):
             ImportStep(settings, node.runtime_root / "lab-imported.json", node.load_image),
             CgroupStep(settings.cgroup),
             NetworkStep(),
+            # Before the kubelet, so that no pod that it starts goes unjudged.
+            *self._network_policies(),
             DaemonStep(table, node.kubelet()),
             DaemonStep(table, node.proxy()),
             ObjectsStep(
@@ -119,7 +122,9 @@ class NativeProvider(Provider):
             return Report()
         with lock(self.settings.path(LOCK), progress, deadline):
             found = self._remains.found()
-            changes = self.stop_daemons(["kwok", "coredns", "kube-proxy", "kubelet", "containerd"], progress)
+            changes = self.stop_daemons(
+                ["kwok", "coredns", "kube-proxy", "kubelet", "containerd", DAEMON], progress
+            )
             changes += carry_out([self._strays], progress, deadline)
             if changes or found:
                 self._remains.clear()
@@ -141,6 +146,14 @@ class NativeProvider(Provider):
             if Path(process.executable).name == "kubelet" and ours not in process.argv:
                 return process.identity.pid
         return None
+
+    def _daemons(self) -> Sequence[Component]:
+        return (*DAEMONS, *((NETWORK_POLICIES,) if self.settings.network_policies else ()))
+
+    def _network_policies(self) -> Sequence[Step]:
+        if not self.settings.network_policies:
+            return [LetPassStep(self.table)]
+        return [DaemonStep(self.table, enforcer(self.settings, self.cache)), EnforceStep(self.settings)]
 
     def _files(self) -> dict[Path, str]:
         return {

@@ -68,6 +68,7 @@ class Settings:
     fake_nodes: int = 12
     services: tuple[str, ...] = ("postgresql", "redis")
     helm3: bool = False
+    network_policies: bool = True
     python_services: tuple[PythonService, ...] = ()
     kubeconfig: Path | None = None
     context: str | None = None

@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.deadline import Deadline
-from .components import CONTROL_PLANE, COREDNS, ETCD, KWOK
+from .components import CONTROL_PLANE, COREDNS, ETCD, KWOK, NETWORK_POLICIES
 from .daemons import DaemonTable, Process, end, processes
 from .steps import Progress, Step
 
 _PROGRAMS = frozenset(
     {
-        *(name for component in (CONTROL_PLANE, ETCD, KWOK, COREDNS) for name in component.packages),
+        *(
+            name
+            for component in (CONTROL_PLANE, ETCD, KWOK, COREDNS, NETWORK_POLICIES)
+            for name in component.packages
+        ),
         "containerd",
         "postgres",
         "redis-server",

@@ -24,7 +24,8 @@ _FIELDS = (
 )  # fmt: skip
 _REVISIONS = """
     SELECT m.id, m.release_name, m.release_revision, m.manifest_digest, m.chart_version, m.chart_digest,
-           m.image, m.image_digest, m.model_source, m.model_revision, m.created_at, v.verdict, v.reason, v.verified_at
+           m.image, m.image_digest, m.model_source, m.model_revision, m.created_at,
+           v.verdict, v.reason, v.verified_at
       FROM deployment_manifests m
       LEFT JOIN LATERAL (
           SELECT verdict, reason, verified_at FROM manifest_verifications

@@ -66,6 +66,71 @@ $$
 $$;
 COMMENT ON FUNCTION registry_operation() IS 'llmops.platform: the operation that this transaction is a part of';
 
+-- Environments are kept apart by groups: a member of llmops_deployer_staging has the rights of
+-- llmops_environment_deployer, and may use them for staging. Triggers see to that, not row level security, which
+-- would say nothing where it hides a row that a program means to change: decision 0015.
+CREATE FUNCTION registry_in_group(p_who name, p_group text) RETURNS boolean LANGUAGE sql STABLE AS
+$$
+    -- A group that is missing has no members.
+    SELECT coalesce(pg_has_role(p_who, to_regrole(quote_ident(p_group))::oid, 'USAGE'), false)
+$$;
+COMMENT ON FUNCTION registry_in_group(name, text) IS
+    'llmops.platform: whether somebody has the rights of a group';
+
+-- In a function with its owner's rights current_user is that owner.
+CREATE FUNCTION registry_caller() RETURNS name LANGUAGE sql STABLE AS
+$$
+    SELECT coalesce(nullif(current_setting('role'), 'none'), session_user)::name
+$$;
+COMMENT ON FUNCTION registry_caller() IS
+    'llmops.platform: who called a function with its owner''s rights: the login user, or what SET ROLE made of it';
+
+CREATE FUNCTION registry_require(p_work text, p_environment text, p_who name DEFAULT registry_caller())
+    RETURNS text LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS
+$$
+BEGIN
+    -- Who is no member of the first group has rights from elsewhere, and those are for all environments.
+    IF NOT registry_in_group(p_who, 'llmops_environment_' || p_work)
+       OR registry_in_group(p_who, format('llmops_%s_%s', p_work, p_environment))
+       OR registry_in_group(p_who, 'llmops_' || p_work)
+       OR pg_has_role(p_who,
+            (SELECT relowner FROM pg_class WHERE oid = 'model_registry_entries'::regclass), 'USAGE') THEN
+        RETURN p_environment;
+    END IF;
+    RAISE insufficient_privilege USING
+        MESSAGE = format('%s may do nothing in %s', p_who,
+            coalesce('the environment ' || p_environment, 'the name of no environment')),
+        HINT = format('A member of llmops_%s_%s may, and one of llmops_%s may in all of them.', p_work,
+            coalesce(p_environment, 'ENVIRONMENT'), p_work);
+END
+$$;
+COMMENT ON FUNCTION registry_require(text, text, name) IS
+    'llmops.platform: returns the environment if somebody may work in it, and fails if not';
+
+-- OLD and NEW both: nobody gives away what is not theirs, nor takes it.
+CREATE FUNCTION registry_guard_environment() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS
+$$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM registry_require('deployer', OLD.deployment_environment, current_user);
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    IF TG_OP = 'INSERT' OR NEW.deployment_environment IS DISTINCT FROM OLD.deployment_environment THEN
+        PERFORM registry_require('deployer', NEW.deployment_environment, current_user);
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION registry_guard_environment() IS
+    'llmops.platform: refuses rows of environments that the writer is not for';
+
+CREATE TRIGGER model_registry_entries_guard_environment
+    BEFORE INSERT OR UPDATE OR DELETE ON model_registry_entries
+    FOR EACH ROW EXECUTE FUNCTION registry_guard_environment();
+
 CREATE FUNCTION audit_text(entry audit_log) RETURNS text LANGUAGE sql STABLE AS
 $$
     SELECT entry.seq || ' ' || jsonb_build_array(
@@ -116,9 +181,10 @@ BEGIN
     IF action !~ '^[a-z_]+(\.[a-z_]+)+$' THEN
         RAISE EXCEPTION 'action % is not of the form noun.verb', quote_nullable(action);
     END IF;
-    IF split_part(action, '.', 1) IN ('entry', 'operation', 'manifest', 'lock') THEN
+    IF split_part(action, '.', 1) IN ('entry', 'operation', 'manifest', 'lock', 'health_check_rules') THEN
         RAISE EXCEPTION 'action % is written by a trigger when it happens, and by nobody else', action;
     END IF;
+    PERFORM registry_require('deployer', environment);
     RETURN audit_write(action, model, environment, operation_id, detail);
 END
 $$;

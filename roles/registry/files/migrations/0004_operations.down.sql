@@ -1,3 +1,4 @@
 DROP TABLE operation_steps;
+DROP FUNCTION operation_steps_guard_environment();
 DROP TABLE operations;
 DROP FUNCTION operations_audit();

@@ -18,7 +18,7 @@ CREATE TABLE operations (
     started_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
     outcome text NOT NULL DEFAULT 'running'
-        CHECK (outcome IN ('running', 'succeeded', 'failed', 'rolled_back', 'interrupted')),
+        CHECK (outcome IN ('running', 'succeeded', 'failed', 'interrupted', 'rolled_back')),
     error_class text,
     reason text,
     CONSTRAINT operations_finished_or_running CHECK ((outcome = 'running') = (finished_at IS NULL))
@@ -36,12 +36,17 @@ COMMENT ON COLUMN operations.fence IS 'fence that it got with the lock';
 COMMENT ON COLUMN operations.resumes IS 'the interrupted operation that this one goes on with';
 COMMENT ON COLUMN operations.started_at IS 'by the clock of the database';
 COMMENT ON COLUMN operations.finished_at IS 'by the clock of the database, null while it runs';
-COMMENT ON COLUMN operations.outcome IS 'running, succeeded, failed, rolled_back or interrupted';
+COMMENT ON COLUMN operations.outcome IS
+    'running, succeeded, failed, interrupted, or rolled_back: a failed change that was undone';
 COMMENT ON COLUMN operations.error_class IS 'kind of the failure';
-COMMENT ON COLUMN operations.reason IS 'why it failed or was interrupted';
+COMMENT ON COLUMN operations.reason IS 'why it failed, was undone or was interrupted';
 
 CREATE INDEX operations_target ON operations (model_name, deployment_environment, started_at DESC);
 CREATE INDEX operations_running ON operations (started_at) WHERE outcome = 'running';
+
+CREATE TRIGGER operations_guard_environment
+    BEFORE INSERT OR UPDATE OR DELETE ON operations
+    FOR EACH ROW EXECUTE FUNCTION registry_guard_environment();
 
 CREATE TABLE operation_steps (
     operation_id uuid NOT NULL REFERENCES operations,
@@ -66,6 +71,29 @@ COMMENT ON COLUMN operation_steps.outcome IS 'running, succeeded or failed';
 COMMENT ON COLUMN operation_steps.error_class IS 'kind of the failure';
 COMMENT ON COLUMN operation_steps.reason IS 'why it failed';
 COMMENT ON COLUMN operation_steps.detail IS 'what it did, for people';
+
+-- A step belongs where its operation does. One without an operation fails for want of it, or here.
+CREATE FUNCTION operation_steps_guard_environment() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS
+$$
+DECLARE
+    operation uuid;
+BEGIN
+    FOREACH operation IN ARRAY
+        CASE TG_OP WHEN 'INSERT' THEN ARRAY[NEW.operation_id] ELSE ARRAY[OLD.operation_id, NEW.operation_id] END
+    LOOP
+        PERFORM registry_require('deployer',
+            (SELECT deployment_environment FROM operations WHERE id = operation), current_user);
+    END LOOP;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION operation_steps_guard_environment() IS
+    'llmops.platform: refuses steps of operations in environments that the writer is not for';
+
+CREATE TRIGGER operation_steps_guard_environment
+    BEFORE INSERT OR UPDATE ON operation_steps
+    FOR EACH ROW EXECUTE FUNCTION operation_steps_guard_environment();
 
 CREATE FUNCTION operations_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS

@@ -54,6 +54,10 @@ CREATE TRIGGER operation_locks_guard
     BEFORE UPDATE ON operation_locks
     FOR EACH ROW EXECUTE FUNCTION operation_locks_guard();
 
+CREATE TRIGGER operation_locks_guard_environment
+    BEFORE INSERT OR UPDATE OR DELETE ON operation_locks
+    FOR EACH ROW EXECUTE FUNCTION registry_guard_environment();
+
 CREATE FUNCTION operation_locks_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone TO 'UTC' AS
 $$

@@ -52,6 +52,10 @@ CREATE TRIGGER deployment_manifests_are_immutable
     BEFORE UPDATE OR DELETE OR TRUNCATE ON deployment_manifests
     FOR EACH STATEMENT EXECUTE FUNCTION registry_refuse_rewriting();
 
+CREATE TRIGGER deployment_manifests_guard_environment
+    BEFORE INSERT OR UPDATE OR DELETE ON deployment_manifests
+    FOR EACH ROW EXECUTE FUNCTION registry_guard_environment();
+
 CREATE FUNCTION deployment_manifests_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$

@@ -38,6 +38,10 @@ CREATE TRIGGER manifest_verifications_are_immutable
     BEFORE UPDATE OR DELETE OR TRUNCATE ON manifest_verifications
     FOR EACH STATEMENT EXECUTE FUNCTION registry_refuse_rewriting();
 
+CREATE TRIGGER manifest_verifications_guard_environment
+    BEFORE INSERT OR UPDATE OR DELETE ON manifest_verifications
+    FOR EACH ROW EXECUTE FUNCTION registry_guard_environment();
+
 CREATE FUNCTION manifest_verifications_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$

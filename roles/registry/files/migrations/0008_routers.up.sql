@@ -51,7 +51,7 @@ $$
         RETURNING known.registry_id, known.epoch
     ), reported AS (
         INSERT INTO router_instances AS known (instance, environment, registry_id, epoch, in_flight)
-        VALUES (p_instance, p_environment, p_registry_id,
+        VALUES (p_instance, registry_require('router', p_environment), p_registry_id,
                 CASE WHEN NOT EXISTS (SELECT FROM outrun) THEN p_epoch END, coalesce(p_in_flight, '{}'))
         ON CONFLICT (instance) DO UPDATE SET
             environment = excluded.environment,
@@ -59,6 +59,8 @@ $$
             epoch = excluded.epoch,
             in_flight = excluded.in_flight,
             seen_at = clock_timestamp()
+        -- Nor does one of another environment take the place of one that somebody waits for.
+        WHERE registry_require('router', known.environment) IS NOT NULL
     ), forgotten AS (
         -- Those that went away without a word, long after anybody waits for them.
         DELETE FROM router_instances WHERE seen_at < now() - interval '1 day' AND instance <> p_instance
@@ -74,7 +76,8 @@ REVOKE ALL ON FUNCTION router_heartbeat(text, text, uuid, bigint, jsonb) FROM PU
 CREATE FUNCTION router_goodbye(p_instance text) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$
-    DELETE FROM router_instances WHERE instance = p_instance
+    DELETE FROM router_instances
+     WHERE CASE WHEN instance = p_instance THEN registry_require('router', environment) IS NOT NULL END
 $$;
 COMMENT ON FUNCTION router_goodbye(text) IS
     'llmops.platform: a router ends and routes nothing any more, so that nobody waits for it';

@@ -1,7 +1,64 @@
 -- What the health checker reports. It changes an entry between ready and degraded and in no other way, and
--- never one that is locked or that was changed since it was looked at.
+-- never one that is locked or that was changed since it was looked at. When it does so is not for it to say: the
+-- rules are a row of the environment, which its deployers write.
+--
+-- A manifest that stays ready for a whole soak gets a verdict, and so does one that does not.
 
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
+-- What is null has the default that health_check_rules_of() says, as has an environment without a row.
+CREATE TABLE health_check_rules (
+    deployment_environment text PRIMARY KEY
+        CHECK (deployment_environment ~ '^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$'),
+    failures integer CHECK (failures BETWEEN 1 AND 100000),
+    successes integer CHECK (successes BETWEEN 1 AND 100000),
+    soak_s double precision CHECK (soak_s > 0 AND soak_s <= 2592000),
+    soak_failures integer CHECK (soak_failures BETWEEN 1 AND 100000)
+);
+COMMENT ON TABLE health_check_rules IS 'llmops.platform: what health checks mean in an environment';
+COMMENT ON COLUMN health_check_rules.deployment_environment IS 'the environment';
+COMMENT ON COLUMN health_check_rules.failures IS 'failed checks in a row that make a ready entry degraded';
+COMMENT ON COLUMN health_check_rules.successes IS 'good checks in a row that make a degraded entry ready';
+COMMENT ON COLUMN health_check_rules.soak_s IS
+    'seconds for which an entry has to stay ready before its manifest has passed';
+COMMENT ON COLUMN health_check_rules.soak_failures IS
+    'failed checks within one soak, in a row or not, after which the manifest is not to be gone back to';
+
+CREATE TRIGGER health_check_rules_guard_environment
+    BEFORE INSERT OR UPDATE OR DELETE ON health_check_rules
+    FOR EACH ROW EXECUTE FUNCTION registry_guard_environment();
+
+CREATE FUNCTION health_check_rules_audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+DECLARE
+    was CONSTANT jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
+    became CONSTANT jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+BEGIN
+    IF was IS DISTINCT FROM became THEN
+        PERFORM audit_write('health_check_rules.' || lower(TG_OP), NULL,
+            coalesce(became, was) ->> 'deployment_environment', NULL,
+            jsonb_build_object('changes', registry_differences(was, became)));
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION health_check_rules_audit() IS 'llmops.platform: notes each change of the rules';
+REVOKE ALL ON FUNCTION health_check_rules_audit() FROM PUBLIC;
+
+CREATE CONSTRAINT TRIGGER health_check_rules_audit
+    AFTER INSERT OR UPDATE OR DELETE ON health_check_rules DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION health_check_rules_audit();
+
+CREATE FUNCTION health_check_rules_of(p_environment text) RETURNS health_check_rules
+    LANGUAGE sql STABLE AS
+$$
+    SELECT p_environment, coalesce(failures, 3), coalesce(successes, 2), coalesce(soak_s, 900),
+           coalesce(soak_failures, 10)
+      FROM (SELECT) AS always LEFT JOIN health_check_rules ON deployment_environment = p_environment
+$$;
+COMMENT ON FUNCTION health_check_rules_of(text) IS
+    'llmops.platform: the rules of an environment, with the defaults where it has none of its own';
 
 CREATE TABLE health_checks (
     model_name text NOT NULL,
@@ -13,6 +70,11 @@ CREATE TABLE health_checks (
     last_ok_at timestamptz,
     last_error text,
     latency_s double precision,
+    soak_from timestamptz,
+    soak_checks integer NOT NULL DEFAULT 0,
+    soak_failures integer NOT NULL DEFAULT 0,
+    soak_latencies double precision[] NOT NULL DEFAULT '{}',
+    soak_settled boolean NOT NULL DEFAULT false,
     PRIMARY KEY (model_name, deployment_environment)
 );
 COMMENT ON TABLE health_checks IS 'llmops.platform: last checks of each target';
@@ -25,6 +87,12 @@ COMMENT ON COLUMN health_checks.last_checked_at IS 'by the clock of the database
 COMMENT ON COLUMN health_checks.last_ok_at IS 'last good check, by the clock of the database';
 COMMENT ON COLUMN health_checks.last_error IS 'why the last failed check failed';
 COMMENT ON COLUMN health_checks.latency_s IS 'seconds that the last check took';
+COMMENT ON COLUMN health_checks.soak_from IS
+    'since when it is ready and was checked without a gap, by the clock of the database; null while it is degraded';
+COMMENT ON COLUMN health_checks.soak_checks IS 'checks since then, until the verdict';
+COMMENT ON COLUMN health_checks.soak_failures IS 'failed ones of these';
+COMMENT ON COLUMN health_checks.soak_latencies IS 'seconds that the good ones of these took, the last 1000';
+COMMENT ON COLUMN health_checks.soak_settled IS 'whether this soak has had its verdict';
 
 CREATE VIEW health_states AS
     SELECT model_name, deployment_environment, row_version, consecutive_failures, consecutive_successes,
@@ -50,31 +118,70 @@ CREATE TRIGGER model_registry_entries_forget_health
     AFTER DELETE OR UPDATE OF model_name, deployment_environment ON model_registry_entries
     FOR EACH ROW EXECUTE FUNCTION model_registry_entries_forget_health();
 
+-- One row for each change of the verdict, not for each soak or check: the table only grows.
+CREATE FUNCTION health_checks_settle(
+    p_checked health_checks, p_manifest_digest text, p_verdict text, p_reason text
+) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone TO 'UTC' AS
+$$
+DECLARE
+    newest manifest_verifications;
+    p50 double precision;
+    p95 double precision;
+BEGIN
+    SELECT * INTO newest FROM manifest_verifications
+     WHERE model_name = p_checked.model_name AND deployment_environment = p_checked.deployment_environment
+       AND manifest_digest = p_manifest_digest
+     ORDER BY id DESC LIMIT 1;
+    -- That a deployment verified it says less than that it served for a while.
+    IF newest.verdict = p_verdict AND (p_verdict = 'revoked' OR newest.evidence ? 'soak') THEN
+        RETURN;
+    END IF;
+    SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY took), percentile_disc(0.95) WITHIN GROUP (ORDER BY took)
+      INTO p50, p95 FROM unnest(p_checked.soak_latencies) AS took;
+    INSERT INTO manifest_verifications
+        (model_name, deployment_environment, manifest_digest, verdict, reason, evidence)
+    VALUES (p_checked.model_name, p_checked.deployment_environment, p_manifest_digest, p_verdict,
+        left(p_reason, 500), jsonb_build_object('soak', jsonb_strip_nulls(jsonb_build_object(
+            'from', p_checked.soak_from, 'to', p_checked.last_checked_at,
+            'duration_s', round(extract(epoch FROM p_checked.last_checked_at - p_checked.soak_from)::numeric, 3),
+            'checks', p_checked.soak_checks, 'failures', p_checked.soak_failures,
+            'p50_latency_s', round(p50::numeric, 3), 'p95_latency_s', round(p95::numeric, 3)))));
+END
+$$;
+COMMENT ON FUNCTION health_checks_settle(health_checks, text, text, text) IS
+    'llmops.platform: appends the verdict on a manifest that a soak came to, if it is news';
+REVOKE ALL ON FUNCTION health_checks_settle(health_checks, text, text, text) FROM PUBLIC;
+
 CREATE FUNCTION record_health_check(
     p_model text, p_environment text, p_row_version bigint, p_healthy boolean, p_latency_s double precision,
-    p_reason text, p_failures integer, p_successes integer
+    p_reason text
 ) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
     reason CONSTANT text := left(p_reason, 1000);
+    rules CONSTANT health_check_rules := health_check_rules_of(p_environment);
     held operation_locks;
+    seen health_checks;
+    same boolean;
     version bigint;
     status text;
+    digest text;
     wanted text;
-    failures integer;
-    successes integer;
 BEGIN
-    IF p_healthy IS NULL OR coalesce(p_failures, 0) < 1 OR coalesce(p_successes, 0) < 1 THEN
-        RAISE EXCEPTION 'p_healthy is null, or p_failures or p_successes is less than 1';
+    IF p_healthy IS NULL THEN
+        RAISE EXCEPTION 'p_healthy is null';
     END IF;
+    PERFORM registry_require('health_checker', p_environment);
     -- In the order of all writers: lock, entry, epoch. Shared, so that the lock stays as it is.
     SELECT * INTO held FROM operation_locks
      WHERE model_name = p_model AND deployment_environment = p_environment FOR SHARE;
     IF held.operation_id IS NOT NULL AND held.expires_at > moment THEN
         RETURN NULL;
     END IF;
-    SELECT row_version, deployment_status INTO version, status FROM model_registry_entries
+    SELECT row_version, deployment_status, manifest_digest INTO version, status, digest
+      FROM model_registry_entries
      WHERE model_name = p_model AND deployment_environment = p_environment FOR NO KEY UPDATE;
     IF version IS DISTINCT FROM p_row_version THEN
         RETURN NULL;
@@ -83,30 +190,68 @@ BEGIN
         RETURN status;
     END IF;
 
-    INSERT INTO health_checks AS seen (model_name, deployment_environment, row_version, consecutive_failures,
-                                       consecutive_successes, last_checked_at, last_ok_at, last_error, latency_s)
-    VALUES (p_model, p_environment, version, (NOT p_healthy)::integer, p_healthy::integer, moment,
-            CASE WHEN p_healthy THEN moment END, CASE WHEN NOT p_healthy THEN reason END, p_latency_s)
-    ON CONFLICT (model_name, deployment_environment) DO UPDATE SET
-        row_version = version,
-        consecutive_failures = CASE
-            WHEN p_healthy THEN 0
-            WHEN seen.row_version = version THEN seen.consecutive_failures + 1
-            ELSE 1 END,
-        consecutive_successes = CASE
-            WHEN NOT p_healthy THEN 0
-            WHEN seen.row_version = version THEN seen.consecutive_successes + 1
-            ELSE 1 END,
-        last_checked_at = moment,
-        last_ok_at = coalesce(excluded.last_ok_at, seen.last_ok_at),
-        last_error = coalesce(excluded.last_error, seen.last_error),
-        latency_s = p_latency_s
-    RETURNING consecutive_failures, consecutive_successes INTO failures, successes;
-
+    SELECT * INTO seen FROM health_checks
+     WHERE model_name = p_model AND deployment_environment = p_environment;
+    -- Whoever else changed the entry may have changed what is behind it: all counts begin anew.
+    same := coalesce(seen.row_version = version, false);
+    -- Nor is a soak what nobody looked at for a good part of it.
+    IF NOT same OR status <> 'ready' OR seen.soak_from IS NULL OR (NOT seen.soak_settled
+            AND moment - seen.last_checked_at > make_interval(secs => rules.soak_s / 5)) THEN
+        seen.soak_from := moment;
+        seen.soak_checks := 0;
+        seen.soak_failures := 0;
+        seen.soak_latencies := '{}';
+        -- Without a manifest there is nothing to give a verdict on.
+        seen.soak_settled := digest IS NULL;
+    END IF;
+    seen.model_name := p_model;
+    seen.deployment_environment := p_environment;
+    seen.consecutive_failures := CASE
+        WHEN p_healthy THEN 0
+        WHEN same THEN seen.consecutive_failures + 1
+        ELSE 1 END;
+    seen.consecutive_successes := CASE
+        WHEN NOT p_healthy THEN 0
+        WHEN same THEN seen.consecutive_successes + 1
+        ELSE 1 END;
+    seen.last_checked_at := moment;
+    seen.latency_s := p_latency_s;
+    IF p_healthy THEN
+        seen.last_ok_at := moment;
+    ELSE
+        seen.last_error := coalesce(reason, seen.last_error);
+    END IF;
     wanted := CASE
-        WHEN status = 'ready' AND failures >= p_failures THEN 'degraded'
-        WHEN status = 'degraded' AND successes >= p_successes THEN 'ready'
+        WHEN status = 'ready' AND seen.consecutive_failures >= rules.failures THEN 'degraded'
+        WHEN status = 'degraded' AND seen.consecutive_successes >= rules.successes THEN 'ready'
         ELSE status END;
+
+    IF NOT seen.soak_settled AND 'ready' IN (status, wanted) THEN
+        seen.soak_checks := seen.soak_checks + 1;
+        seen.soak_failures := seen.soak_failures + (NOT p_healthy)::integer;
+        IF p_healthy AND p_latency_s IS NOT NULL THEN
+            seen.soak_latencies := (seen.soak_latencies || p_latency_s)[greatest(cardinality(seen.soak_latencies) - 998, 1):];
+        END IF;
+        IF wanted = 'degraded' OR seen.soak_failures >= rules.soak_failures THEN
+            PERFORM health_checks_settle(seen, digest, 'revoked', format('%s within its soak of %s s: %s',
+                CASE wanted WHEN 'degraded' THEN 'degraded'
+                    ELSE format('%s of %s checks failed', seen.soak_failures, seen.soak_checks) END,
+                rules.soak_s, coalesce(reason, 'it did not serve')));
+            -- It passes again after a whole soak.
+            seen.soak_from := moment;
+            seen.soak_checks := 0;
+            seen.soak_failures := 0;
+            seen.soak_latencies := '{}';
+        ELSIF p_healthy AND moment - seen.soak_from >= make_interval(secs => rules.soak_s) THEN
+            PERFORM health_checks_settle(seen, digest, 'passed', NULL);
+            seen.soak_settled := true;
+            seen.soak_latencies := '{}';
+        END IF;
+    END IF;
+    IF wanted = 'degraded' THEN
+        seen.soak_from := NULL;
+    END IF;
+
     IF wanted <> status OR p_healthy THEN
         UPDATE model_registry_entries SET
             deployment_status = wanted,
@@ -114,15 +259,27 @@ BEGIN
             last_health_check_at = CASE WHEN p_healthy THEN moment ELSE last_health_check_at END
          WHERE model_name = p_model AND deployment_environment = p_environment
         RETURNING row_version INTO version;
-        -- Our own change of the status is none that the count begins anew for.
-        UPDATE health_checks SET row_version = version
-         WHERE model_name = p_model AND deployment_environment = p_environment;
     END IF;
+    -- Our own change of the status is none that the count begins anew for.
+    seen.row_version := version;
+    INSERT INTO health_checks SELECT seen.*
+    ON CONFLICT (model_name, deployment_environment) DO UPDATE SET
+        row_version = excluded.row_version,
+        consecutive_failures = excluded.consecutive_failures,
+        consecutive_successes = excluded.consecutive_successes,
+        last_checked_at = excluded.last_checked_at,
+        last_ok_at = excluded.last_ok_at,
+        last_error = excluded.last_error,
+        latency_s = excluded.latency_s,
+        soak_from = excluded.soak_from,
+        soak_checks = excluded.soak_checks,
+        soak_failures = excluded.soak_failures,
+        soak_latencies = excluded.soak_latencies,
+        soak_settled = excluded.soak_settled;
     RETURN wanted;
 END
 $$;
-COMMENT ON FUNCTION record_health_check(text, text, bigint, boolean, double precision, text, integer, integer) IS
+COMMENT ON FUNCTION record_health_check(text, text, bigint, boolean, double precision, text) IS
     'llmops.platform: records a check of an entry and returns its status; null where nothing was written because'
     ' the entry is gone, has another version, or is locked';
-REVOKE ALL ON FUNCTION
-    record_health_check(text, text, bigint, boolean, double precision, text, integer, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION record_health_check(text, text, bigint, boolean, double precision, text) FROM PUBLIC;

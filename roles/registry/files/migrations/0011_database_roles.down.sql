@@ -8,7 +8,7 @@ BEGIN
     FOR granted IN
         WITH roles AS (
             SELECT oid, rolname FROM pg_roles
-             WHERE rolname IN ('llmops_deployer', 'llmops_router', 'llmops_health_checker'))
+             WHERE rolname ~ '^llmops_(environment_)?(deployer|router|health_checker)$')
         SELECT DISTINCT 'TABLE ' || c.oid::regclass AS object, r.rolname AS role
           FROM pg_class c, aclexplode(c.relacl) a JOIN roles r ON r.oid = a.grantee
          WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind <> 'S'

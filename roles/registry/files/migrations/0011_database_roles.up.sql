@@ -1,5 +1,7 @@
--- Three groups with the least rights that deployers, routers and health checkers need. Login users become
--- members of them: see docs/database-roles.md.
+-- Groups with the least rights that deployers, routers and health checkers need. Login users become members of
+-- them: see docs/database-roles.md. Those of llmops_deployer, llmops_router and llmops_health_checker may use
+-- them in all environments. The others give nothing by themselves: the groups of single environments, such as
+-- llmops_deployer_staging, are members of them (registry_require).
 --
 -- Roles belong to the whole server. Other databases on it may have made them already, or do so just now.
 
@@ -9,7 +11,9 @@ DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['llmops_deployer', 'llmops_router', 'llmops_health_checker'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['llmops_deployer', 'llmops_router', 'llmops_health_checker',
+        'llmops_environment_deployer', 'llmops_environment_router', 'llmops_environment_health_checker']
+    LOOP
         CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = wanted);
         BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
@@ -35,7 +39,7 @@ DECLARE
 BEGIN
     FOR given IN
         SELECT rolname AS role FROM pg_roles
-         WHERE rolname IN ('llmops_deployer', 'llmops_router', 'llmops_health_checker')
+         WHERE rolname ~ '^llmops_(environment_)?(deployer|router|health_checker)$' ORDER BY rolname
     LOOP
         IF NOT has_schema_privilege(given.role, place, 'USAGE') THEN
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', place, given.role);
@@ -47,33 +51,34 @@ BEGIN
     END LOOP;
 
     FOR given IN
-        SELECT role, rights, unnest(objects) AS object FROM (VALUES
-            ('llmops_deployer', 'SELECT', ARRAY[
+        SELECT groups || work AS role, rights, unnest(objects) AS object FROM (VALUES
+            ('deployer', 'SELECT', ARRAY[
                 'registry_schema_migrations', 'model_registry_entries', 'model_registry_history',
                 'registry_epoch', 'audit_log', 'audit_head', 'operations', 'operation_steps',
-                'operation_locks', 'deployment_manifests', 'manifest_verifications', 'router_instances', 'health_checks',
-                'service_leases', 'routable_models', 'model_states', 'health_states']),
-            ('llmops_deployer', 'INSERT, UPDATE, DELETE', ARRAY['model_registry_entries']),
-            ('llmops_deployer', 'INSERT, UPDATE', ARRAY['operation_locks']),
+                'operation_locks', 'deployment_manifests', 'manifest_verifications', 'router_instances',
+                'health_check_rules', 'health_checks', 'service_leases', 'routable_models', 'model_states', 'health_states']),
+            ('deployer', 'INSERT, UPDATE, DELETE', ARRAY['model_registry_entries']),
+            ('deployer', 'INSERT, UPDATE', ARRAY['operation_locks']),
             -- How an operation and its steps ended. Who began it, when, and on what, stays as it was written.
-            ('llmops_deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason)', ARRAY['operations']),
-            ('llmops_deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason, detail)',
+            ('deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason)', ARRAY['operations']),
+            ('deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason, detail)',
                 ARRAY['operation_steps']),
-            ('llmops_deployer', 'INSERT', ARRAY['deployment_manifests']),
+            ('deployer', 'INSERT', ARRAY['deployment_manifests']),
             -- When and for whom is for the database to say.
-            ('llmops_deployer', 'INSERT (model_name, deployment_environment, manifest_digest, verdict, reason,'
+            ('deployer', 'INSERT (model_name, deployment_environment, manifest_digest, verdict, reason,'
                 ' evidence, operation_id)', ARRAY['manifest_verifications']),
-            ('llmops_deployer', 'EXECUTE', ARRAY['audit_append']),
-            ('llmops_router', 'SELECT', ARRAY['routable_models', 'model_states', 'registry_epoch']),
-            ('llmops_router', 'EXECUTE', ARRAY['router_heartbeat', 'router_goodbye']),
-            ('llmops_health_checker', 'SELECT', ARRAY['model_states', 'health_states']),
-            ('llmops_health_checker', 'EXECUTE', ARRAY[
+            ('deployer', 'INSERT, UPDATE', ARRAY['health_check_rules']),
+            ('deployer', 'EXECUTE', ARRAY['audit_append']),
+            ('router', 'SELECT', ARRAY['routable_models', 'model_states', 'registry_epoch']),
+            ('router', 'EXECUTE', ARRAY['router_heartbeat', 'router_goodbye']),
+            ('health_checker', 'SELECT', ARRAY['model_states', 'health_states']),
+            ('health_checker', 'EXECUTE', ARRAY[
                 'record_health_check', 'acquire_lease', 'release_lease'])
-        ) AS rights (role, rights, objects)
+        ) AS rights (work, rights, objects), unnest(ARRAY['llmops_', 'llmops_environment_']) AS groups
         UNION ALL
         -- An older table may number its rows by a sequence.
-        SELECT 'llmops_deployer', 'USAGE', format('SEQUENCE %s', objid::regclass)
-          FROM pg_depend
+        SELECT deployers, 'USAGE', format('SEQUENCE %s', objid::regclass)
+          FROM pg_depend, unnest(ARRAY['llmops_deployer', 'llmops_environment_deployer']) AS deployers
          WHERE refobjid = 'model_registry_entries'::regclass AND deptype = 'a' AND classid = 'pg_class'::regclass
            AND objid IN (SELECT oid FROM pg_class WHERE relkind = 'S')
     LOOP
@@ -84,7 +89,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION registry_grant_rights() IS
-    'llmops.platform: gives the three database roles their rights in this schema; may be called again';
+    'llmops.platform: gives the database roles their rights in this schema; may be called again';
 REVOKE ALL ON FUNCTION registry_grant_rights() FROM PUBLIC;
 
 SELECT registry_grant_rights();

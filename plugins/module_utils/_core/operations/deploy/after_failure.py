@@ -83,17 +83,19 @@ def speaks_against_manifest(failure: Failure) -> bool:
     return of_the_model and failure.step in (Step.ROLLOUT, Step.VERIFY)
 
 
-def goes_back(failure: Failure, *, upgrade: bool, before: str | None) -> bool:
+def goes_back(failure: Failure, *, upgrade: bool, before: str | None, insists: bool = False) -> bool:
     """Tell whether a failed change is undone: that of a manifest that does not serve, once for each.
 
-    ``before`` is the verdict on the manifest from before this run. What failed for want of time, of room, of
-    an API server or of rights is no reason: going back would meet the same.
+    ``before`` is the verdict on the manifest from before this run, and ``insists`` lets it be deployed all
+    the same. What failed for want of time, of room, of an API server or of rights is no reason: going back
+    would meet the same.
     """
-    if not (upgrade and failure.holds_lock and speaks_against_manifest(failure)):
+    if not (upgrade and speaks_against_manifest(failure)):
         return False
     if before in REJECTED:
-        # Somebody insists. Twice the same would go on for ever.
-        return False
+        # Who deploys it once more insists, and twice the same would go on for ever. Who only finds it there
+        # goes on with what a run that was killed had begun.
+        return not (failure.released or insists)
     # A model that served and does so no more was not broken by a change of this run's.
     return failure.released or before is None
 

@@ -44,7 +44,7 @@ def settle(run: Run, error: Exception) -> None:
         return
     told = str(error) or type(error).__name__
     if run.wanted.present and run.wanted.registers:
-        _try(run, "the registry's row was not corrected", lambda: _correct_row(run, kind, told))
+        correct_row(run, error)
         _try(run, "the failure of the manifest was not recorded", lambda: reject_manifest(run, error))
     name = kind.value if kind else "unknown"
     _try(
@@ -97,6 +97,13 @@ def _plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in evidence.items() if name not in ("log_tail", "events")}
 
 
+def correct_row(run: Run, error: Exception) -> None:
+    """See that the row says what is true after a failure."""
+    kind = error.error_class if isinstance(error, PlatformError) else None
+    told = str(error) or type(error).__name__
+    _try(run, "the registry's row was not corrected", lambda: _correct_row(run, kind, told))
+
+
 def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:
     failed = seen(run, kind)
     row = row_after_failure(failed)
@@ -115,9 +122,18 @@ def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:
 
 
 def _ask(run: Run) -> Answer:
-    deadline = Deadline(max(_ASK_S, run.verification["max_latency_s"] + 1))
+    """Ask the endpoint as the new server wants it, else as the old one did, which may be who answers."""
+    said = _ask_as(run, run.verification)
+    if said is Answer.YES or run.earlier_verification is None:
+        return said
+    earlier = _ask_as(run, run.earlier_verification)
+    return said if earlier is Answer.NO else earlier
+
+
+def _ask_as(run: Run, verification: Mapping[str, Any]) -> Answer:
+    deadline = Deadline(max(_ASK_S, verification["max_latency_s"] + 1))
     try:
-        verify_service(run.tools.client, run.verification, deadline, run.tools.progress)
+        verify_service(run.tools.client, verification, deadline, run.tools.progress)
     except PlatformError as error:
         return Answer.UNKNOWN if error.error_class in _COULD_NOT_ASK else Answer.NO
     return Answer.YES

@@ -39,7 +39,7 @@ def next_step(state: State, wanted: Wanted) -> Step:
     Who finds everything as it should be takes no lock: nothing is changed that others could change too.
     """
     step = _to_present(state, wanted) if wanted.present else _to_absent(state, wanted)
-    if step in _UNDER_THE_LOCK and state.lock in (LockIs.FREE, LockIs.THEIRS):
+    if (step in _UNDER_THE_LOCK or state.needs_lock) and state.lock in (LockIs.FREE, LockIs.THEIRS):
         return Step.LOCK
     if step is Step.DONE and state.lock is LockIs.OURS:
         return Step.FINISH

@@ -62,6 +62,8 @@ class Run:
     check_capacity: bool = True
     #: The arguments of the verification, see ``endpoint.verification``.
     verification: Mapping[str, Any] = field(default_factory=dict)
+    #: What is asked instead, after a failure, of a server that was there before, where that differs.
+    earlier_verification: Mapping[str, Any] | None = None
     #: The model's config.json, where it is known.
     model_config: Mapping[str, Any] | None = None
     check_mode: bool = False
@@ -89,6 +91,8 @@ class Run:
     observed: Observed | None = None
     rolled_out: bool = False
     announced: bool = False
+    needs_lock: bool = False  #: a write was refused because somebody else is at work
+    refused: bool = False  #: what is wanted was given up before, and is not to be deployed again
     released: bool = False  #: Helm has made the revision that is wanted
     room: bool = False
     verified: dict[str, Any] | None = None
@@ -177,6 +181,7 @@ class Run:
             interrupts=self.plan is not None and self.plan.interrupts,
             verified=self.verified is not None,
             registered=self.published is not None,
+            needs_lock=self.needs_lock,
         )
 
     def _lock_is(self) -> LockIs:

@@ -59,6 +59,7 @@ class State:
     interrupts: bool = False  #: the change takes the model away, known once it is planned
     verified: bool = False  #: a completion was answered in this run
     registered: bool = False  #: this run has seen to it that the row says what is there
+    needs_lock: bool = False  #: a write was refused because somebody else is at work
 
     @property
     def in_sync(self) -> bool:

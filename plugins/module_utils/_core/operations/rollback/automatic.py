@@ -13,15 +13,16 @@ from typing import Any
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
 from ...registry import verifications
+from ...release.rendering import manifest_digest
 from ..deploy import failure
 from ..deploy.after_failure import goes_back
 from ..deploy.next_step import Step
 from ..deploy.run import Registry, Run
-from ..deploy.steps import finish
+from ..deploy.steps import finish, lock
 from ..deploy.walk import walk
 from .choice import Wish
 from .report import line
-from .rollback import Rollback, prepared
+from .rollback import Rollback, describe, prepared
 
 
 def undo(run: Run, error: PlatformError) -> bool:
@@ -33,6 +34,10 @@ def undo(run: Run, error: PlatformError) -> bool:
     registry = run.registry
     if registry is None or not run.rollback_on_failure or not _is_to_be(run, registry, error):
         return False
+    if run.operation is None and not _locked(run):
+        return False
+    # Clients are not sent there meanwhile, unless what served before still does.
+    failure.correct_row(run, error)
     failure.reject_manifest(run, error)
     another = _another(run)
     try:
@@ -40,6 +45,8 @@ def undo(run: Run, error: PlatformError) -> bool:
         with prepared(another, wish, strategy="auto", force_conflicts=True, rejects=False) as going:
             run.say(f"does not serve, so it goes back to {going.choice.to}")
             walk(another, {**going.steps, Step.FINISH: (partial(_end, error), "registry_s")})
+            if going.plan is None:
+                describe(going)
     except Exception as second:  # noqa: BLE001
         return _failed(run, another, error, second)
     _take_over(run, another)
@@ -59,10 +66,20 @@ def _facts(going: Rollback) -> dict[str, Any]:
     }
 
 
+def _locked(run: Run) -> bool:
+    """Take the lock for a run that had nothing to change so far; tell whether all is as it was."""
+    digest = run.compared().rendered.digest
+    lock.take(run)
+    return run.record is not None and manifest_digest(run.record.objects) == digest
+
+
 def _is_to_be(run: Run, registry: Registry, error: PlatformError) -> bool:
     target = run.target
     if not run.wanted.present or not run.wanted.registers or run.comparison is None:
         return False
+    if run.refused:
+        # This run has begun nothing, but another one may have been killed in the middle of going back.
+        return run.row is not None and run.row.status in ("deploying", "failed")
     digest = run.comparison.rendered.digest
     registry.database.begin_anew(Deadline(registry.timeout_s))
     known = registry.database.transaction(
@@ -73,6 +90,7 @@ def _is_to_be(run: Run, registry: Registry, error: PlatformError) -> bool:
         failure.seen(run, error.error_class),
         upgrade=run.had_release,
         before=known.verdict if known is not None else None,
+        insists=run.retry_rejected,
     )
 
 

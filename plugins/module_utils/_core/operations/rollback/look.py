@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from ...cluster.client import APIError, ClusterClient, JSONObject
 from ...cluster.manifests import find_object
 from ...common.deadline import Deadline
+from ...endpoint.arguments import named_secret
 from ...helm.storage import ReleaseRecord
 from ...registry.durations import Estimate, estimate, read_durations
 from ...registry.manifests import Manifest, read_content, read_manifests
@@ -96,6 +97,18 @@ def image_of(objects: list[JSONObject]) -> str | None:
     """Return the image of the model server; None without a Deployment."""
     deployment = find_object(objects, "Deployment")
     return deployment["spec"]["template"]["spec"]["containers"][0]["image"] if deployment else None
+
+
+def api_key_secret(objects: list[JSONObject]) -> dict[str, str] | None:
+    """Return the reference to the Secret with the server's API key; None for a server without one."""
+    deployment = find_object(objects, "Deployment")
+    if deployment is None:
+        return None
+    for variable in deployment["spec"]["template"]["spec"]["containers"][0].get("env") or ():
+        if variable["name"] == "VLLM_API_KEY":
+            reference = (variable.get("valueFrom") or {}).get("secretKeyRef") or {}
+            return named_secret(reference)
+    return None
 
 
 def observed(run: Run, content: Recorded) -> Observed:

@@ -57,7 +57,7 @@ def line(going: Rollback) -> str:
     revision = run.record.revision if run.record is not None else 0
     there = f"{run.target.endpoint} is what {going.choice.to} was"
     if plan.way is Way.NONE:
-        return f"{run.target.endpoint} is at {going.choice.to} already"
+        return f"{run.target.endpoint} is at what {going.choice.to} was already, as revision {revision}"
     if run.check_mode:
         return f"{run.target.endpoint} would become what {going.choice.to} was ({plan.way.value})"
     seconds = round(sum(value for name, value in run.phases.items() if name != "total_s"), 1)

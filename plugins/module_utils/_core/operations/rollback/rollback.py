@@ -21,7 +21,7 @@ from typing import Any
 from ...cluster.workload import running_image
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
-from ...helm.storage import read_release
+from ...helm.storage import ReleaseRecord, read_release
 from ...registry import verifications
 from ...registry.connection import Session
 from ...registry.manifests import Manifest
@@ -88,8 +88,19 @@ def prepared(
         chart = write_chart(content, Path(folder))
         run.target = request_of(content, target, chart, strategy=strategy, force_conflicts=force_conflicts)
         run.recorded, run.removes_additions = content, force_conflicts
+        _know_keys(run, record)
         run.left = choice.leaves or (record.left if record is not None else None)
         yield Rollback(wish, choice, run, before, **more)
+
+
+def _know_keys(run: Run, record: ReleaseRecord | None) -> None:
+    """Ask each server with its own API key: its manifest names the Secret, whatever is given by now."""
+    given = run.verification
+    if run.recorded is not None and (secret := look.api_key_secret(run.recorded.objects)):
+        run.verification = {**given, "api_key_secret": secret}
+    if record is not None:
+        secret = look.api_key_secret(record.objects)
+        run.earlier_verification = {**given, "api_key_secret": secret or given["api_key_secret"]}
 
 
 def roll_back(going: Rollback) -> None:
@@ -103,7 +114,7 @@ def roll_back(going: Rollback) -> None:
             _say_what_serves(run, error)
             raise
     if going.plan is None:
-        _describe(going)
+        describe(going)
 
 
 def preview_rollback(going: Rollback) -> None:
@@ -117,7 +128,7 @@ def preview_rollback(going: Rollback) -> None:
         except PlatformError as error:
             failure.name_step(run, error)
             raise
-    _describe(going)
+    describe(going)
 
 
 def _lock(going: Rollback, run: Run) -> None:
@@ -141,7 +152,7 @@ def _plan(going: Rollback, run: Run) -> None:
     """Decide how it goes, see that the target can run, and say both before anything is changed."""
     plan.take(run)
     _refuse_missing(run)
-    _describe(going)
+    describe(going)
 
 
 def _refuse_missing(run: Run) -> None:
@@ -157,7 +168,7 @@ def _refuse_missing(run: Run) -> None:
         )
 
 
-def _describe(going: Rollback) -> None:
+def describe(going: Rollback) -> None:
     """Make the plan and show it."""
     run, manifest, content = going.run, going.choice.to, going.run.recorded
     if manifest is None or content is None:
@@ -223,4 +234,4 @@ def _say_what_serves(run: Run, error: Exception) -> None:
         return
     error.details["entry_status"] = run.row.status
     if run.row.status == "ready" and run.touched:
-        error.message += " (what still serves goes on serving: the model answers)"
+        error.message = f"{error.message.rstrip('.')}. The model still answers, so clients keep it"

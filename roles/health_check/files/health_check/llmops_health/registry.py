@@ -43,8 +43,8 @@ _RELEASE = "SELECT release_lease(%(lease)s, %(holder)s)"
 _RECORD = """
     WITH leader AS MATERIALIZED (SELECT acquire_lease(%(lease)s, %(holder)s, %(ttl_s)s) AS fence)
     SELECT fence, CASE WHEN fence = %(fence)s THEN record_health_check(
-        %(model)s, %(environment)s, %(row_version)s, %(healthy)s, %(latency_s)s, %(reason)s,
-        %(failures)s, %(successes)s) END
+        %(model)s, %(environment)s, %(row_version)s, %(healthy)s, %(latency_s)s, %(reason)s)
+        END
       FROM leader
 """
 
@@ -122,8 +122,6 @@ class Registry:
             "healthy": record.verdict.healthy,
             "latency_s": record.latency_s,
             "reason": record.verdict.reason,
-            "failures": self._settings.failures,
-            "successes": self._settings.successes,
         }
         # Under the lock: the wait for it may have been long enough to lose the lease.
         rows = await self._run(_RECORD, values, before=lease.check)

@@ -151,8 +151,6 @@ class Settings:
     health_timeout_s: Annotated[float, Option("for /health in all", _seconds, "5")]
     completion_timeout_s: Annotated[float, Option("for a completion in all", _seconds, "30")]
     max_tokens: Annotated[int, Option("tokens that a completion asks for", _count, "16")]
-    failures: Annotated[int, Option("failures in a row that make a ready entry degraded", _count, "3")]
-    successes: Annotated[int, Option("successes in a row that make a degraded entry ready", _count, "2")]
     refresh_s: Annotated[float, Option("between two readings of the registry", _seconds, "2")]
     registry_timeout_s: Annotated[float, Option("for one statement of the registry", _seconds, "5")]
     lease_ttl_s: Annotated[

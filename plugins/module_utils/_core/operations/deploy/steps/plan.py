@@ -49,10 +49,11 @@ def _refuse_rejected(run: Run, registry: Registry) -> None:
     )
     if found is None or not found.rejected:
         return
+    run.refused = True
     raise PlatformError(
         ErrorClass.VERIFICATION,
         f"{target.name}: this very manifest ({digest[:19]}) {found}",
         "Change what was wrong with it. Where the cause lay elsewhere and is gone, deploy it with "
-        "retry_rejected (vllm_retry_rejected). Nothing was changed.",
+        "retry_rejected (vllm_retry_rejected).",
         {"manifest_digest": digest},
     )
