@@ -181,7 +181,7 @@ def test_only_the_model_servers_own_failure_speaks_against_its_manifest(
     assert speaks_against_manifest(Failure(step, kind, touched=True)) is expected
 
 
-#: The verdict from before, whether this run made the revision, whether somebody insists; whether it is undone.
+#: The verdict from before, whether this run made the revision, whether somebody insists; the answer.
 UNDONE: list[tuple[str | None, bool, bool, bool]] = [
     (None, True, False, True),
     (None, True, True, True),
