@@ -10,10 +10,11 @@ import asyncio
 import base64
 import gzip
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    Authentication,
+    ClusterClient,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import (
     failed_copy,
@@ -149,14 +153,30 @@ def nothing(site: RollbackSite, model: str) -> None:
     """Leave all as it is."""
 
 
+def ctr(lab: Lab, *arguments: str) -> None:
+    """Call the client of the node's containerd."""
+    socket = lab.folder / "containerd" / "containerd.sock"
+    subprocess.run(["ctr", "--address", str(socket), "--namespace", "k8s.io", *arguments], check=True)
+
+
+#: Another name of the lab's image, which goes away again.
+REPOSITORY, GONE = "llmops.local/model-server", "rollback-gone"
+
+
+def forget_image(site: RollbackSite, model: str) -> None:
+    """Take the image of the first variant from the node."""
+    del model
+    ctr(site.lab, "images", "rm", f"{REPOSITORY}:{GONE}")
+
+
 @dataclass(frozen=True)
 class Case:
-    """A model, its first variant, what is done to it, and how going back ends."""
+    """A model, its first variant, and what is done to it; where going back fails at, and what it says."""
 
     name: str
     first: dict[str, Any] = field(default_factory=lambda: variant("a"))
     then: Callable[[RollbackSite, str], None] = nothing
-    error_class: str = ""
+    fails_at: str = ""
     says: str = ""
 
 
@@ -166,9 +186,10 @@ CASES = [
     Case("history-pruned", then=prune),
     Case("edited-by-hand", then=edit),
     Case("left-pending", then=leave_pending),
-    Case("secret-gone", variant("a", **HUB), forget_secret, "workload", "Secret hub-secret-gone is missing"),
+    Case("secret-gone", variant("a", **HUB), forget_secret, "plan", "Secret hub-secret-gone is missing"),
+    Case("image-gone", variant("a", image={"tag": GONE}), forget_image, "rollout", "ErrImageNeverPull"),
 ]
-GOOD = [case.name for case in CASES if not case.error_class]
+GOOD = [case.name for case in CASES if not case.fails_at]
 
 
 @pytest.fixture(scope="module")
@@ -178,20 +199,28 @@ def journey(lab: Lab, api: ClusterClient, tmp_path_factory: pytest.TempPathFacto
         site = RollbackSite(lab, api, namespace, dsn, PlayRunner(tmp_path_factory.mktemp("back")))
         secret = {"metadata": {"name": "hub-secret-gone"}, "stringData": {"token": "x"}}
         api.create(f"/api/v1/namespaces/{namespace}/secrets", secret)
+        ctr(lab, "images", "tag", "--force", f"{REPOSITORY}:0.1.0", f"{REPOSITORY}:{GONE}")
         site.models = {case.name: case.first for case in CASES} | {"first": variant("a")}
-        site.deploy("--forks", "6").check()
+        site.deploy("--forks", "7").check()
         site.models = {case.name: variant("b") for case in CASES} | {"first": variant("a")}
         site.variables = {"vllm_takeover_after": 1}
-        site.deploy("--forks", "6", "--limit", "all:!first").check()
+        site.deploy("--forks", "7", "--limit", "all:!first").check()
         for case in CASES:
             case.then(site, case.name)
         yield site
 
 
 @pytest.fixture(scope="module")
-def played(journey: RollbackSite) -> PlayResult:
+def watch(journey: RollbackSite) -> Watch:
+    """Return who watches the model that cannot go back."""
+    return Watch(journey, "image-gone", journey.release("image-gone"))
+
+
+@pytest.fixture(scope="module")
+def played(journey: RollbackSite, watch: Watch) -> PlayResult:
     """Return the run in which all of them go back."""
-    return journey.roll_back("all", "--forks", "6", reason="b answers badly")
+    with watch:
+        return journey.roll_back("all", "--forks", "7", reason="b answers badly")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -202,12 +231,12 @@ def test_every_odd_place_is_gone_back_from_or_left_alone(
     assert site.status(case.name) == "ready"
     row, verdicts = site.rows()[case.name], "SELECT verdict, reason FROM manifest_verifications"
     newest = site.query(f"{verdicts} WHERE model_name = %s ORDER BY id DESC LIMIT 1", (case.name,))
-    if case.error_class:
+    if case.fails_at:
         failed = failure(played, case.name)
-        assert (failed["error_class"], failed["failed_step"]) == (case.error_class, "plan")
+        assert (failed["error_class"], failed["failed_step"]) == ("workload", case.fails_at), failed["msg"]
         assert case.says in failed["msg"]
-        assert site.variant(case.name) == "b"
-        assert (row["release_revision"], newest) == (2, [("passed", None)])
+        assert failed["entry_status"] == "ready"
+        assert row["release_revision"] == 2
         assert site.outcomes(case.name)[-1] == ("rollback", "failed")
         return
     done = report(played, case.name)
@@ -222,6 +251,20 @@ def test_every_odd_place_is_gone_back_from_or_left_alone(
     assert [(row["manifest_digest"],)] == site.query(first, (case.name,))
     assert newest == [("revoked", "rolled back: b answers badly")]
     assert site.outcomes(case.name)[-1] == ("rollback", "succeeded")
+
+
+def test_what_still_serves_goes_on_serving(journey: RollbackSite, played: PlayResult, watch: Watch) -> None:
+    """The image is nowhere, which nobody can know before; the old pod stays until a new one is ready."""
+    failed = failure(played, "image-gone")
+    assert "what still serves goes on serving" in failed["msg"]
+    assert len(watch.seen) > 20
+    assert [one for one in watch.seen if not one.answered or one.before != "ready"] == []
+    # Nothing is left to go back to, and forward is the way out.
+    again = failure(journey.roll_back("image-gone"), "image-gone")
+    assert (again["error_class"], again["changed"]) == ("invalid", False)
+    assert journey.status("image-gone") == "ready"
+    journey.deploy("--limit", "image-gone").check()
+    assert (journey.variant("image-gone"), journey.status("image-gone")) == ("b", "ready")
 
 
 def test_a_first_revision_goes_nowhere_by_itself(journey: RollbackSite, played: PlayResult) -> None:
@@ -279,6 +322,12 @@ BAD = [
     Bad("crashes", broken("b", "crash-at-start"), "workload"),
     # It is ready, so clients get to it, and it takes a real completion to find out.
     Bad("answers-500", broken("b", "http-500"), "verification"),
+    # It is ready, and then is not while the old one drains.
+    Bad(
+        "dies-when-ready",
+        variant("b", model={"extraEnv": [{"name": "MODEL_SERVER_CONTROL", "value": "1"}]}),
+        "verification",
+    ),
 ]
 #: The new version takes a while to be ready, so whoever goes back has to wait for the old one too.
 LOADING = {"name": "MODEL_SERVER_LOAD_SECONDS", "value": "3"}
@@ -292,17 +341,39 @@ def guarded(
     with fresh_namespace(api, "guarded") as namespace, fresh_database(lab) as dsn:
         site = RollbackSite(lab, api, namespace, dsn, PlayRunner(tmp_path_factory.mktemp("guarded")))
         site.variables = {"vllm_rollback_on_failure": True, "vllm_retry_rejected": False}
-        good = variant("a", model={"extraEnv": [LOADING]})
-        site.models = {bad.name: good for bad in BAD} | {"late": good}
-        site.deploy("--forks", "3").check()
+        good = variant("a", model={"extraEnv": [LOADING]}, drain={"preStopSeconds": 5})
+        site.models = {bad.name: good for bad in BAD} | {"late": good, "never": broken("a", "http-500")}
+        site.deploy("--forks", "5")
         watches = {bad.name: Watch(site, bad.name, site.release(bad.name)) for bad in BAD}
-        site.models = {bad.name: bad.values for bad in BAD}
+        site.models = {bad.name: bad.values for bad in BAD} | {"never": broken("b", "crash-at-start")}
         # What fails for want of time is no reason to go back.
         slow = [{"name": "MODEL_SERVER_LOAD_SECONDS", "value": "60"}]
         site.models["late"] = variant("b", model={"extraEnv": slow}) | {"vllm_rollout_timeout": 4}
-        with watches["crashes"], watches["answers-500"]:
-            result = site.deploy("--forks", "3")
+        with ExitStack() as stack:
+            for watch in watches.values():
+                stack.enter_context(watch)
+            running = site.start("--forks", "5")
+            killer = threading.Thread(target=break_when_ready, args=(site, "dies-when-ready", running))
+            killer.start()
+            result = running.wait(240)
+            killer.join()
         yield site, result, watches
+
+
+def break_when_ready(site: RollbackSite, model: str, running: RunningPlay) -> None:
+    """Make the engine of the new pod die as soon as the pod is ready."""
+    client = ClusterClient(Authentication(kubeconfig=str(site.lab.kubeconfig)))
+    pods = f"/api/v1/namespaces/{site.namespace}/pods"
+    query = {"labelSelector": f"app.kubernetes.io/instance={site.release(model)}"}
+    while running.process.poll() is None:
+        for pod in client.list_pages(pods, query):
+            variables = [item["name"] for item in pod["spec"]["containers"][0]["env"]]
+            ready = [item for item in pod["status"].get("conditions", ()) if item["type"] == "Ready"]
+            if "MODEL_SERVER_CONTROL" in variables and ready and ready[0]["status"] == "True":
+                path = f"{pods}/{pod['metadata']['name']}:8000/proxy/control"
+                client.create(path, {"fault": "engine-dead"})
+                return
+        time.sleep(0.02)
 
 
 Guarded = tuple[RollbackSite, PlayResult, dict[str, Watch]]
@@ -349,6 +420,19 @@ def test_what_fails_for_want_of_time_is_not_undone(guarded: Guarded) -> None:
     assert (failed["error_class"], "rolled_back" in failed) == ("timeout", False)
     assert site.variant("late") == "b"
     assert site.outcomes("late")[-1] == ("deploy", "failed")
+
+
+def test_what_never_served_has_nothing_to_go_back_to(guarded: Guarded) -> None:
+    site, result, _watches = guarded
+    failed = failure(result, "never")
+    assert failed["error_class"] == "workload"
+    assert "rolled_back" not in failed
+    assert "no other revision is known to serve" in f"{failed['rollback_error']}{result.output}"
+    assert site.outcomes("never") == [("deploy", "failed")] * 2
+    assert site.status("never") == "failed"
+    # One failure is one verdict.
+    verdicts = "SELECT count(*) FROM manifest_verifications WHERE model_name = 'never'"
+    assert site.query(verdicts) == [(2,)]
 
 
 def test_the_same_bad_version_is_refused_then_by_consent_stays(guarded: Guarded) -> None:
@@ -509,11 +593,22 @@ def test_a_rollout_that_runs_is_waited_for_or_after_its_death_undone_in_place(tw
     assert two.roll_back("model").check().changed == []
 
 
-#: What a run has printed when it is killed, and whether it made Helm's revision by then.
-KILLS = ["taking the lock", "helm upgrade", "verifying a completion"]
+#: What a run has printed when it is killed; the step that follows was not taken then, or only in part.
+KILLS = [
+    "taking the lock",
+    "needs an upgrade",
+    "clients: ",
+    "helm upgrade",
+    "waiting for",
+    "verifying a completion",
+    "registering what",
+]
 
 
-@pytest.mark.parametrize("phase", KILLS)
+@pytest.mark.parametrize(
+    "phase",
+    [pytest.param(phase, marks=[] if phase == "helm upgrade" else pytest.mark.full) for phase in KILLS],
+)
 def test_a_rollback_that_was_killed_and_the_same_command_again_converges(
     two: RollbackSite, phase: str
 ) -> None:
@@ -527,3 +622,51 @@ def test_a_rollback_that_was_killed_and_the_same_command_again_converges(
     assert watch.lies == []
     assert two.roll_back("model").check().changed == []
     assert two.query("SELECT operation_id FROM operation_locks") == [(None,)]
+
+
+def wait_after(run: RunningPlay, mark: str, text: str) -> None:
+    """Wait until a run has printed a text, from a mark on."""
+    deadline = time.monotonic() + 90
+    while text not in "".join(run.output().partition(mark)[1:]):
+        assert run.process.poll() is None, run.output()
+        assert time.monotonic() < deadline, run.output()
+        time.sleep(0.02)
+
+
+#: The same for a deployment that undoes itself.
+UNDONE = ["does not serve, so it goes back", "clients: ", "(sha256:", "verifying a completion", "registering"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("phase", UNDONE)
+def test_an_undo_that_was_killed_is_gone_on_with_by_the_same_command(site: RollbackSite, phase: str) -> None:
+    site.variables = {"vllm_rollback_on_failure": True, "vllm_retry_rejected": False}
+    site.variables |= {"vllm_lock_ttl": 600, "vllm_takeover_after": 600}
+    site.models = {"model": variant("a")}
+    site.deploy().check()
+    site.models = {"model": broken("b", "http-500")}
+    running = site.start()
+    wait_after(running, UNDONE[0], phase)
+    running.kill()
+    resumed = site.deploy()
+    assert resumed.rc != 0
+    assert (site.variant("model"), site.status("model")) == ("a", "ready"), resumed.output
+    site.models = {"model": variant("a")}
+    site.deploy().check()
+    assert site.status("model") == "ready"
+
+
+@pytest.mark.full
+def test_a_removal_of_a_first_revision_that_was_killed_goes_on(site: RollbackSite) -> None:
+    for phase in ("taking the lock", "taking it from clients", "helm uninstall"):
+        name = f"model-{len(phase)}"
+        site.models = {name: variant("a")}
+        site.deploy().check()
+        running = site.begin_rollback(name, rollback_first_revision="remove")
+        running.wait_for(phase)
+        running.kill()
+        site.roll_back(name, rollback_first_revision="remove").check()
+        assert site.revisions(name) == []
+        assert name not in site.rows()
+        again = site.roll_back(name, rollback_first_revision="remove").check()
+        assert again.changed == []
