@@ -457,3 +457,14 @@ def test_pods_of_an_earlier_template_that_are_still_there_are_kept(target: Targe
     assert target.roll_back(check=True).result["plan"]["way"] == "cold"
     two = {**deployment, "spec": {**deployment["spec"], "replicas": 2}}
     assert ready_pods(target.api, target.path(), two, target.namespace, selector(NAME)) == 0
+
+
+def test_a_volume_for_one_node_lets_the_old_pod_go_first(target: Target) -> None:
+    """What was added by hand is given up as any other change is: with a look at the pods' volumes."""
+    weights = {"persistence": {"enabled": True, "size": "1Gi", "accessModes": ["ReadWriteOnce"]}}
+    with pytest.raises(PlatformError):
+        target.deploy({**variable("a"), **weights}, check_capacity=False, rollout_timeout=2)
+    target.note("passed")
+    edit(target, target.path(), by_hand("1", "ADDED"))
+    plan = target.roll_back(check=True, to="1", check_capacity=False).result["plan"]
+    assert plan["strategy"] == "recreate"
