@@ -164,6 +164,18 @@ def test_what_was_recorded_last_is_newest_though_revisions_began_again(database:
     assert [(one.revision, one.digest) for one in read(database)] == [(1, C), (2, B), (1, A)]
 
 
+@pytest.mark.xfail(
+    strict=True, reason="a manifest that is installed anew as the same revision is not recorded"
+)
+def test_what_was_installed_anew_is_the_newest_again(database: Database) -> None:
+    """A, uninstalled, B, uninstalled, A: whoever goes back from what comes next goes to A."""
+    for digest in (A, B):
+        record(database, 1, digest)
+    entry = Entry(MODEL, environment="staging", release_name="m", release_revision=1, manifest_digest=A)
+    database.transaction(lambda session: revisions.record(session, entry, {}))
+    assert [one.digest for one in read(database)][:2] == [A, B]
+
+
 def test_others_releases_environments_and_models_are_not_mixed_in(database: Database) -> None:
     record(database, 1, A)
     record(database, 2, B, release_name="another")
