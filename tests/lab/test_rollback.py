@@ -565,9 +565,11 @@ def stopped_at(site: RollbackSite, run: RunningPlay, text: str) -> Iterator[None
 def two(site: RollbackSite) -> RollbackSite:
     """Return a site with one model, a and then b."""
     site.variables = {"vllm_lock_ttl": 600, "vllm_takeover_after": 600}
-    site.models = {"model": variant("a")}
+    # A pod that goes is still sent requests for a moment.
+    drain = {"preStopSeconds": 2}
+    site.models = {"model": variant("a", drain=drain)}
     site.deploy().check()
-    site.models = {"model": variant("b")}
+    site.models = {"model": variant("b", drain=drain)}
     site.deploy().check()
     return site
 
