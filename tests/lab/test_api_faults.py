@@ -17,7 +17,7 @@ from tests.support.playbooks import PlayRunner
 from tests.support.site import Site
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_deploy_converges_through_a_bad_api_server(
     lab: Lab, api: ClusterClient, namespace: str, registry_dsn: str, tmp_path: Path, seed: int
 ) -> None:

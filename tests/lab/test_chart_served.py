@@ -17,7 +17,7 @@ from tests.support.lab import Lab
 from tests.support.models import QUICK_VALUES
 
 
-@pytest.mark.parametrize("helm", ["helm", "helm3"])
+@pytest.mark.parametrize("helm", ["helm", pytest.param("helm3", marks=pytest.mark.full)])
 def test_a_hostile_name_is_served_after_install_and_update(
     lab: Lab, kubectl: Kubectl, restricted: str, helm: str
 ) -> None:

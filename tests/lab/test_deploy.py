@@ -245,6 +245,7 @@ def test_pod_that_no_node_can_take_fails_at_once(site: Site) -> None:
     assert site.objects("apis/apps/v1/deployments") == []
 
 
+@pytest.mark.full
 def test_without_the_capacity_check_the_scheduler_decides(site: Site) -> None:
     pool = {"scheduling": {"nodeSelector": {"pool": "scaled-to-zero"}}}
     site.models = {"model": {"vllm_values": pool}}
@@ -374,6 +375,7 @@ WRONG_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.full
 def test_a_mistake_of_the_run_is_found_before_the_lock_and_not_held_against_the_model(site: Site) -> None:
     site.models = {name: {} for name in WRONG_ARGUMENTS}
     site.deploy().check()

@@ -27,10 +27,13 @@ from tests.support.repository import load_yaml, modules
 # while pods of earlier tests are still going away (the message of a capacity check says how much).
 VOLATILE = {
     "attempts",
+    "away_s",
     "changed_at",
     "created_at",
     "database_time",
     "duration_s",
+    "expected_s",
+    "expires_at",
     "first_token_s",
     "free",
     "health_check_age_s",
@@ -53,7 +56,10 @@ VOLATILE = {
 }
 
 # What Ansible itself adds to one of the two: the in-process way shows a warning at once instead.
-OF_ANSIBLE = {"_ansible_no_log", "ansible_facts", "deprecations", "exception", "invocation", "warnings"}
+OF_ANSIBLE = {"_ansible_no_log", "ansible_facts", "deprecations", "exception", "invocation", "warnings"} | {
+    # Beside a result's path, of a module of its own.
+    *("gid", "group", "mode", "owner", "size", "state", "uid"),
+}
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 MODEL = "agreement/Both-Ways-7B"
@@ -103,6 +109,21 @@ def cases(place: Place) -> list[Case]:
     }
     deployment = {**database, **release, "environment": "staging"}
     removal = {key: release[key] for key in release if not key.startswith("chart_")} | {"state": "absent"}
+    upgraded = {
+        **deployment,
+        "chart_values": {**_lab_values(), "podAnnotations": {"llmops.platform/agreement": "upgraded"}},
+    }
+    rollback = {
+        key: value
+        for key, value in deployment.items()
+        if not key.startswith("chart_") and key != "create_namespace"
+    } | {"reason": "agreement"}
+    account = {
+        **cluster,
+        "path": str(ROOT / "build" / "agreement.kubeconfig"),
+        "namespace": place.namespace,
+        "service_account": "default",
+    }
     schema = {**database, "migrations_path": str(ROOT / "roles/registry/files/migrations")}
     entry = {**database, **RELEASE, "namespace": place.namespace, "status": "deploying"}
     ready = {
@@ -241,6 +262,11 @@ def cases(place: Place) -> list[Case]:
         Case("plan of a deployment", "vllm_deployment", deployment, check=True, diff=True),
         Case("deployment", "vllm_deployment", deployment, diff=True),
         Case("deployment again", "vllm_deployment", deployment, diff=True),
+        Case("upgrade of a deployment", "vllm_deployment", upgraded),
+        Case("plan of a rollback", "vllm_rollback", rollback, check=True, diff=True),
+        Case("rollback", "vllm_rollback", rollback, diff=True),
+        Case("rollback again", "vllm_rollback", rollback),
+        Case("rollback to nowhere", "vllm_rollback", {**rollback, "to": "99"}, error_class="invalid"),
         Case(
             "deployment that could not be verified",
             "vllm_deployment",
@@ -253,6 +279,11 @@ def cases(place: Place) -> list[Case]:
             {**database, **removal, "environment": "staging", "drain_timeout": 0},
             diff=True,
         ),
+        Case("plan of an account's file", "service_account_kubeconfig", account, check=True, diff=True),
+        Case("account's file", "service_account_kubeconfig", account),
+        Case("account's file again", "service_account_kubeconfig", account),
+        Case("file of nobody", "service_account_kubeconfig", {**account, "path": "x"}, error_class="invalid"),
+        Case("removed file", "service_account_kubeconfig", {**account, "state": "absent"}),
         Case("plan of a lock", "lock", locking, check=True, diff=True),
         Case("lock", "lock", locking),
         Case(
@@ -408,6 +439,12 @@ def test_result_is_what_the_case_expects(results: dict[str, dict[str, TaskResult
         ("rows", False),
         ("plan of a removed entry", True),
         ("removed entry", True),
+        ("plan of a rollback", True),
+        ("rollback", True),
+        ("rollback again", False),
+        ("plan of an account's file", True),
+        ("account's file", True),
+        ("account's file again", False),
         ("plan of a lock", True),
         ("lock", True),
         ("plan of a removal", True),

@@ -308,7 +308,7 @@ def test_second_operator_may_wait_for_the_first(site: Site) -> None:
     _converged(site)
 
 
-@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize("taken", [True, pytest.param(False, marks=pytest.mark.full)])
 def test_holder_paused_past_its_lock_writes_nothing_when_it_wakes(site: Site, taken: bool) -> None:
     site.variables["vllm_lock_ttl"] = 3
     site.models["model"] = {"vllm_values": {"model": SLOW}}
@@ -366,6 +366,7 @@ def test_helm_of_a_holder_that_lost_its_lock_is_stopped(site: Site, tmp_path: Pa
     _converged(site)
 
 
+@pytest.mark.full
 def test_eight_install_at_once_without_a_registry(site: Site) -> None:
     # So many are slow, but none of them is dead.
     site.variables["vllm_takeover_after"] = 60

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
 from tests.support.lab import Lab
@@ -17,6 +19,7 @@ from tests.support.site import Site
 MODEL = "registration/Tiny-1B"
 
 
+@pytest.mark.full
 def test_a_redeploy_does_not_enable_a_disabled_model(
     lab: Lab, api: ClusterClient, namespace: str, registry_dsn: str, tmp_path: Path
 ) -> None:

@@ -55,7 +55,7 @@ STEPS: Steps = {
 }
 
 
-def walk(run: Run, steps: Steps = STEPS) -> None:
+def walk(run: Run, steps: Steps | None = None) -> None:
     """Bring the target to the wanted state; what was done stands in the run.
 
     Raises ``capacity`` when there is no room in time (or never will be), ``workload`` when the server cannot
@@ -74,6 +74,6 @@ def walk(run: Run, steps: Steps = STEPS) -> None:
             )
         if run.registry is not None and step in _LONG:
             run.registry.database.close()
-        take, phase = steps[step]
+        take, phase = (steps or STEPS)[step]
         with run.timed(phase), run.tools.changing() if step in _CHANGES_PODS else nullcontext():
             take(run)
