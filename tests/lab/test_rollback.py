@@ -580,8 +580,8 @@ def test_asked_for_twice_at_once_it_goes_back_once(two: RollbackSite) -> None:
     with stopped_at(two, first, "helm upgrade"):
         told = failure(two.roll_back("model"), "model")
         assert told["error_class"] == "locked"
-        waits = two.begin_rollback("model", rollback_lock_timeout=120)
-        waits.wait_for("is locked by")
+        waits = two.begin_rollback("model", vllm_lock_timeout=120)
+        waits.wait_for("next try in")
     assert report(first.wait(120).check(), "model")["changed"] is True
     second = report(waits.wait(120).check(), "model")
     assert second["changed"] is False
