@@ -134,7 +134,9 @@ class Rollbacks:
             ours = side.name == OURS
             models = [MODELS[way] for way in self.ways if (way == PEER) != ours]
             log = self.logs / f"rollback_{version.start_s}-deploy-{version.name}-{side.name}.log"
-            measure(side.argv(variables, models), log, ROOT, side.environment())
+            # What was gone back from is deployed once more for the next round.
+            again = ["-e", "vllm_retry_rejected=true"] if ours else []
+            measure([*side.argv(variables, models), *again], log, ROOT, side.environment())
         for way in self.ways:
             self._check(namespace, way, version)
         self._settle(namespace)

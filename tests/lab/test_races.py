@@ -10,9 +10,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
@@ -36,7 +36,7 @@ from tests.support.chart import CHART
 from tests.support.lab import Lab
 from tests.support.models import QUICK_VALUES
 from tests.support.playbooks import PlayResult, PlayRunner, RunningPlay
-from tests.support.processes import processes_of
+from tests.support.processes import paused, processes_of
 from tests.support.site import Site
 
 RELEASE = release_name("model", "development")
@@ -257,20 +257,6 @@ def _converged(site: Site) -> None:
     assert row["release_revision"] == len(site.revisions("model"))
 
 
-@contextmanager
-def _paused(run: RunningPlay) -> Iterator[None]:
-    """Stop the processes of a run, but for helm, and let them go on at the end."""
-    stopped = [pid for pid, line in processes_of(run).items() if "ansible-playbook" in line]
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in stopped:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-
 def _holder(site: Site, runs: list[RunningPlay]) -> RunningPlay:
     """Wait until one of the runs holds the lock, and return it."""
     deadline = time.monotonic() + 90
@@ -289,7 +275,7 @@ def test_eight_deploy_at_once_one_runs_and_seven_are_told_who(site: Site) -> Non
     winner = _holder(site, runs)
     # Not in a transaction, whose time would be over when it goes on.
     winner.wait_for("helm install")
-    with _paused(winner):
+    with paused(winner):
         others = [run.wait(240) for run in runs if run is not winner]
     winner.wait(240).check()
     ((operation_id, pid, outcome, fence),) = site.query(
@@ -313,7 +299,7 @@ def test_second_operator_may_wait_for_the_first(site: Site) -> None:
     first = site.start()
     first.wait_for("helm install")
     site.models["model"] = {"vllm_values": {"model": {"maxModelLen": 2048}}}
-    with _paused(first):
+    with paused(first):
         second = site.start(vllm_lock_timeout=120)
         second.wait_for("is locked by")
     first.wait(240).check()
@@ -332,7 +318,7 @@ def test_holder_paused_past_its_lock_writes_nothing_when_it_wakes(site: Site, ta
 
     first = site.start()
     first.wait_for("waiting for")
-    with _paused(first):
+    with paused(first):
         if taken:
             site.models["model"] = {}
             site.deploy(vllm_lock_timeout=60).check()
@@ -369,7 +355,7 @@ def test_helm_of_a_holder_that_lost_its_lock_is_stopped(site: Site, tmp_path: Pa
         assert time.monotonic() < deadline, first.output()
         time.sleep(0.05)
     helm_process = int(started.read_text())
-    with _paused(first):
+    with paused(first):
         site.deploy(vllm_lock_timeout=60).check()
         assert Path(f"/proc/{helm_process}").exists()
     woken = first.wait(60)

@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.playbooks import RunningPlay
@@ -31,3 +34,17 @@ def processes_of(run: RunningPlay) -> dict[int, str]:
 def command_line(folder: Path) -> str:
     """Return the command line of a process as ``ps`` shows it."""
     return (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+
+
+@contextmanager
+def paused(run: RunningPlay) -> Iterator[None]:
+    """Stop the processes of a run, but for helm, and let them go on at the end."""
+    stopped = [pid for pid, line in processes_of(run).items() if "ansible-playbook" in line]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)

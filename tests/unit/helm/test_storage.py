@@ -26,6 +26,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage
     failed_copy,
     parse_record,
     revision_labels,
+    short_digest,
 )
 
 DATA = Path(__file__).parent / "data"
@@ -113,6 +114,49 @@ def test_mark_of_an_operation_counts_for_its_own_revision(
     marked = secret()
     marked["metadata"]["labels"] |= revision_labels(1, "abc", "some-operation", fence=7) | changes
     assert parse_record(marked).fence == fence
+
+
+PREFIX = "llmops.platform"
+DIGEST = f"sha256:{'ab' * 32}"
+#: Revision, operation, what it goes back from; the labels besides those of revision and source.
+LABELS: list[tuple[int, str | None, str | None, dict[str, str]]] = [
+    (1, None, None, {}),
+    (1, "op", None, {"operation": "op", "fence": "7"}),
+    (1, "op", "ab", {"operation": "op", "fence": "7", "left": "ab"}),
+    # Helm would copy those of the revision before.
+    (2, None, None, {"operation": "null", "fence": "null", "left": "null"}),
+    (2, "op", None, {"operation": "op", "fence": "7", "left": "null"}),
+    (2, "op", "ab", {"operation": "op", "fence": "7", "left": "ab"}),
+    (2, None, "ab", {"operation": "null", "fence": "null", "left": "ab"}),
+    (2, "op", "", {"operation": "op", "fence": "7", "left": "null"}),
+]
+
+
+@pytest.mark.parametrize(("revision", "operation", "left", "more"), LABELS)
+def test_labels_say_by_whom_and_what_was_left_and_nothing_of_the_revision_before(
+    revision: int, operation: str | None, left: str | None, more: dict[str, str]
+) -> None:
+    expected = {"revision": str(revision), "source": "abc", **more}
+    labels = revision_labels(revision, "abc", operation, fence=7, left=left)
+    assert labels == {f"{PREFIX}/{name}": value for name, value in expected.items()}
+
+
+def test_a_label_holds_enough_of_a_digest() -> None:
+    assert short_digest(DIGEST) == "ab" * 20
+    # What a label holds may be written once more.
+    assert short_digest(short_digest(DIGEST)) == short_digest(DIGEST)
+    marked = secret()
+    marked["metadata"]["labels"] |= revision_labels(1, "abc", "op", fence=7, left=short_digest(DIGEST))
+    assert parse_record(marked).left == short_digest(DIGEST)
+    assert parse_record(secret()).left == ""
+
+
+@pytest.mark.parametrize("revision", ["2", "", "1 "])
+def test_what_was_left_counts_for_its_own_revision(revision: str) -> None:
+    marked = secret()
+    labels = revision_labels(1, "abc", "op", fence=7, left="ab") | {f"{PREFIX}/revision": revision}
+    marked["metadata"]["labels"] |= labels
+    assert parse_record(marked).left == ""
 
 
 def test_a_new_record_has_no_label_yet_and_is_dated_by_its_creation() -> None:

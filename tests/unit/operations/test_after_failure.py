@@ -16,6 +16,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     Answer,
     Failure,
     RowIs,
+    goes_back,
     row_after_failure,
     speaks_against_manifest,
 )
@@ -178,3 +179,41 @@ def test_only_the_model_servers_own_failure_speaks_against_its_manifest(
         (Step.VERIFY, ErrorClass.VERIFICATION),
     }
     assert speaks_against_manifest(Failure(step, kind, touched=True)) is expected
+
+
+#: The verdict from before, whether this run made the revision, whether somebody insists; the answer.
+UNDONE: list[tuple[str | None, bool, bool, bool]] = [
+    (None, True, False, True),
+    (None, True, True, True),
+    # A run that was killed made it.
+    (None, False, False, True),
+    (None, False, True, True),
+    ("passed", True, False, True),
+    ("passed", True, True, True),
+    # It served, and does so no more: no change of this run's broke it.
+    ("passed", False, False, False),
+    ("passed", False, True, False),
+    # Twice the same would go on for ever. But a run that was killed may have begun to go back.
+    ("failed", True, False, False),
+    ("failed", True, True, False),
+    ("failed", False, False, True),
+    ("failed", False, True, False),
+    ("revoked", True, False, False),
+    ("revoked", True, True, False),
+    ("revoked", False, False, True),
+    ("revoked", False, True, False),
+]
+
+
+@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("kind", [None, *ErrorClass])
+def test_a_change_is_undone_for_what_the_model_server_did_and_once_for_each_manifest(
+    step: Step, kind: ErrorClass | None
+) -> None:
+    of_the_model = kind in (WORKLOAD, VERIFICATION) and step in (Step.ROLLOUT, Step.VERIFY)
+    for before, released, insists, undone in UNDONE:
+        failure = Failure(step, kind, touched=True, released=released)
+        expected = undone and of_the_model
+        assert goes_back(failure, upgrade=True, before=before, insists=insists) is expected, before
+        # A first revision has nothing to go back to.
+        assert goes_back(failure, upgrade=False, before=before, insists=insists) is False

@@ -14,17 +14,19 @@ from .connection import Session
 
 _OPERATIONS = 20
 _STEPS = """
-    SELECT o.id::text, bool_or(m.manifest_digest = %(digest)s), s.name,
-           sum(extract(epoch FROM s.finished_at - s.started_at))::float8
+    SELECT o.id::text,
+           EXISTS (SELECT FROM deployment_manifests m
+                    WHERE m.operation_id = o.id AND m.manifest_digest = %(digest)s),
+           s.name, sum(extract(epoch FROM s.finished_at - s.started_at))::float8
       FROM (SELECT id FROM operations
              WHERE model_name = %(model)s AND deployment_environment = %(environment)s
                AND outcome = 'succeeded' AND kind IN ('deploy', 'rollback')
                AND EXISTS (
                    SELECT FROM operation_steps
-                    WHERE operation_id = operations.id AND name LIKE 'helm %%' AND outcome = 'succeeded')
+                    WHERE operation_id = operations.id AND name IN ('helm install', 'helm upgrade')
+                      AND outcome = 'succeeded')
              ORDER BY started_at DESC LIMIT %(size)s) o
       JOIN operation_steps s ON s.operation_id = o.id AND s.outcome = 'succeeded'
-      LEFT JOIN deployment_manifests m ON m.operation_id = o.id
      GROUP BY o.id, s.name
 """
 
@@ -55,7 +57,7 @@ def read_durations(session: Session, model: str, environment: str, digest: str) 
     same: dict[str, bool] = {}
     for operation, is_same, name, seconds in rows:
         steps.setdefault(operation, {})[name] = seconds
-        same[operation] = bool(is_same)
+        same[operation] = is_same
     return [Took(took, same[operation]) for operation, took in steps.items()]
 
 

@@ -101,6 +101,12 @@ def compare(
     )
 
 
+def with_additions(client: ClusterClient, found: Comparison, additions: tuple[str, ...]) -> Comparison:
+    """Return a comparison in which what others have put into the pods is to go, so that pods are replaced."""
+    alone = _holds_volume_alone(client, found.rendered, found.rendered.spec.namespace)
+    return replace(found, additions=additions, holds_volume_alone=alone)
+
+
 def _pods_there(
     client: ClusterClient, rendered: Rendered, request: ReleaseRequest, record: ReleaseRecord | None
 ) -> int:

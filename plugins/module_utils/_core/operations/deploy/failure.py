@@ -78,7 +78,7 @@ def seen(run: Run, kind: ErrorClass | None) -> Failure:
 def reject_manifest(run: Run, error: Exception) -> None:
     """Note that the manifest did not serve, if that is what the failure says: nobody goes back to it then."""
     kind = error.error_class if isinstance(error, PlatformError) else None
-    if not speaks_against_manifest(seen(run, kind)):
+    if run.rejected or not speaks_against_manifest(seen(run, kind)):
         return
     evidence = error.details if isinstance(error, PlatformError) else {}
     digest = run.compared().rendered.digest
@@ -93,6 +93,7 @@ def reject_manifest(run: Run, error: Exception) -> None:
             session, target.model, target.environment, found, operation=run.operation, by=registry.holder.name
         )
     )
+    run.rejected = True
 
 
 def verdict_on(run: Run, digest: str) -> str | None:

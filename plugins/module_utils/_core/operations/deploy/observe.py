@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ...cluster import workload
 from ...cluster.managed_fields import additions
 from ...cluster.namespaces import require_namespace
@@ -19,7 +17,7 @@ from ...registry.connection import Session
 from ...registry.entry_fields import Entry
 from ...registry.failures import WITHOUT_SCHEMA, is_without_schema
 from ...registry.lock import Lock, read_lock
-from ...release.comparison import Comparison, compare
+from ...release.comparison import Comparison, compare, with_additions
 from ...release.handover import OWN_MANAGERS
 from ...release.request import CHART, check_owner
 from .run import Registry, Run
@@ -73,7 +71,7 @@ def _with_additions(run: Run, found: Comparison) -> Comparison:
         text = f"{run.target.name}: {what}: {line}"
         if text not in run.warnings:
             run.warn(text)
-    return replace(found, additions=going)
+    return with_additions(run.tools.client, found, going) if going else found
 
 
 def look_at_pods(run: Run) -> workload.Observed:

@@ -95,6 +95,7 @@ class Run:
     refused: bool = False  #: what is wanted was given up before, and is not to be deployed again
     released: bool = False  #: Helm has made the revision that is wanted
     room: bool = False
+    rejected: bool = False  #: that the manifest does not serve is on record
     verified: dict[str, Any] | None = None
     published: Published | None = None
     changed: bool = False  #: anything that a user would call a change

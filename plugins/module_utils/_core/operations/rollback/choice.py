@@ -47,25 +47,23 @@ class Choice:
 def choose(standing: Standing, wish: Wish) -> Choice:
     """Return the manifest to go to. Raises ``invalid`` where there is none, and says why.
 
-    By default it is the newest one that served well and is not the one that is there. A release that has just
-    gone back stays where it is, so that asking twice is as good as once; so does one whose run was killed.
+    By default it is the newest one that served well and is not the one that is there. Asking twice is as good
+    as once: a release that has just gone back, if by a run that was killed, stays where it is, and a first
+    revision that was taken away stays away.
     """
     if wish.to:
         to = _named(standing.manifests, wish.to)
         if to.rejected and not wish.allow_rejected:
             raise _rejected(wish.to, to)
         return Choice(to, standing.digest if standing.digest != to.digest else None)
-    if wish.remove_first and standing.digest is None and len({one.digest for one in standing.manifests}) < 2:
-        # Taken away already, or never there.
-        return Choice(None, None)
     stays = _gone_back_to(standing)
     if stays is not None:
         return Choice(stays, None)
+    if wish.remove_first and len(_known(standing)) < 2:
+        return Choice(None, standing.digest)
     for manifest in standing.manifests:
         if manifest.passed and not _is_left(manifest, standing):
             return Choice(manifest, standing.digest)
-    if standing.digest is not None and not _others(standing) and wish.remove_first:
-        return Choice(None, standing.digest)
     raise _nowhere(standing)
 
 
@@ -82,13 +80,21 @@ def _is_left(manifest: Manifest, standing: Standing) -> bool:
     return manifest.digest == standing.digest or short_digest(manifest.digest) == standing.left
 
 
+def _known(standing: Standing) -> set[str]:
+    """Return the digests of all that was ever there: after a removal, which is asked for again, too."""
+    there = {standing.digest} if standing.digest is not None else set()
+    return {one.digest for one in standing.manifests} | there
+
+
 def _others(standing: Standing) -> list[Manifest]:
     return [one for one in standing.manifests if one.digest != standing.digest]
 
 
 def _named(manifests: Sequence[Manifest], to: str) -> Manifest:
     wanted = to.strip().lower()
-    if wanted.isdecimal() and len(wanted) < 8:
+    # Eight figures and more are the beginning of a digest.
+    by_revision = wanted.isdecimal() and len(wanted) < 8
+    if by_revision:
         found = [one for one in manifests if one.revision == int(wanted)]
     elif _DIGEST.fullmatch(wanted):
         start = wanted.removeprefix("sha256:")
@@ -101,7 +107,7 @@ def _named(manifests: Sequence[Manifest], to: str) -> Manifest:
         known = ", ".join(dict.fromkeys(str(one.revision) for one in manifests[:10])) or "none"
         problem = f"is not on record (last revisions: {known})"
         raise invalid("to", to, problem, "The module registry_info lists them (manifests).")
-    if len({one.digest for one in found}) > 1 and not wanted.isdecimal():
+    if len({one.digest for one in found}) > 1 and not by_revision:
         raise invalid("to", to, "is the beginning of several digests", "Give more of it.")
     # Revisions count from 1 again after an uninstall: the newest of that number.
     return found[0]

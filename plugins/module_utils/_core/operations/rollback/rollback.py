@@ -92,7 +92,7 @@ def prepared(
         run.target = request_of(content, target, chart, strategy=strategy, force_conflicts=force_conflicts)
         run.recorded, run.removes_additions = content, force_conflicts
         _know_keys(run, record)
-        run.left = choice.leaves or (record.left if record is not None else None)
+        run.left = _left_by(choice, record)
         yield Rollback(wish, choice, run, before, **more)
 
 
@@ -104,6 +104,11 @@ def _know_keys(run: Run, record: ReleaseRecord | None) -> None:
     if record is not None:
         secret = look.api_key_secret(record.objects)
         run.earlier_verification = {**given, "api_key_secret": secret or given["api_key_secret"]}
+
+
+def _left_by(choice: Choice, record: ReleaseRecord | None) -> str | None:
+    """Return what the release goes back from; one that has gone back already keeps that."""
+    return choice.leaves or (record.left if record is not None else None)
 
 
 def roll_back(going: Rollback) -> None:
@@ -122,9 +127,15 @@ def roll_back(going: Rollback) -> None:
 
 def preview_rollback(going: Rollback) -> None:
     """Say what a rollback would do. Nothing is written, and nothing waited for."""
-    preview(going.run)
+    run = going.run
+    preview(run)
     if going.choice.to is not None:
-        _refuse_missing(going.run)
+        run.step = Step.PLAN
+        try:
+            _refuse_missing(run)
+        except PlatformError as error:
+            failure.name_step(run, error)
+            raise
     describe(going)
 
 
@@ -142,8 +153,9 @@ def _lock(going: Rollback, run: Run) -> None:
             f"{run.record.revision if run.record else 0} is there now",
             "Look at what is there, then run again.",
         )
-    going.choice, going.before = again, look.side_of_record(run.record)
-    run.left = again.leaves or (run.record.left if run.record is not None else None)
+    # Somebody may have done the same meanwhile, or failed to do something else.
+    going.choice, going.before = Choice(going.choice.to, again.leaves), look.side_of_record(run.record)
+    run.left = _left_by(going.choice, run.record) if going.choice.to is not None else None
 
 
 def _digest(manifest: Manifest | None) -> str | None:
