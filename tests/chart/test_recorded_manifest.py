@@ -50,7 +50,9 @@ HOSTILE = [
 
 
 def recorded(objects: list[dict[str, Any]], values: dict[str, Any]) -> Recorded:
-    return Recorded(3, manifest_digest(objects), objects, values, False, "0.1.0", "sha256:c")
+    return Recorded(
+        3, manifest_digest(objects), objects, values, False, "vllm-deployment", "0.1.0", "sha256:c"
+    )
 
 
 def as_stored(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -397,6 +397,7 @@ def test_a_mistake_of_the_run_is_found_before_the_lock_and_not_held_against_the_
         assert {name: site.revisions(name) for name in rows} == {name: ["deployed"] for name in rows}
 
 
+@pytest.mark.full
 def test_mended_cause_then_the_same_command_again_converges(site: Site) -> None:
     site.models = {"gated": {"vllm_values": {"secrets": {"hfToken": {"existingSecret": "hugging-face"}}}}}
     assert site.deploy().rc != 0

@@ -145,6 +145,7 @@ def _leave_uninstalling(hand: HandMade) -> None:
 LEAVE = {"install": _install, "upgrade": _upgrade, "rollback": _rollback, "uninstall": _uninstall}
 
 
+@pytest.mark.full
 def test_what_a_killed_helm_left_is_recovered_in_time_and_not_before(site: Site) -> None:
     site.models = {model: {} for model in LEAVE}
     # Room for a busy machine: the run has to look before the first of them is due.

@@ -164,9 +164,6 @@ def test_what_was_recorded_last_is_newest_though_revisions_began_again(database:
     assert [(one.revision, one.digest) for one in read(database)] == [(1, C), (2, B), (1, A)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a manifest that is installed anew as the same revision is not recorded"
-)
 def test_what_was_installed_anew_is_the_newest_again(database: Database) -> None:
     """A, uninstalled, B, uninstalled, A: whoever goes back from what comes next goes to A."""
     for digest in (A, B):

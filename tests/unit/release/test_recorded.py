@@ -107,6 +107,7 @@ def completed(there: Cluster, **more: Any) -> Recorded:
         "chart_digest": "sha256:c",
         "image_digest": None,
         "digest": manifest_digest(objects()),
+        "chart_name": "vllm-deployment",
         **more,
     }
     return complete(there, TARGET, revision=3, **given)

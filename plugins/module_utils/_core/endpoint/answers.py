@@ -38,13 +38,20 @@ class Rejection(Exception):  # noqa: N818  (it is a verdict first, and raised on
     """An answer, or the lack of one, that a working model server does not give."""
 
     def __init__(
-        self, reason: str, advice: str, again: Again, error_class: ErrorClass = ErrorClass.VERIFICATION
+        self,
+        reason: str,
+        advice: str,
+        again: Again,
+        error_class: ErrorClass = ErrorClass.VERIFICATION,
+        *,
+        of_the_server: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.advice = advice
         self.again = again
         self.error_class = error_class
+        self.of_the_server = of_the_server  #: it is the server that is not ready, not the way to it
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ def check_health(answer: Answer, path: str) -> None:
             f"{path} answered {_described(answer)}",
             "The server is still loading or its engine has died: read the pod's log.",
             Again.WAIT,
+            of_the_server=True,
         )
     raise Rejection(
         f"{path} answered {_described(answer)} instead of 200",

@@ -187,9 +187,11 @@ class _Verification:
         if self.deadline.remaining() > _LAST_CHANCE_S:
             return
         if not self.wrong_answers:
-            raise self.deadline.timeout_error(
+            error = self.deadline.timeout_error(
                 f"The verification of {self.report.endpoint}", f"{rejection.reason}.", rejection.advice
             )
+            error.details["of_the_server"] = rejection.of_the_server
+            raise error
         # It was up and answered wrongly; that it is now gone, if it is, belongs to the same failure.
         failed, wrong = self.wrong_answers[-1]
         after = "" if wrong is rejection else f"; afterwards: {rejection.reason}"
@@ -266,7 +268,8 @@ class _Verification:
         except TooLargeError as error:
             raise Rejection(f"{path} answered with {error}", _STRANGE_ADVICE, Again.NEVER) from error
         except NotReadyError as error:
-            raise Rejection(str(error), "Read the state of the Service's pods.", Again.WAIT) from error
+            advice = "Read the state of the Service's pods."
+            raise Rejection(str(error), advice, Again.WAIT, of_the_server=True) from error
         except PlatformError as error:
             if error.error_class is not ErrorClass.INFRASTRUCTURE:
                 raise

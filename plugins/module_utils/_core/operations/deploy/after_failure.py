@@ -44,6 +44,7 @@ class Failure:
     holds_lock: bool = True
     released: bool = False  #: a new revision was made, so there may be new pods
     serves: bool = True  #: pods were seen that can answer
+    of_the_server: bool = False  #: a verification ended because the server was not ready to its end
 
 
 #: Failures of a verification that say something about the model.
@@ -79,6 +80,9 @@ def speaks_against_manifest(failure: Failure) -> bool:
     Only what the model server itself did counts, and only after its pods were made. Whatever time or the
     cluster lacked says nothing about the manifest.
     """
+    if failure.step is Step.VERIFY and failure.error_class is ErrorClass.TIMEOUT:
+        # Its pods were ready before, and are not any more.
+        return failure.of_the_server
     of_the_model = failure.error_class in (ErrorClass.WORKLOAD, ErrorClass.VERIFICATION)
     return of_the_model and failure.step in (Step.ROLLOUT, Step.VERIFY)
 

@@ -62,8 +62,10 @@ def _try(run: Run, otherwise: str, work: Callable[[], None]) -> None:
         run.say(f"{otherwise}: {another}")
 
 
-def seen(run: Run, kind: ErrorClass | None) -> Failure:
+def seen(run: Run, error: Exception) -> Failure:
     """Return a run's failure as the tables read it."""
+    kind = error.error_class if isinstance(error, PlatformError) else None
+    details = error.details if isinstance(error, PlatformError) else {}
     return Failure(
         run.step,
         kind,
@@ -72,18 +74,19 @@ def seen(run: Run, kind: ErrorClass | None) -> Failure:
         holds_lock=run.operation is not None,
         released=run.released,
         serves=run.comparison is None or run.comparison.serves,
+        of_the_server=bool(details.get("of_the_server")),
     )
 
 
 def reject_manifest(run: Run, error: Exception) -> None:
     """Note that the manifest did not serve, if that is what the failure says: nobody goes back to it then."""
-    kind = error.error_class if isinstance(error, PlatformError) else None
-    if run.rejected or not speaks_against_manifest(seen(run, kind)):
+    failed = seen(run, error)
+    if run.rejected or not speaks_against_manifest(failed):
         return
     evidence = error.details if isinstance(error, PlatformError) else {}
     digest = run.compared().rendered.digest
     known = verdict_on(run, digest)
-    if not rejects(seen(run, kind), before=known, cause=str(evidence.get("cause", ""))):
+    if not rejects(failed, before=known, cause=str(evidence.get("cause", ""))):
         return
     found = Verdict(digest, "failed", f"{run.step.value}: {error}", _plain(evidence))
     registry, target = run.used_registry, run.target
@@ -113,20 +116,18 @@ def _plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
 
 def correct_row(run: Run, error: Exception) -> None:
     """See that the row says what is true after a failure."""
-    kind = error.error_class if isinstance(error, PlatformError) else None
     told = str(error) or type(error).__name__
-    _try(run, "the registry's row was not corrected", lambda: _correct_row(run, kind, told))
+    _try(run, "the registry's row was not corrected", lambda: _correct_row(run, seen(run, error), told))
 
 
-def _correct_row(run: Run, kind: ErrorClass | None, told: str) -> None:
-    failed = seen(run, kind)
+def _correct_row(run: Run, failed: Failure, told: str) -> None:
     row = row_after_failure(failed)
     if row is RowIs.ASKED:
         row = row_after_failure(replace(failed, answers=_ask(run)))
     if row is RowIs.KEPT:
         return
     if row is RowIs.READY:
-        name = kind.value if kind else "unknown"
+        name = failed.error_class.value if failed.error_class else "unknown"
         changes = {"status": "ready", "status_reason": f"a run failed, but the model answers: {name}"}
     else:
         reason = f"{run.step.value}: {told}"

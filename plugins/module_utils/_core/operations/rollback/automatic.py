@@ -78,7 +78,7 @@ def _is_to_be(run: Run, error: PlatformError) -> bool:
         # This run has begun nothing, but another one may have been killed in the middle of going back.
         return _is_half_way(run)
     return goes_back(
-        failure.seen(run, error.error_class),
+        failure.seen(run, error),
         upgrade=run.had_release,
         before=failure.verdict_on(run, run.comparison.rendered.digest),
         insists="failed" not in run.refuses,

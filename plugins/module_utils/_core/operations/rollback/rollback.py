@@ -51,6 +51,7 @@ class Rollback:
     reason: str = ""
     rejects: bool = True  #: what is left is marked, so that nobody goes there again
     plan: RollbackPlan | None = None
+    rejected: bool = False  #: what is left is marked
 
     @property
     def steps(self) -> Steps:
@@ -210,7 +211,7 @@ def _rejecting(going: Rollback, take: Any, run: Run) -> None:
 
 def _reject(going: Rollback, run: Run, registry: Registry) -> None:
     left, target = going.choice.leaves, run.target
-    if left is None or not going.rejects:
+    if left is None or not going.rejects or going.rejected:
         return
     verdict = verifications.Verdict(left, "revoked", f"rolled back: {going.reason or 'no reason was given'}")
 
@@ -229,6 +230,7 @@ def _reject(going: Rollback, run: Run, registry: Registry) -> None:
     with run.tools.permit.step("revoke what is given up"):
         registry.database.begin_anew(Deadline(registry.timeout_s))
         registry.database.transaction(work)
+    going.rejected = True
 
 
 def _verify(going: Rollback, run: Run) -> None:
