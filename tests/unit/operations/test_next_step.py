@@ -72,6 +72,11 @@ PRESENT = [
         GOOD | {"lock": THEIRS, "verified": True, "needs_lock": True},
         Step.LOCK,
     ),
+    (
+        "as wanted, written after somebody else",
+        GOOD | {"lock": FREE, "verified": True, "registered": True, "needs_lock": True},
+        Step.DONE,
+    ),
     ("as wanted, no row", GOOD | {"lock": FREE, "verified": True, "row": "absent"}, Step.REGISTER),
     ("as wanted, disabled", GOOD | {"lock": FREE, "verified": True, "row": "disabled"}, Step.REGISTER),
     ("out of sync", STALE | {"lock": FREE}, Step.LOCK),

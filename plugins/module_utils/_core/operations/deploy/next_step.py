@@ -39,7 +39,8 @@ def next_step(state: State, wanted: Wanted) -> Step:
     Who finds everything as it should be takes no lock: nothing is changed that others could change too.
     """
     step = _to_present(state, wanted) if wanted.present else _to_absent(state, wanted)
-    if (step in _UNDER_THE_LOCK or state.needs_lock) and state.lock in (LockIs.FREE, LockIs.THEIRS):
+    locked = step in _UNDER_THE_LOCK or (step is Step.REGISTER and state.needs_lock)
+    if locked and state.lock in (LockIs.FREE, LockIs.THEIRS):
         return Step.LOCK
     if step is Step.DONE and state.lock is LockIs.OURS:
         return Step.FINISH
