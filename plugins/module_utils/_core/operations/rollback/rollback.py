@@ -87,14 +87,25 @@ def prepared(
         yield Rollback(wish, choice, run, before, **more)
         return
     content = look.recorded(registry, target, choice.to, client, chart_name)
-    # In the folder of the run, which Ansible removes also after this process was killed.
-    with TemporaryDirectory(prefix="rollback-", dir=run.tools.run_folder) as folder:
+    with _folder(run) as folder:
         chart = write_chart(content, Path(folder))
         run.target = request_of(content, target, chart, strategy=strategy, force_conflicts=force_conflicts)
         run.recorded, run.removes_additions = content, force_conflicts
         _know_keys(run, record)
         run.left = _left_by(choice, record)
         yield Rollback(wish, choice, run, before, **more)
+
+
+def _folder(run: Run) -> TemporaryDirectory[str]:
+    """Make a folder in that of the run, which Ansible removes also after this process was killed."""
+    try:
+        return TemporaryDirectory(prefix="rollback-", dir=run.tools.run_folder)
+    except OSError as error:
+        raise PlatformError(
+            ErrorClass.INFRASTRUCTURE,
+            f"No folder can be made for the manifest: {error}.",
+            "Make room on this machine, or set TMPDIR or ANSIBLE_LOCAL_TEMP to where there is some.",
+        ) from error
 
 
 def _know_keys(run: Run, record: ReleaseRecord | None) -> None:
