@@ -251,6 +251,37 @@ def test_the_policy_for_sources_selects_model_servers(
     assert wanted.items() <= template["metadata"]["labels"].items()
 
 
+@pytest.mark.parametrize(
+    ("opened", "field"),
+    [
+        ({"ingress": [{}], "egress": [{}]}, ".spec.egress"),
+        ({"podSelector": {"matchLabels": {"app": "nobody"}}}, ".spec.podSelector"),
+        ({"policyTypes": ["Ingress"]}, ".spec.policyTypes"),
+    ],
+    ids=["rules", "selector", "types"],
+)
+def test_a_default_deny_that_the_deployer_opened_is_told_and_closed(
+    apply: Apply,
+    api: ClusterClient,
+    kubectl: Kubectl,
+    applied: str,
+    as_deployer: list[str],
+    opened: dict[str, Any],
+    field: str,
+) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{applied}/networkpolicies/llmops-default-deny"
+    closed = api.get(path)["spec"]
+    patch = ["patch", "networkpolicy", "llmops-default-deny", "-n", applied, "--type=merge"]
+    done = kubectl.run(*patch, "-p", json.dumps({"spec": opened}), *as_deployer)
+    assert done.returncode == 0, done.stderr
+    (task,) = [task for task in apply("--check").tasks if task.status == "failed"]
+    assert task.result["error_class"] == "locked"
+    assert field in [conflict["field"] for conflict in task.result["conflicts"]]
+    apply(environment_force_conflicts=True).check()
+    assert api.get(path)["spec"] == closed
+    assert not apply().check().changed
+
+
 # Rights.
 
 
