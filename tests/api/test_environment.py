@@ -10,6 +10,7 @@ Nothing here sends a packet: the policies are read back. tests/lab/test_isolatio
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.support.run_module import RunModule
 
 GOLDEN = Path(__file__).parent / "golden/deployer_rights.yml"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 DEPLOYER = "llmops-deployer"
 SETTINGS: dict[str, Any] = {
     "environment_quota": {"requests.nvidia.com/gpu": 16},
@@ -54,6 +56,8 @@ def name(api: ClusterClient) -> Iterator[str]:
     api.delete(f"/api/v1/namespaces/llm-{made}")
     for plural in ("clusterroles", "clusterrolebindings"):
         api.delete(f"{RBAC}/{plural}/llmops-deployer-{made}")
+    for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+        api.delete(f"{ADMISSION}/{plural}/llmops-environment-{made}")
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,8 @@ def everything_of(api: ClusterClient, name: str) -> dict[str, Any]:
         f"{RBAC}/namespaces/llm-{name}/rolebindings/{DEPLOYER}",
         f"{RBAC}/clusterroles/llmops-deployer-{name}",
         f"{RBAC}/clusterrolebindings/llmops-deployer-{name}",
+        f"{ADMISSION}/validatingadmissionpolicies/llmops-environment-{name}",
+        f"{ADMISSION}/validatingadmissionpolicybindings/llmops-environment-{name}",
     ):
         item = api.find(path)
         if item is not None:
@@ -161,7 +167,7 @@ def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(
 
         assert run().changed
         made = everything_of(api, name)
-        assert len(made) == 14
+        assert len(made) == 16
         labels = made[f"/api/v1/namespaces/{namespace}"]["metadata"]["labels"]
         assert labels["llmops.platform/environment"] == name
         assert labels["llmops.platform/tier"] == "production"
@@ -186,7 +192,8 @@ def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(
         }
         assert versions(everything_of(api, name)) == versions(made)
 
-        run("-e", "environment_deployer=false", "-e", "environment_network_policies=false")
+        off = ("deployer", "network_policies", "admission_policy")
+        run(*(word for part in off for word in ("-e", f"environment_{part}=false")))
         left = everything_of(api, name)
         assert {path.split("/")[-2] for path in left} == {
             "namespaces",
@@ -415,6 +422,86 @@ def test_the_commands_of_the_documentation_tell_the_rights(kubectl: Kubectl, app
     for question in (["get", "secrets", "-n", "default"], ["create", "pods/exec", "-n", applied]):
         assert kubectl.run("auth", "can-i", *question, account).stdout.strip() == "no"
     assert kubectl.run("auth", "can-i", "get", "secrets", "-n", applied, account).stdout.strip() == "yes"
+
+
+# What rights would lead to.
+
+
+def pod_of(applied: str, **spec: Any) -> dict[str, Any]:
+    container = {
+        "name": "c",
+        "image": "registry.example.com/a:1",
+        "resources": {"requests": {"cpu": "1m"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    metadata = {"name": "tried", "namespace": applied}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"containers": [container], **spec},
+    }
+
+
+def service_of(applied: str, **spec: Any) -> dict[str, Any]:
+    metadata = {"name": "tried", "namespace": applied}
+    spec = {"ports": [{"port": 80}], **spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def secret_of(applied: str, kind: str) -> dict[str, Any]:
+    metadata = {
+        "name": "tried",
+        "namespace": applied,
+        "annotations": {"kubernetes.io/service-account.name": DEPLOYER},
+    }
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind}
+
+
+def create_dry(kubectl: Kubectl, item: dict[str, Any], *options: str) -> str:
+    """Return why the API server refuses an object, nothing where it takes it."""
+    answer = kubectl.run("create", "--dry-run=server", "-f", "-", *options, stdin=json.dumps(item))
+    return answer.stderr if answer.returncode else ""
+
+
+@pytest.fixture
+def judged(kubectl: Kubectl, applied: str) -> None:
+    """Wait until the API server judges by the policy, which it reads a moment after it was written."""
+    until = time.monotonic() + 30
+    while not create_dry(kubectl, service_of(applied, externalIPs=["192.0.2.1"])):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+@pytest.mark.usefixtures("judged")
+def test_no_way_leads_around_the_rights(
+    api: ClusterClient, kubectl: Kubectl, applied: str, as_deployer: list[str], name: str
+) -> None:
+    endless = secret_of(applied, "kubernetes.io/service-account-token")
+    assert "holds a token that never ends" in create_dry(kubectl, endless, *as_deployer)
+    assert "externalIPs would draw" in create_dry(
+        kubectl, service_of(applied, externalIPs=["192.0.2.1"]), *as_deployer
+    )
+    # Pods are made by controllers, with more rights than the deployer has.
+    assert "No pod runs as llmops-deployer" in create_dry(
+        kubectl, pod_of(applied, serviceAccountName=DEPLOYER)
+    )
+    assert "are for parts of the cluster" in create_dry(
+        kubectl, pod_of(applied, priorityClassName="system-node-critical")
+    )
+    # And what is usual passes.
+    for usual in (pod_of(applied), secret_of(applied, "Opaque"), service_of(applied)):
+        assert create_dry(kubectl, usual) == ""
+    # Elsewhere it is not this environment's business.
+    assert create_dry(kubectl, service_of("default", externalIPs=["192.0.2.1"])) == ""
+    # The API server finds nothing to say about the expressions.
+    policy = api.get(f"{ADMISSION}/validatingadmissionpolicies/llmops-environment-{name}")
+    assert not policy.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
 
 
 # What the account is for.
