@@ -629,6 +629,7 @@ def test_router_and_health_checker_meet_the_level(applied: str, lab: Lab, tmp_pa
     variables = {
         "ansible_connection": "local",
         "vllm_environment": name,
+        "vllm_tier": "staging",
         "vllm_namespace": applied,
         "vllm_kubeconfig": str(lab.kubeconfig),
     }
@@ -642,6 +643,44 @@ def test_router_and_health_checker_meet_the_level(applied: str, lab: Lab, tmp_pa
         (task,) = [task for task in found if task.status == "ok"]
         assert any(item["kind"] == "Deployment" for item in task.result["objects"])
         assert "PodSecurity" not in json.dumps(task.result.get("warnings") or []) + done.output
+
+
+@pytest.mark.parametrize(
+    ("given", "lets_in"),
+    [
+        ({"vllm_tier": "production"}, False),
+        # A name that tells nothing is not taken for development.
+        ({"vllm_tier": ""}, False),
+        ({"vllm_tier": "production", "router_client_peers": [{"podSelector": {}}]}, True),
+        (
+            {
+                "vllm_tier": "production",
+                "router_client_peers": [{"podSelector": {}}],
+                "router_network_policy": False,
+            },
+            False,
+        ),
+        ({"vllm_tier": "production", "router_api_keys": [{"name": "a", "sha256": "0" * 64}]}, True),
+        ({"vllm_tier": "production", "router_open": True}, True),
+    ],
+    ids=["production", "unknown", "peers", "peers without policy", "keys", "open"],
+)
+def test_a_router_of_production_is_open_to_all_only_on_a_word(
+    applied: str, lab: Lab, tmp_path: Path, name: str, given: dict[str, Any], lets_in: bool
+) -> None:
+    variables = {
+        "ansible_connection": "local",
+        "vllm_environment": name,
+        "vllm_namespace": applied,
+        "vllm_kubeconfig": str(lab.kubeconfig),
+        "router_image": "registry.example.com/a:1",
+        "router_dsn": "host=db",
+        **given,
+    }
+    inventory = {"models": {"hosts": {"a-model": {}}, "vars": variables}}
+    done = PlayRunner(tmp_path).run("playbooks/router.yml", inventory=inventory, arguments=["--check"])
+    assert (done.rc == 0) == lets_in, done.output
+    assert ("router_client_peers: is empty" in " ".join(done.output.split())) != lets_in
 
 
 def test_the_level_is_enforced(kubectl: Kubectl, applied: str) -> None:
