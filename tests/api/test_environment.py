@@ -41,9 +41,9 @@ SETTINGS: dict[str, Any] = {
     "environment_limit_range": {"limits": [{"type": "Container", "default": {"memory": "1Gi"}}]},
     "environment_egress_cidrs": ["10.20.0.5/32", "0.0.0.0/0"],
     "environment_egress_ports": [443, 8443],
-    "environment_dns_cidrs": ["169.254.20.10/32"],
     "environment_api_server_cidrs": ["192.0.2.7/32"],
 }
+METADATA = ["100.100.100.200/32", "168.63.129.16/32", "169.254.0.0/16", "192.0.0.192/32"]
 
 Apply = Callable[..., PlayResult]
 
@@ -241,7 +241,7 @@ def test_what_is_applied_is_what_was_asked_for(api: ClusterClient, applied: str,
         {
             "to": [
                 {"ipBlock": {"cidr": "10.20.0.5/32"}},
-                {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}},
+                {"ipBlock": {"cidr": "0.0.0.0/0", "except": METADATA}},
             ],
             "ports": [{"port": 443, "protocol": "TCP"}, {"port": 8443, "protocol": "TCP"}],
         }
@@ -700,6 +700,7 @@ def test_the_level_is_enforced(kubectl: Kubectl, applied: str) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        ({"environment_namespace": "kube-system"}, "environment_namespace: 'kube-system' belongs"),
         ({"environment_namespace": "Not_A_Name"}, "environment_namespace: 'Not_A_Name' is not a valid"),
         ({"environment_name": "a b; rm"}, "environment_name: 'a b; rm' is no name"),
         ({"environment_tier": "prod"}, "environment_tier: 'prod' is unknown"),
@@ -715,7 +716,17 @@ def test_the_level_is_enforced(kubectl: Kubectl, applied: str) -> None:
             "environment_quota.requests.nvidia.com/gpu: 'many' is not a quantity",
         ),
     ],
-    ids=["namespace", "name", "tier", "no tier", "level", "metadata", "dns", "quota"],
+    ids=[
+        "namespace of the cluster",
+        "namespace",
+        "name",
+        "tier",
+        "no tier",
+        "level",
+        "metadata",
+        "dns",
+        "quota",
+    ],
 )
 def test_refuses_what_cannot_be_meant(
     apply: Apply, api: ClusterClient, applied: str, name: str, change: dict[str, Any], told: str
