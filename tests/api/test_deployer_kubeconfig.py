@@ -351,7 +351,7 @@ def test_with_its_account_it_ends_and_the_next_run_mends_it(
 
     renewed = play("environment").check()
     (task,) = renewed.find(action="service_account_kubeconfig")
-    assert task.result["reason"] == "the API server does not take the token any more"
+    assert task.result["reason"] == "the account of the token is gone"
     assert token_of(written) != old
     assert client_of(written).get(f"/api/v1/namespaces/{namespace}/pods")
     # Nor does the account of the same name give the old token its rights back.

@@ -74,7 +74,6 @@ def test_no_ports_are_no_rule(root: Path, role: str, option: str, port: int) -> 
 
 
 def test_a_router_that_may_go_nowhere_says_so(root: Path) -> None:
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("router_dns_peers", "router_model_server_ports", "router_registry_ports"), []
-    )
+    options = ("dns_peers", "model_server_ports", "registry_ports")
+    nothing: dict[str, Any] = {f"router_{option}": [] for option in options}
     assert policy(root, "router", **nothing)["egress"] == []

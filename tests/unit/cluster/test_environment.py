@@ -89,7 +89,8 @@ def test_the_api_server_is_no_way_to_the_metadata_service() -> None:
 def test_dns_is_no_way_to_everywhere(cidr: str) -> None:
     with pytest.raises(PlatformError, match=r"environment_dns_cidrs\[0\].* is wider than"):
         Environment.build("staging", dns_cidrs=[cidr])
-    assert Environment.build("staging", dns_cidrs=["10.0.0.0/24", "fd00::/64", "168.63.129.16/32"])
+    narrow = ["10.0.0.0/24", "fd00::/64", "168.63.129.16/32"]
+    assert [block["cidr"] for block in Environment.build("staging", dns_cidrs=narrow).dns_blocks] == narrow
 
 
 @pytest.mark.parametrize("namespace", ["default", "kube-system", "kube-public", "kube-node-lease"])
