@@ -738,6 +738,25 @@ def test_refuses_what_cannot_be_meant(
     assert versions(everything_of(api, name)) == before
 
 
+@pytest.mark.parametrize(
+    ("playbook", "differs"),
+    [
+        ("environment", "vllm_tier"),
+        ("environment", "environment_namespace"),
+        ("router", "vllm_environment"),
+        ("health_check", "vllm_namespace"),
+    ],
+)
+def test_a_run_is_for_one_environment(lab: Lab, tmp_path: Path, playbook: str, differs: str) -> None:
+    """The role runs once, for the first host: what the second one says would be passed over."""
+    common = {"ansible_connection": "local", "vllm_kubeconfig": str(lab.kubeconfig)}
+    hosts = {"a-model": {}, "b-model": {differs: "production"}}
+    inventory = {"models": {"hosts": hosts, "vars": {"vllm_environment": "staging", **common}}}
+    done = PlayRunner(tmp_path).run(f"playbooks/{playbook}.yml", inventory=inventory, arguments=["--check"])
+    assert done.rc != 0
+    assert f"{differs}: differs between the hosts" in " ".join(done.output.split())
+
+
 def test_what_somebody_else_made_is_not_taken_over(apply: Apply, api: ClusterClient, name: str) -> None:
     """Two environments of one name in one cluster would share the ClusterRole."""
     apply().check()
