@@ -347,20 +347,21 @@ def may(
     return bool(answer["status"]["allowed"])
 
 
+def pairs(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Return verb, resource and API group of rules, one each."""
+    return {
+        (verb, resource, group)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
 def test_every_right_of_the_golden_file_is_given_in_the_namespace_alone(
     api: ClusterClient, applied: str
 ) -> None:
     golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
-
-    def pairs(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
-        return {
-            (verb, resource, group)
-            for rule in rules
-            for group in rule["apiGroups"]
-            for resource in rule["resources"]
-            for verb in rule["verbs"]
-        }
-
     everywhere = pairs(golden["cluster_role"])
     for verb, resource, group in sorted(pairs(golden["role"])):
         assert may(api, applied, verb, resource, applied, group), (verb, resource)
@@ -368,6 +369,61 @@ def test_every_right_of_the_golden_file_is_given_in_the_namespace_alone(
         assert elsewhere == ((verb, resource, group) in everywhere), (verb, resource)
     for verb, resource, group in sorted(everywhere):
         assert may(api, applied, verb, resource, "", group), (verb, resource)
+
+
+# What every account may: ask about itself, and read what others are to trust.
+BASIC = {
+    *((verb, "clustertrustbundles", "certificates.k8s.io") for verb in ("get", "list", "watch")),
+    ("create", "selfsubjectaccessreviews", "authorization.k8s.io"),
+    ("create", "selfsubjectrulesreviews", "authorization.k8s.io"),
+    ("create", "selfsubjectreviews", "authentication.k8s.io"),
+}
+# Those that no list of the API server tells.
+HIDDEN_VERBS = {"approve", "attest", "bind", "escalate", "impersonate", "sign", "use"}
+
+
+def everything_known(api: ClusterClient) -> set[tuple[str, str, str]]:
+    """Return each verb on each resource, as the API server lists them, with every verb that there is."""
+    groups = [group["preferredVersion"]["groupVersion"] for group in api.get("/apis")["groups"]]
+    paths = ["/api/v1", *(f"/apis/{group}" for group in groups)]
+    found = [
+        (path.split("/")[2] if path.startswith("/apis/") else "", entry)
+        for path in paths
+        for entry in api.get(path)["resources"]
+    ]
+    verbs = HIDDEN_VERBS.union(*(entry["verbs"] for group, entry in found))
+    return {(verb, entry["name"], group) for group, entry in found for verb in verbs}
+
+
+def test_of_all_that_there_is_nothing_else_is_given(
+    api: ClusterClient, kubeconfig: str, applied: str
+) -> None:
+    """The API server's own list of rules, held against every verb on every resource that it has."""
+    golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
+    everywhere = pairs(golden["cluster_role"]) | BASIC
+    known = everything_known(api)
+    assert len(known) > 1000
+    deployer = ClusterClient(Authentication.from_params(identity(kubeconfig, applied)))
+
+    def given(namespace: str) -> set[tuple[str, str, str]]:
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": namespace},
+        }
+        rules = deployer.create("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review)["status"]
+        return {
+            (verb, resource, group)
+            for verb, resource, group in known | everywhere | pairs(golden["role"])
+            for rule in rules["resourceRules"]
+            if {verb, "*"} & {*rule["verbs"]}
+            and {resource, "*", f"*/{resource.partition('/')[2]}"} & {*rule["resources"]}
+            and {group, "*"} & {*rule["apiGroups"]}
+        }
+
+    assert given(applied) == pairs(golden["role"]) | everywhere
+    for other in ("default", "kube-system"):
+        assert given(other) == everywhere
 
 
 @pytest.mark.parametrize(
