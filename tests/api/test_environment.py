@@ -814,8 +814,10 @@ def test_a_run_is_for_one_environment(lab: Lab, tmp_path: Path, playbook: str, d
 
 
 def test_what_somebody_else_made_is_not_taken_over(apply: Apply, api: ClusterClient, name: str) -> None:
-    """Two environments of one name in one cluster would share the ClusterRole."""
+    """Two environments of one name in one cluster would share what belongs to no namespace."""
     apply().check()
     answer = apply("--check", environment_namespace=f"other-{name}")
     assert answer.rc != 0
+    assert f"ValidatingAdmissionPolicy/llmops-environment-{name} belongs to the set" in answer.output
+    answer = apply("--check", environment_namespace=f"other-{name}", environment_admission_policy=False)
     assert f"ClusterRole/llmops-deployer-{name} belongs to the set" in answer.output
