@@ -23,7 +23,10 @@ description:
   - A proxy of the environment (E(HTTPS_PROXY)) is not written. One of O(proxy) or of the kubeconfig is, with
     its password if it has one.
   - A connection that does not check the API server's certificate is refused.
+  - A kubeconfig of the account for another API server, or with another certificate authority, is somebody
+    else's file (O(force)), since accounts of one name are in many clusters.
   - Needs the right to V(create) C(serviceaccounts/token), and in check mode to V(get) C(serviceaccounts).
+    Without the latter an account that was made anew is only seen some seconds later.
 extends_documentation_fragment:
   - llmops.platform.attributes
   - llmops.platform.kubernetes_auth
@@ -157,9 +160,15 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.boun
     SHORTEST_S,
     subject_of,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    ClusterClient,
+    ServerAddress,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import check_seconds
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import invalid
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
+    PlatformError,
+    invalid,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import check_namespace
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
     Context,
@@ -192,7 +201,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         account = Account(client.address, namespace, name, params["expiration_seconds"])
         done = present(client, params["path"], account, context.progress, share=params["renew_share"], **how)
     else:
-        done = absent(params["path"], namespace, name, **how)
+        done = absent(params["path"], namespace, name, _address_if_any(params), **how)
     result = {
         "path": params["path"],
         "reason": done.reason,
@@ -200,6 +209,14 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         "expires_at": done.token.expires_at if done.token else None,
     }
     return Outcome(bool(done.reason), result, done.diff, done.warnings)
+
+
+def _address_if_any(params: Mapping[str, Any]) -> ServerAddress | None:
+    """Return where the cluster is. A file is removed without that, too: no cluster has to answer."""
+    try:
+        return ClusterClient.from_params(params).address
+    except PlatformError:
+        return None
 
 
 CONTRACT = ModuleContract(ARGUMENT_SPEC, run)

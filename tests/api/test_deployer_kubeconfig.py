@@ -44,6 +44,7 @@ from tests.support.playbooks import ROOT, PlayResult, PlayRunner
 from tests.support.postgres import private_server
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 DEPLOYER = "llmops-deployer"
 Play = Callable[..., PlayResult]
 
@@ -56,6 +57,8 @@ def name(api: ClusterClient) -> Iterator[str]:
     api.delete(f"/api/v1/namespaces/llm-{made}")
     for plural in ("clusterroles", "clusterrolebindings"):
         api.delete(f"{RBAC}/{plural}/{DEPLOYER}-{made}")
+    for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+        api.delete(f"{ADMISSION}/{plural}/llmops-environment-{made}")
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +267,8 @@ def test_an_example_inventory_goes_from_administrator_to_deployer(
         api.delete("/api/v1/namespaces/llm-staging")
         for plural in ("clusterroles", "clusterrolebindings"):
             api.delete(f"{RBAC}/{plural}/{DEPLOYER}-staging")
+        for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+            api.delete(f"{ADMISSION}/{plural}/llmops-environment-staging")
 
 
 # What it is not for: one real request of each kind.
@@ -346,7 +351,7 @@ def test_with_its_account_it_ends_and_the_next_run_mends_it(
 
     renewed = play("environment").check()
     (task,) = renewed.find(action="service_account_kubeconfig")
-    assert task.result["reason"] == "the API server does not take the token any more"
+    assert task.result["reason"] == "the account of the token is gone"
     assert token_of(written) != old
     assert client_of(written).get(f"/api/v1/namespaces/{namespace}/pods")
     # Nor does the account of the same name give the old token its rights back.

@@ -10,6 +10,7 @@ Nothing here sends a packet: the policies are read back. tests/lab/test_isolatio
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,15 +34,16 @@ from tests.support.run_module import RunModule
 
 GOLDEN = Path(__file__).parent / "golden/deployer_rights.yml"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 DEPLOYER = "llmops-deployer"
 SETTINGS: dict[str, Any] = {
     "environment_quota": {"requests.nvidia.com/gpu": 16},
     "environment_limit_range": {"limits": [{"type": "Container", "default": {"memory": "1Gi"}}]},
     "environment_egress_cidrs": ["10.20.0.5/32", "0.0.0.0/0"],
     "environment_egress_ports": [443, 8443],
-    "environment_dns_cidrs": ["169.254.20.10/32"],
     "environment_api_server_cidrs": ["192.0.2.7/32"],
 }
+METADATA = ["100.100.100.200/32", "168.63.129.16/32", "169.254.0.0/16", "192.0.0.192/32"]
 
 Apply = Callable[..., PlayResult]
 
@@ -54,6 +56,8 @@ def name(api: ClusterClient) -> Iterator[str]:
     api.delete(f"/api/v1/namespaces/llm-{made}")
     for plural in ("clusterroles", "clusterrolebindings"):
         api.delete(f"{RBAC}/{plural}/llmops-deployer-{made}")
+    for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+        api.delete(f"{ADMISSION}/{plural}/llmops-environment-{made}")
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,8 @@ def everything_of(api: ClusterClient, name: str) -> dict[str, Any]:
         f"{RBAC}/namespaces/llm-{name}/rolebindings/{DEPLOYER}",
         f"{RBAC}/clusterroles/llmops-deployer-{name}",
         f"{RBAC}/clusterrolebindings/llmops-deployer-{name}",
+        f"{ADMISSION}/validatingadmissionpolicies/llmops-environment-{name}",
+        f"{ADMISSION}/validatingadmissionpolicybindings/llmops-environment-{name}",
     ):
         item = api.find(path)
         if item is not None:
@@ -161,7 +167,7 @@ def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(
 
         assert run().changed
         made = everything_of(api, name)
-        assert len(made) == 14
+        assert len(made) == 16
         labels = made[f"/api/v1/namespaces/{namespace}"]["metadata"]["labels"]
         assert labels["llmops.platform/environment"] == name
         assert labels["llmops.platform/tier"] == "production"
@@ -186,7 +192,8 @@ def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(
         }
         assert versions(everything_of(api, name)) == versions(made)
 
-        run("-e", "environment_deployer=false", "-e", "environment_network_policies=false")
+        off = ("deployer", "network_policies", "admission_policy")
+        run(*(word for part in off for word in ("-e", f"environment_{part}=false")))
         left = everything_of(api, name)
         assert {path.split("/")[-2] for path in left} == {
             "namespaces",
@@ -234,7 +241,7 @@ def test_what_is_applied_is_what_was_asked_for(api: ClusterClient, applied: str,
         {
             "to": [
                 {"ipBlock": {"cidr": "10.20.0.5/32"}},
-                {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}},
+                {"ipBlock": {"cidr": "0.0.0.0/0", "except": METADATA}},
             ],
             "ports": [{"port": 443, "protocol": "TCP"}, {"port": 8443, "protocol": "TCP"}],
         }
@@ -249,6 +256,37 @@ def test_the_policy_for_sources_selects_model_servers(
     wanted = api.get(path)["spec"]["podSelector"]["matchLabels"]
     template = HelmChart(Path(helm_binary)).render().one("Deployment")["spec"]["template"]
     assert wanted.items() <= template["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("opened", "field"),
+    [
+        ({"ingress": [{}], "egress": [{}]}, ".spec.egress"),
+        ({"podSelector": {"matchLabels": {"app": "nobody"}}}, ".spec.podSelector"),
+        ({"policyTypes": ["Ingress"]}, ".spec.policyTypes"),
+    ],
+    ids=["rules", "selector", "types"],
+)
+def test_a_default_deny_that_the_deployer_opened_is_told_and_closed(
+    apply: Apply,
+    api: ClusterClient,
+    kubectl: Kubectl,
+    applied: str,
+    as_deployer: list[str],
+    opened: dict[str, Any],
+    field: str,
+) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{applied}/networkpolicies/llmops-default-deny"
+    closed = api.get(path)["spec"]
+    patch = ["patch", "networkpolicy", "llmops-default-deny", "-n", applied, "--type=merge"]
+    done = kubectl.run(*patch, "-p", json.dumps({"spec": opened}), *as_deployer)
+    assert done.returncode == 0, done.stderr
+    (task,) = [task for task in apply("--check").tasks if task.status == "failed"]
+    assert task.result["error_class"] == "locked"
+    assert field in [conflict["field"] for conflict in task.result["conflicts"]]
+    apply(environment_force_conflicts=True).check()
+    assert api.get(path)["spec"] == closed
+    assert not apply().check().changed
 
 
 # Rights.
@@ -309,20 +347,21 @@ def may(
     return bool(answer["status"]["allowed"])
 
 
+def pairs(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Return verb, resource and API group of rules, one each."""
+    return {
+        (verb, resource, group)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
 def test_every_right_of_the_golden_file_is_given_in_the_namespace_alone(
     api: ClusterClient, applied: str
 ) -> None:
     golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
-
-    def pairs(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
-        return {
-            (verb, resource, group)
-            for rule in rules
-            for group in rule["apiGroups"]
-            for resource in rule["resources"]
-            for verb in rule["verbs"]
-        }
-
     everywhere = pairs(golden["cluster_role"])
     for verb, resource, group in sorted(pairs(golden["role"])):
         assert may(api, applied, verb, resource, applied, group), (verb, resource)
@@ -330,6 +369,61 @@ def test_every_right_of_the_golden_file_is_given_in_the_namespace_alone(
         assert elsewhere == ((verb, resource, group) in everywhere), (verb, resource)
     for verb, resource, group in sorted(everywhere):
         assert may(api, applied, verb, resource, "", group), (verb, resource)
+
+
+# What every account may: ask about itself, and read what others are to trust.
+BASIC = {
+    *((verb, "clustertrustbundles", "certificates.k8s.io") for verb in ("get", "list", "watch")),
+    ("create", "selfsubjectaccessreviews", "authorization.k8s.io"),
+    ("create", "selfsubjectrulesreviews", "authorization.k8s.io"),
+    ("create", "selfsubjectreviews", "authentication.k8s.io"),
+}
+# Those that no list of the API server tells.
+HIDDEN_VERBS = {"approve", "attest", "bind", "escalate", "impersonate", "sign", "use"}
+
+
+def everything_known(api: ClusterClient) -> set[tuple[str, str, str]]:
+    """Return each verb on each resource, as the API server lists them, with every verb that there is."""
+    groups = [group["preferredVersion"]["groupVersion"] for group in api.get("/apis")["groups"]]
+    paths = ["/api/v1", *(f"/apis/{group}" for group in groups)]
+    found = [
+        (path.split("/")[2] if path.startswith("/apis/") else "", entry)
+        for path in paths
+        for entry in api.get(path)["resources"]
+    ]
+    verbs = HIDDEN_VERBS.union(*(entry["verbs"] for group, entry in found))
+    return {(verb, entry["name"], group) for group, entry in found for verb in verbs}
+
+
+def test_of_all_that_there_is_nothing_else_is_given(
+    api: ClusterClient, kubeconfig: str, applied: str
+) -> None:
+    """The API server's own list of rules, held against every verb on every resource that it has."""
+    golden = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
+    everywhere = pairs(golden["cluster_role"]) | BASIC
+    known = everything_known(api)
+    assert len(known) > 1000
+    deployer = ClusterClient(Authentication.from_params(identity(kubeconfig, applied)))
+
+    def given(namespace: str) -> set[tuple[str, str, str]]:
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": namespace},
+        }
+        rules = deployer.create("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review)["status"]
+        return {
+            (verb, resource, group)
+            for verb, resource, group in known | everywhere | pairs(golden["role"])
+            for rule in rules["resourceRules"]
+            if {verb, "*"} & {*rule["verbs"]}
+            and {resource, "*", f"*/{resource.partition('/')[2]}"} & {*rule["resources"]}
+            and {group, "*"} & {*rule["apiGroups"]}
+        }
+
+    assert given(applied) == pairs(golden["role"]) | everywhere
+    for other in ("default", "kube-system"):
+        assert given(other) == everywhere
 
 
 @pytest.mark.parametrize(
@@ -384,6 +478,86 @@ def test_the_commands_of_the_documentation_tell_the_rights(kubectl: Kubectl, app
     for question in (["get", "secrets", "-n", "default"], ["create", "pods/exec", "-n", applied]):
         assert kubectl.run("auth", "can-i", *question, account).stdout.strip() == "no"
     assert kubectl.run("auth", "can-i", "get", "secrets", "-n", applied, account).stdout.strip() == "yes"
+
+
+# What rights would lead to.
+
+
+def pod_of(applied: str, **spec: Any) -> dict[str, Any]:
+    container = {
+        "name": "c",
+        "image": "registry.example.com/a:1",
+        "resources": {"requests": {"cpu": "1m"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    metadata = {"name": "tried", "namespace": applied}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"containers": [container], **spec},
+    }
+
+
+def service_of(applied: str, **spec: Any) -> dict[str, Any]:
+    metadata = {"name": "tried", "namespace": applied}
+    spec = {"ports": [{"port": 80}], **spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def secret_of(applied: str, kind: str) -> dict[str, Any]:
+    metadata = {
+        "name": "tried",
+        "namespace": applied,
+        "annotations": {"kubernetes.io/service-account.name": DEPLOYER},
+    }
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind}
+
+
+def create_dry(kubectl: Kubectl, item: dict[str, Any], *options: str) -> str:
+    """Return why the API server refuses an object, nothing where it takes it."""
+    answer = kubectl.run("create", "--dry-run=server", "-f", "-", *options, stdin=json.dumps(item))
+    return answer.stderr if answer.returncode else ""
+
+
+@pytest.fixture
+def judged(kubectl: Kubectl, applied: str) -> None:
+    """Wait until the API server judges by the policy, which it reads a moment after it was written."""
+    until = time.monotonic() + 30
+    while not create_dry(kubectl, service_of(applied, externalIPs=["192.0.2.1"])):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+@pytest.mark.usefixtures("judged")
+def test_no_way_leads_around_the_rights(
+    api: ClusterClient, kubectl: Kubectl, applied: str, as_deployer: list[str], name: str
+) -> None:
+    endless = secret_of(applied, "kubernetes.io/service-account-token")
+    assert "holds a token that never ends" in create_dry(kubectl, endless, *as_deployer)
+    assert "externalIPs would draw" in create_dry(
+        kubectl, service_of(applied, externalIPs=["192.0.2.1"]), *as_deployer
+    )
+    # Pods are made by controllers, with more rights than the deployer has.
+    assert "No pod runs as llmops-deployer" in create_dry(
+        kubectl, pod_of(applied, serviceAccountName=DEPLOYER)
+    )
+    assert "are for parts of the cluster" in create_dry(
+        kubectl, pod_of(applied, priorityClassName="system-node-critical")
+    )
+    # And what is usual passes.
+    for usual in (pod_of(applied), secret_of(applied, "Opaque"), service_of(applied)):
+        assert create_dry(kubectl, usual) == ""
+    # Elsewhere it is not this environment's business.
+    assert create_dry(kubectl, service_of("default", externalIPs=["192.0.2.1"])) == ""
+    # The API server finds nothing to say about the expressions.
+    policy = api.get(f"{ADMISSION}/validatingadmissionpolicies/llmops-environment-{name}")
+    assert not policy.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
 
 
 # What the account is for.
@@ -511,6 +685,7 @@ def test_router_and_health_checker_meet_the_level(applied: str, lab: Lab, tmp_pa
     variables = {
         "ansible_connection": "local",
         "vllm_environment": name,
+        "vllm_tier": "staging",
         "vllm_namespace": applied,
         "vllm_kubeconfig": str(lab.kubeconfig),
     }
@@ -524,6 +699,44 @@ def test_router_and_health_checker_meet_the_level(applied: str, lab: Lab, tmp_pa
         (task,) = [task for task in found if task.status == "ok"]
         assert any(item["kind"] == "Deployment" for item in task.result["objects"])
         assert "PodSecurity" not in json.dumps(task.result.get("warnings") or []) + done.output
+
+
+@pytest.mark.parametrize(
+    ("given", "lets_in"),
+    [
+        ({"vllm_tier": "production"}, False),
+        # A name that tells nothing is not taken for development.
+        ({"vllm_tier": ""}, False),
+        ({"vllm_tier": "production", "router_client_peers": [{"podSelector": {}}]}, True),
+        (
+            {
+                "vllm_tier": "production",
+                "router_client_peers": [{"podSelector": {}}],
+                "router_network_policy": False,
+            },
+            False,
+        ),
+        ({"vllm_tier": "production", "router_api_keys": [{"name": "a", "sha256": "0" * 64}]}, True),
+        ({"vllm_tier": "production", "router_open": True}, True),
+    ],
+    ids=["production", "unknown", "peers", "peers without policy", "keys", "open"],
+)
+def test_a_router_of_production_is_open_to_all_only_on_a_word(
+    applied: str, lab: Lab, tmp_path: Path, name: str, given: dict[str, Any], lets_in: bool
+) -> None:
+    variables = {
+        "ansible_connection": "local",
+        "vllm_environment": name,
+        "vllm_namespace": applied,
+        "vllm_kubeconfig": str(lab.kubeconfig),
+        "router_image": "registry.example.com/a:1",
+        "router_dsn": "host=db",
+        **given,
+    }
+    inventory = {"models": {"hosts": {"a-model": {}}, "vars": variables}}
+    done = PlayRunner(tmp_path).run("playbooks/router.yml", inventory=inventory, arguments=["--check"])
+    assert (done.rc == 0) == lets_in, done.output
+    assert ("router_client_peers: is empty" in " ".join(done.output.split())) != lets_in
 
 
 def test_the_level_is_enforced(kubectl: Kubectl, applied: str) -> None:
@@ -543,6 +756,7 @@ def test_the_level_is_enforced(kubectl: Kubectl, applied: str) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        ({"environment_namespace": "kube-system"}, "environment_namespace: 'kube-system' belongs"),
         ({"environment_namespace": "Not_A_Name"}, "environment_namespace: 'Not_A_Name' is not a valid"),
         ({"environment_name": "a b; rm"}, "environment_name: 'a b; rm' is no name"),
         ({"environment_tier": "prod"}, "environment_tier: 'prod' is unknown"),
@@ -558,7 +772,17 @@ def test_the_level_is_enforced(kubectl: Kubectl, applied: str) -> None:
             "environment_quota.requests.nvidia.com/gpu: 'many' is not a quantity",
         ),
     ],
-    ids=["namespace", "name", "tier", "no tier", "level", "metadata", "dns", "quota"],
+    ids=[
+        "namespace of the cluster",
+        "namespace",
+        "name",
+        "tier",
+        "no tier",
+        "level",
+        "metadata",
+        "dns",
+        "quota",
+    ],
 )
 def test_refuses_what_cannot_be_meant(
     apply: Apply, api: ClusterClient, applied: str, name: str, change: dict[str, Any], told: str
@@ -570,9 +794,30 @@ def test_refuses_what_cannot_be_meant(
     assert versions(everything_of(api, name)) == before
 
 
+@pytest.mark.parametrize(
+    ("playbook", "differs"),
+    [
+        ("environment", "vllm_tier"),
+        ("environment", "environment_namespace"),
+        ("router", "vllm_environment"),
+        ("health_check", "vllm_namespace"),
+    ],
+)
+def test_a_run_is_for_one_environment(lab: Lab, tmp_path: Path, playbook: str, differs: str) -> None:
+    """The role runs once, for the first host: what the second one says would be passed over."""
+    common = {"ansible_connection": "local", "vllm_kubeconfig": str(lab.kubeconfig)}
+    hosts = {"a-model": {}, "b-model": {differs: "production"}}
+    inventory = {"models": {"hosts": hosts, "vars": {"vllm_environment": "staging", **common}}}
+    done = PlayRunner(tmp_path).run(f"playbooks/{playbook}.yml", inventory=inventory, arguments=["--check"])
+    assert done.rc != 0
+    assert f"{differs}: differs between the hosts" in " ".join(done.output.split())
+
+
 def test_what_somebody_else_made_is_not_taken_over(apply: Apply, api: ClusterClient, name: str) -> None:
-    """Two environments of one name in one cluster would share the ClusterRole."""
+    """Two environments of one name in one cluster would share what belongs to no namespace."""
     apply().check()
     answer = apply("--check", environment_namespace=f"other-{name}")
     assert answer.rc != 0
+    assert f"ValidatingAdmissionPolicy/llmops-environment-{name} belongs to the set" in answer.output
+    answer = apply("--check", environment_namespace=f"other-{name}", environment_admission_policy=False)
     assert f"ClusterRole/llmops-deployer-{name} belongs to the set" in answer.output

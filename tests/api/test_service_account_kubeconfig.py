@@ -108,7 +108,7 @@ def test_a_token_ends_when_it_was_asked_to(write: Write, path: Path, api: Cluste
     read = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     assert read["exp"] - read["iat"] == 600
     # Asking for another lifetime is asking for another token.
-    assert write(expiration_seconds=1200).result["reason"].startswith("server, certificate authority")
+    assert write(expiration_seconds=1200).result["reason"].startswith("lifetime, proxy")
 
 
 def test_a_token_is_renewed_in_time(write: Write, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,10 +149,12 @@ def test_an_account_that_was_made_anew_is_seen(
 ) -> None:
     write()
     first = token_of(path)
+    # For some seconds the API server goes on taking a token that it has judged.
+    assert who(lab, path).endswith(f":{ACCOUNT}")
     api.delete(f"/api/v1/namespaces/{namespace}/serviceaccounts/{ACCOUNT}")
     make_account(api, namespace)
     planned = write(check=True)
-    assert planned.result["reason"] == "the API server does not take the token any more"
+    assert planned.result["reason"] == "the account of the token is gone"
     assert token_of(path) == first
     assert write().changed
     assert who(lab, path).endswith(f":{ACCOUNT}")
@@ -218,6 +220,25 @@ def test_another_file_is_left_alone(write: Write, path: Path, kubeconfig: str, n
     path.write_text("just text", "utf-8")
     assert write(state="absent", force=True).changed
     assert not path.exists()
+
+
+@pytest.mark.parametrize("change", ["server", "certificate-authority-data"])
+def test_the_file_of_another_cluster_is_left_alone(
+    write: Write, path: Path, kubeconfig: str, change: str
+) -> None:
+    """Environments of one name in two clusters have accounts of one name."""
+    write()
+    content = yaml.safe_load(path.read_text("utf-8"))
+    another = {"server": "https://another:6443", "certificate-authority-data": "YW5vdGhlcg=="}[change]
+    content["clusters"][0]["cluster"][change] = another
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    for state in ("present", "absent"):
+        for check in (True, False):
+            with pytest.raises(PlatformError, match="for another API server or with another certificate"):
+                write(state=state, check=check)
+    assert yaml.safe_load(path.read_text("utf-8")) == content
+    assert write(force=True).result["reason"] == "another file is replaced"
+    assert not write().changed
 
 
 def test_an_empty_file_is_nobodys(write: Write, path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.support.chart import (
     NAMESPACE,
     RELEASE,
     HelmChart,
+    RenderError,
     option,
     started_arguments,
 )
@@ -422,6 +423,59 @@ def test_egress_is_dns_and_a_model_source_only_where_one_is_needed(
         assert [block["cidr"] for block in blocks] == ["0.0.0.0/0", "::/0"]
         assert "169.254.0.0/16" in blocks[0]["except"]
         assert sources[0]["ports"] == [{"port": 443, "protocol": "TCP"}]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "cut"),
+    [
+        ("10.20.0.5/32", []),
+        ("10.0.0.0/8", []),
+        ("100.64.0.0/10", ["100.100.100.200/32"]),
+        ("100.0.0.0/8", ["100.64.0.0/10", "100.100.100.200/32"]),
+        ("169.0.0.0/8", ["169.254.0.0/16"]),
+        ("169.253.0.0/16", []),
+        ("168.0.0.0/8", ["168.63.129.16/32"]),
+        (
+            "128.0.0.0/1",
+            ["169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "168.63.129.16/32", "192.0.0.192/32"],
+        ),
+        ("2001:db8::/32", []),
+    ],
+)
+def test_metadata_services_are_cut_out_of_any_source(chart: HelmChart, cidr: str, cut: list[str]) -> None:
+    values = {"networkPolicy": {"egress": {"modelSource": {"cidrs": [cidr]}}}}
+    (block,) = chart.render(values).one("NetworkPolicy")["spec"]["egress"][1]["to"]
+    assert block["ipBlock"] == {"cidr": cidr, **({"except": cut} if cut else {})}
+    # Whatever a user cuts out, these are.
+    mine = {"networkPolicy": {"egress": {"modelSource": {"cidrs": ["0.0.0.0/0", "::/0"], "except": []}}}}
+    blocks = chart.render(mine).one("NetworkPolicy")["spec"]["egress"][1]["to"]
+    assert "169.254.0.0/16" in blocks[0]["ipBlock"]["except"]
+    assert "fd00:ec2::254/128" in blocks[1]["ipBlock"]["except"]
+
+
+@pytest.mark.parametrize(
+    "cidr",
+    [
+        "169.254.0.0/16",
+        "169.254.169.254/32",
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+        "fe80::/10",
+        "FE80::1/128",
+        "fd00:ec2::254/128",
+        "fd00:0ec2::/32",
+        "fd20:ce::/48",
+        "fd00::/16",
+        "fd00::/8",
+        "fc00::/7",
+        "::/1",
+        "64:ff9b::/96",
+        "::ffff:169.254.169.254/128",
+    ],
+)
+def test_a_metadata_service_is_no_model_source(chart: HelmChart, cidr: str) -> None:
+    with pytest.raises(RenderError, match=r"modelSource\.cidrs"):
+        chart.render({"networkPolicy": {"egress": {"modelSource": {"cidrs": [cidr]}}}})
 
 
 def test_readme_is_up_to_date() -> None:

@@ -322,6 +322,9 @@ def _api_server(api: ClusterClient) -> str:
 def _remove(kubectl: Kubectl, names: Mapping[str, str], mark: str) -> None:
     roles = [f"llmops-deployer-{name}" for name in names.values()]
     kubectl.run("delete", "clusterrole,clusterrolebinding", *roles, "--ignore-not-found")
+    policies = [f"llmops-environment-{name}" for name in names.values()]
+    kinds = "validatingadmissionpolicybinding,validatingadmissionpolicy"
+    kubectl.run("delete", kinds, *policies, "--ignore-not-found")
     kubectl.run("delete", "namespace", *(f"llm-{name}" for name in names.values()), "--wait=false")
     kubectl.run("delete", "pod", f"dns-{mark}", "-n", "kube-system", "--ignore-not-found", "--wait=false")
 

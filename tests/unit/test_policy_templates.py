@@ -61,3 +61,19 @@ def test_a_health_checker_without_prometheus_lets_nobody_in(root: Path) -> None:
     assert policy(root, "health_check", health_check_prometheus_peers=[])["ingress"] == []
     (rule,) = policy(root, "health_check")["ingress"]
     assert rule["from"]
+
+
+@pytest.mark.parametrize("role", _OWN)
+@pytest.mark.parametrize(("option", "port"), [("registry_ports", 5432), ("model_server_ports", 8000)])
+def test_no_ports_are_no_rule(root: Path, role: str, option: str, port: int) -> None:
+    """To Kubernetes a rule without ports is one for all of them."""
+    usual = policy(root, role)["egress"]
+    without = policy(root, role, **{f"{role}_{option}": []})["egress"]
+    assert without == [rule for rule in usual if port not in [entry["port"] for entry in rule["ports"]]]
+    assert len(without) == len(usual) - 1
+
+
+def test_a_router_that_may_go_nowhere_says_so(root: Path) -> None:
+    options = ("dns_peers", "model_server_ports", "registry_ports")
+    nothing: dict[str, Any] = {f"router_{option}": [] for option in options}
+    assert policy(root, "router", **nothing)["egress"] == []

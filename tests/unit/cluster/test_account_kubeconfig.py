@@ -125,7 +125,7 @@ def test_when_a_token_is_renewed(now: float, share: float, reason: str) -> None:
     ],
 )
 def test_what_was_written_for_other_settings_is_written_anew(other: Account) -> None:
-    assert why_to_write(found(document(ACCOUNT, TOKEN)), other, 0.5, 0).startswith("server, certificate")
+    assert why_to_write(found(document(ACCOUNT, TOKEN)), other, 0.5, 0).startswith("lifetime, proxy")
 
 
 def test_what_is_not_there_is_written() -> None:

@@ -36,10 +36,15 @@ def test_the_tier_chooses_the_level(name: str, tier: str, level: str, told: tupl
     [
         ("10.0.0.0/8", []),
         ("169.253.0.0/16", []),
-        ("0.0.0.0/0", ["169.254.0.0/16"]),
+        (
+            "0.0.0.0/0",
+            ["100.100.100.200/32", "168.63.129.16/32", "169.254.0.0/16", "192.0.0.192/32"],
+        ),
         ("169.0.0.0/8", ["169.254.0.0/16"]),
-        ("::/0", ["fd00:ec2::254/128", "fe80::/10"]),
-        ("fc00::/7", ["fd00:ec2::254/128"]),
+        ("100.64.0.0/10", ["100.100.100.200/32"]),
+        ("::/0", ["64:ff9b::a9fe:0/112", "fd00:ec2::254/128", "fd20:ce::254/128", "fe80::/10"]),
+        ("fc00::/7", ["fd00:ec2::254/128", "fd20:ce::254/128"]),
+        ("64:ff9b::/96", ["64:ff9b::a9fe:0/112"]),
         ("2001:db8::/32", []),
     ],
 )
@@ -55,6 +60,9 @@ def test_metadata_services_are_cut_out(cidr: str, cut: list[str]) -> None:
         ("169.254.0.0/16", "reaches into 169.254.0.0/16"),
         ("fd00:ec2::254/128", "reaches into fd00:ec2::254/128"),
         ("fe80::1/128", "reaches into fe80::/10"),
+        ("100.100.100.200/32", "reaches into 100.100.100.200/32"),
+        ("168.63.129.16/32", "reaches into 168.63.129.16/32"),
+        ("64:ff9b::a9fe:a9fe/128", "reaches into 64:ff9b::a9fe:0/112"),
         ("::ffff:169.254.169.254/128", "in the clothes of IPv6"),
         ("::ffff:0:0/96", "in the clothes of IPv6"),
         ("169.254.169.254", "is no network"),
@@ -75,6 +83,20 @@ def test_the_api_server_is_no_way_to_the_metadata_service() -> None:
     assert made.api_server_blocks == [{"cidr": "192.0.2.7/32"}]
     with pytest.raises(PlatformError, match=r"environment_api_server_cidrs\[0\]"):
         Environment.build("staging", api_server_cidrs=["169.254.169.254/32"])
+
+
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "169.254.0.0/16", "10.0.0.0/23", "::/0", "fd00::/63"])
+def test_dns_is_no_way_to_everywhere(cidr: str) -> None:
+    with pytest.raises(PlatformError, match=r"environment_dns_cidrs\[0\].* is wider than"):
+        Environment.build("staging", dns_cidrs=[cidr])
+    narrow = ["10.0.0.0/24", "fd00::/64", "168.63.129.16/32"]
+    assert [block["cidr"] for block in Environment.build("staging", dns_cidrs=narrow).dns_blocks] == narrow
+
+
+@pytest.mark.parametrize("namespace", ["default", "kube-system", "kube-public", "kube-node-lease"])
+def test_the_namespaces_of_the_cluster_are_no_environment(namespace: str) -> None:
+    with pytest.raises(PlatformError, match=f"environment_namespace: '{namespace}' belongs to the cluster"):
+        Environment.build("staging", namespace=namespace)
 
 
 def test_dns_may_be_local_to_the_node() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..common.errors import ErrorClass, PlatformError
-from .account_kubeconfig import Account, check_address, document, dump, parse, shown, token_in
-from .bound_token import BoundToken, account_exists, is_accepted, request_token, subject_of
-from .client import Authentication, ClusterClient
+from .account_kubeconfig import Account, check_address, document, dump, is_for, parse, shown, token_in
+from .bound_token import BoundToken, account_uid, is_accepted, request_token, subject_of
+from .client import APIError, Authentication, ClusterClient, ServerAddress
 from .private_file import MODE, check_path, check_writable, read_private, remove_private, write_private
 
 # Less than this share of what was asked for is told.
@@ -43,18 +43,29 @@ class Done:
     warnings: list[str]
 
 
-def look(path: Path, subject: str, *, force: bool) -> Found | None:
-    """Read what is at the path, None for nothing; raises ``invalid`` for what belongs to somebody else."""
+def look(path: Path, subject: str, address: ServerAddress | None, *, force: bool) -> Found | None:
+    """Read what is at the path, None for nothing; raises ``invalid`` for what belongs to somebody else.
+
+    So does the file of another cluster, which may have an account of the same name. Without an ``address``
+    any will do.
+    """
     read = read_private(path)
     # An empty file, as tempfile makes one, is nobody's loss.
     if read is None or not read[0].strip():
         return None
     content = parse(read[0])
-    found = Found(*read, content, token_in(content, subject))
+    token = token_in(content, subject)
+    elsewhere = token is not None and address is not None and not is_for(content, address)
+    found = Found(*read, content, None if elsewhere else token)
     if found.token is None and not force:
+        what = (
+            f"is a kubeconfig of {subject} for another API server or with another certificate authority"
+            if elsewhere
+            else f"is no kubeconfig of {subject} alone"
+        )
         raise PlatformError(
             ErrorClass.INVALID,
-            f"path: {str(path)!r} is no kubeconfig of {subject} alone, and is left as it is.",
+            f"path: {str(path)!r} {what}, and is left as it is.",
             "Give another path, or force: true to have this file replaced or removed.",
             {"field": "path"},
         )
@@ -69,7 +80,7 @@ def why_to_write(found: Found | None, account: Account, share: float, now: float
     if token is None:
         return "another file is replaced"
     if found.content != document(account, token.text):
-        return "server, certificate authority, lifetime or another setting differs"
+        return "lifetime, proxy or another setting differs"
     if token.ends_at - now <= share * token.lifetime_s:
         return "the token has ended" if token.ends_at <= now else "the token ends soon"
     return ""
@@ -88,8 +99,10 @@ def present(
     """Have a kubeconfig of the account there, with a token that the API server takes and that holds on."""
     check_address(account.address)
     file = check_path(path)
-    found = look(file, account.subject, force=force)
+    found = look(file, account.subject, account.address, force=force)
     reason = why_to_write(found, account, share, time.time())
+    if not reason and found is not None and _is_gone(client, account, found):
+        reason = "the account of the token is gone"
     if not reason and not is_accepted(_client_of(file, client), account.subject):
         reason = "the API server does not take the token any more"
     if not reason and found is not None:
@@ -98,7 +111,7 @@ def present(
     before = _shown(found)
     if check_mode:
         warnings = []
-        if not account_exists(client, account.namespace, account.name):
+        if account_uid(client, account.namespace, account.name) is None:
             warnings.append(f"There is no ServiceAccount {account.namespace}/{account.name} yet.")
         after = shown(document(account, ""), f"(for {account.seconds} s)")
         return Done(reason, None, {"before": before, "after": after}, warnings)
@@ -115,15 +128,36 @@ def present(
     return Done(reason, token, {"before": before, "after": shown(content, _until(token))}, warnings)
 
 
-def absent(path: str, namespace: str, name: str, *, force: bool = False, check_mode: bool = False) -> Done:
+def absent(
+    path: str,
+    namespace: str,
+    name: str,
+    address: ServerAddress | None,
+    *,
+    force: bool = False,
+    check_mode: bool = False,
+) -> Done:
     """Remove the file. Its token holds as long as its account does."""
     file = check_path(path)
-    found = look(file, subject_of(namespace, name), force=force)
+    found = look(file, subject_of(namespace, name), address, force=force)
     if found is None and read_private(file) is None:
         return Done("", None, {"before": "", "after": ""}, [])
     if not check_mode:
         remove_private(file)
     return Done("it is to be absent", None, {"before": _shown(found), "after": ""}, [])
+
+
+def _is_gone(client: ClusterClient, account: Account, found: Found) -> bool:
+    """Tell whether the account is not that of the token, which the API server takes for some seconds more."""
+    if found.token is None or not found.token.account_uid:
+        return False
+    try:
+        return account_uid(client, account.namespace, account.name) != found.token.account_uid
+    except APIError as error:
+        if error.status == 403:
+            # Who may ask for tokens need not be allowed to look at accounts.
+            return False
+        raise
 
 
 def _keep(file: Path, found: Found, *, check_mode: bool) -> Done:

@@ -58,12 +58,17 @@ def check_address(address: ServerAddress) -> None:
         )
 
 
+def _authority(address: ServerAddress) -> str | None:
+    return base64.b64encode(address.authority.encode()).decode() if address.authority else None
+
+
 def document(account: Account, token: str) -> dict[str, Any]:
     """Return the kubeconfig's content."""
     address, name = account.address, account.context
     cluster: dict[str, Any] = {"server": address.server}
-    if address.authority:
-        cluster["certificate-authority-data"] = base64.b64encode(address.authority.encode()).decode()
+    authority = _authority(address)
+    if authority:
+        cluster["certificate-authority-data"] = authority
     if address.tls_server_name:
         cluster["tls-server-name"] = address.tls_server_name
     if address.proxy:
@@ -102,6 +107,15 @@ def token_in(content: Any, subject: str) -> BoundToken | None:
     except (KeyError, TypeError, IndexError, AttributeError):
         return None
     return token if token is not None and token.subject == subject else None
+
+
+def is_for(content: Any, address: ServerAddress) -> bool:
+    """Tell whether a kubeconfig leads to this server, and trusts the same authority."""
+    cluster = content["clusters"][0]["cluster"]
+    return bool(
+        cluster["server"] == address.server
+        and cluster.get("certificate-authority-data") == _authority(address)
+    )
 
 
 def dump(content: Any) -> str:

@@ -22,12 +22,16 @@ SHORTEST_S, LONGEST_S = 600, 2**32
 
 @dataclass(frozen=True)
 class BoundToken:
-    """A token, with what it says of itself. Times are seconds since 1970."""
+    """A token, with what it says of itself. Times are seconds since 1970.
+
+    ``account_uid`` tells an account from one that was made anew under its name.
+    """
 
     text: str = field(repr=False)
     subject: str
     issued_at: float
     ends_at: float
+    account_uid: str = ""
 
     @property
     def lifetime_s(self) -> float:
@@ -47,10 +51,17 @@ def read_token(text: str) -> BoundToken | None:
         return None
     try:
         payload: Any = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        read = BoundToken(text, str(payload["sub"]), float(payload["iat"]), float(payload["exp"]))
+        account = (payload.get("kubernetes.io") or {}).get("serviceaccount") or {}
+        read = BoundToken(
+            text,
+            str(payload["sub"]),
+            float(payload["iat"]),
+            float(payload["exp"]),
+            str(account.get("uid") or ""),
+        )
         # A time that no calendar has.
         return read if read.expires_at else None
-    except (binascii.Error, ValueError, KeyError, TypeError, OverflowError, OSError):
+    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
         return None
 
 
@@ -59,9 +70,10 @@ def subject_of(namespace: str, account: str) -> str:
     return f"system:serviceaccount:{namespace}:{account}"
 
 
-def account_exists(client: ClusterClient, namespace: str, account: str) -> bool:
-    """Tell whether there is such a ServiceAccount."""
-    return client.find(_path(namespace, account)) is not None
+def account_uid(client: ClusterClient, namespace: str, account: str) -> str | None:
+    """Return the UID of a ServiceAccount, None where there is none."""
+    found = client.find(_path(namespace, account))
+    return None if found is None else str(found["metadata"]["uid"])
 
 
 def request_token(client: ClusterClient, namespace: str, account: str, seconds: int) -> BoundToken:

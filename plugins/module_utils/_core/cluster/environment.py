@@ -18,11 +18,21 @@ from ..common.quantity import parse_quantity
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
 #: Where clouds answer with credentials of the node, whoever asks.
-_METADATA: tuple[Network, ...] = (
-    ipaddress.ip_network("169.254.0.0/16"),
-    ipaddress.ip_network("fd00:ec2::254/128"),
-    ipaddress.ip_network("fe80::/10"),
+_METADATA: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(cidr)
+    for cidr in (
+        "100.100.100.200/32",  # Alibaba
+        "168.63.129.16/32",  # Azure's WireServer
+        "169.254.0.0/16",
+        "192.0.0.192/32",  # Oracle
+        "64:ff9b::a9fe:0/112",  # 169.254.0.0/16 behind NAT64
+        "fd00:ec2::254/128",  # AWS
+        "fd20:ce::254/128",  # Google
+        "fe80::/10",
+    )
 )
+#: The widest networks that answer DNS, by version: port 53 is a way out for anything.
+_WIDEST_DNS = {4: 24, 6: 64}
 _LEVELS = ("privileged", "baseline", "restricted")
 
 
@@ -65,16 +75,21 @@ class Environment:
         return cls(
             name,
             tier,
-            check_namespace(namespace or f"llm-{name}", "environment_namespace"),
+            _own_namespace(namespace or f"llm-{name}"),
             level,
             _egress_blocks(egress_cidrs, "environment_egress_cidrs"),
-            [
-                {"cidr": str(_network(cidr, f"environment_dns_cidrs[{index}]"))}
-                for index, cidr in enumerate(dns_cidrs)
-            ],
+            [_dns_block(cidr, f"environment_dns_cidrs[{index}]") for index, cidr in enumerate(dns_cidrs)],
             _egress_blocks(api_server_cidrs, "environment_api_server_cidrs"),
             {resource: _amount(resource, amount) for resource, amount in sorted((quota or {}).items())},
         )
+
+
+def _own_namespace(namespace: str) -> str:
+    field = "environment_namespace"
+    if namespace == "default" or namespace.startswith("kube-"):
+        # Its pods would be shut in, and held to the Pod Security level.
+        raise invalid(field, namespace, "belongs to the cluster", "Give the environment one of its own.")
+    return check_namespace(namespace, field)
 
 
 def _amount(resource: str, amount: object) -> str:
@@ -95,6 +110,19 @@ def _network(cidr: str, where: str) -> Network:
     if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped:
         raise invalid(where, cidr, "is an IPv4 network in the clothes of IPv6", advice)
     return network
+
+
+def _dns_block(cidr: str, where: str) -> dict[str, Any]:
+    network = _network(cidr, where)
+    widest = _WIDEST_DNS[network.version]
+    if network.prefixlen < widest:
+        raise invalid(
+            where,
+            cidr,
+            f"is wider than /{widest}, and port 53 is a way out for anything",
+            "Give the addresses of the servers, such as 10.0.0.2/32.",
+        )
+    return {"cidr": str(network)}
 
 
 def _egress_blocks(cidrs: Sequence[str], option: str) -> list[dict[str, Any]]:

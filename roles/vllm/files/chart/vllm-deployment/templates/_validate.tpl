@@ -24,6 +24,21 @@
 {{- if and .Values.rbac.create (not .Values.serviceAccount.automountToken) -}}
 {{- fail "rbac.create without serviceAccount.automountToken grants rights that nothing in the pod can use: set both or none" -}}
 {{- end -}}
+{{- range $cidr := .Values.networkPolicy.egress.modelSource.cidrs -}}
+{{- $refused := false -}}
+{{- if contains ":" $cidr -}}
+{{- /* Those that reach into a metadata service, as far as their text tells. */ -}}
+{{- $short := and (ne $cidr "::/0") (lt (splitList "/" $cidr | last | int) 16) -}}
+{{- $refused = or $short (regexMatch "(?i)^(fe[89ab][0-9a-f]:|0*64:ff9b:|::ffff:|fd00:0*ec2:|fd20:0*ce:|fd[02]0::/(1[6-9]|2[0-9]|3[01])$)" $cidr) -}}
+{{- else -}}
+{{- range splitList " " (include "vllm-deployment.metadataServices" $) -}}
+{{- if or (eq $cidr .) (include "vllm-deployment.inside" (list $cidr .)) -}}{{- $refused = true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $refused -}}
+{{- fail (printf "networkPolicy.egress.modelSource.cidrs: %s reaches a metadata service, where clouds give credentials of the node to whoever asks: name the model source alone" $cidr) -}}
+{{- end -}}
+{{- end -}}
 {{- /* Arguments and variables that the chart owns: a second one would silently win. */ -}}
 {{- $owned := dict
       "--host" "service.host" "--port" "service.port" "--served-model-name" "model.servedName" "--model" "model.source"
