@@ -4,9 +4,9 @@
 
 """``python -m tests.lanes``: all checks and tests in lanes side by side, and what each part cost.
 
-What uses the shared lab is one lane, tests with servers of their own are another. Both wait a lot; what mostly
-computes, and what asks an API server without nodes, fills the pauses. The checks yield to everything else. Each part has a budget in seconds
-in pyproject.toml, and a run in which one is over it fails.
+What uses the shared lab is one lane, tests with servers of their own are another. Both wait a lot; what
+mostly computes, and what asks an API server without nodes, fills the pauses, and the checks yield to
+everything else. Each part has a budget in seconds in pyproject.toml, and a run in which one is over it fails.
 """
 
 from __future__ import annotations
