@@ -10,7 +10,8 @@ CREATE TABLE registry_epoch (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     registry_id uuid NOT NULL DEFAULT gen_random_uuid(),
     epoch bigint NOT NULL DEFAULT 0,
-    changed_at timestamptz NOT NULL DEFAULT now()
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    outrun_at timestamptz
 );
 COMMENT ON TABLE registry_epoch IS 'llmops.platform: how many changes the registry has seen; one row';
 COMMENT ON COLUMN registry_epoch.singleton IS 'keeps it to one row';
@@ -18,6 +19,7 @@ COMMENT ON COLUMN registry_epoch.registry_id IS
     'which registry this is; a restored copy gets a new one, so that routers read everything again';
 COMMENT ON COLUMN registry_epoch.epoch IS 'grows with every change of an entry';
 COMMENT ON COLUMN registry_epoch.changed_at IS 'when it grew last, by the clock of the database';
+COMMENT ON COLUMN registry_epoch.outrun_at IS 'when the report of a router that was ahead made it grow last';
 
 INSERT INTO registry_epoch DEFAULT VALUES;
 
