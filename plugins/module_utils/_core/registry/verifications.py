@@ -29,6 +29,12 @@ _NEWEST = (
     "SELECT verdict, reason, verified_at, verified_by FROM manifest_verifications"
     " WHERE model_name = %s AND deployment_environment = %s AND manifest_digest = %s ORDER BY id DESC LIMIT 1"
 )
+# Writers of verdicts take turns here where the target has no lock yet; the health checker holds it as well.
+_ENTRY = (
+    "SELECT FROM model_registry_entries WHERE model_name = %s AND deployment_environment = %s"
+    " FOR NO KEY UPDATE"
+)
+_BEGAN = "SELECT started_at FROM operations WHERE id = %s::uuid"
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class Verdict:
     verdict: str
     reason: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    #: Of a revision that was made just now. One that was there all the time takes no revocation back.
+    #: Of a revision that the operation made. One that was there all the time takes no revocation back, nor does
+    #: this one take back what came after the operation began.
     of_a_change: bool = True
 
 
@@ -107,15 +114,15 @@ def record(
     That a manifest passes again is no news. Each failure is: its evidence is another one. Secrets in reason
     and evidence are hidden.
     """
-    if found.verdict == "passed":
-        known = newest(session, model, environment, found.manifest_digest)
-        if known is not None and (
-            known.verdict == "passed" or (known.verdict == "revoked" and not found.of_a_change)
-        ):
-            return False
     if not dry_run:
         entries.act_for(session, by)
         claim(session, model, environment, operation)
+        session.execute(_ENTRY, (model, environment))
+    if found.verdict == "passed":
+        known = newest(session, model, environment, found.manifest_digest)
+        if known is not None and not _is_news(session, known, found, operation):
+            return False
+    if not dry_run:
         session.execute(
             "INSERT INTO manifest_verifications"
             " (model_name, deployment_environment, manifest_digest, verdict, reason, evidence, operation_id)"
@@ -131,3 +138,16 @@ def record(
             ),
         )
     return True
+
+
+def _is_news(session: Session, known: Newest, found: Verdict, operation: OperationRef | None) -> bool:
+    """Tell whether ``passed`` says something after what is known.
+
+    Whoever revoked the manifest while the operation was at work knew more than its completion says.
+    """
+    if known.verdict != "revoked":
+        return known.verdict != "passed"
+    if not found.of_a_change or operation is None:
+        return False
+    began = session.row(_BEGAN, (operation.id,))
+    return began is not None and known.at < began[0]

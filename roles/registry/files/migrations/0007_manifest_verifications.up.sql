@@ -13,7 +13,7 @@ CREATE TABLE manifest_verifications (
     reason text,
     evidence jsonb NOT NULL DEFAULT '{}',
     operation_id uuid,
-    verified_at timestamptz NOT NULL DEFAULT now(),
+    verified_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     verified_by text NOT NULL DEFAULT registry_actor(),
     CONSTRAINT manifest_verifications_reason CHECK (verdict = 'passed' OR coalesce(reason, '') <> '')
 );
