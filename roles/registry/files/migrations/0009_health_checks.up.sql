@@ -75,6 +75,8 @@ CREATE TABLE health_checks (
     soak_failures integer NOT NULL DEFAULT 0,
     soak_latencies double precision[] NOT NULL DEFAULT '{}',
     soak_settled boolean NOT NULL DEFAULT false,
+    soaked_digest text,
+    soaked_revision bigint,
     PRIMARY KEY (model_name, deployment_environment)
 );
 COMMENT ON TABLE health_checks IS 'llmops.platform: last checks of each target';
@@ -93,6 +95,9 @@ COMMENT ON COLUMN health_checks.soak_checks IS 'checks since then, until the ver
 COMMENT ON COLUMN health_checks.soak_failures IS 'failed ones of these';
 COMMENT ON COLUMN health_checks.soak_latencies IS 'seconds that the good ones of these took, the last 1000';
 COMMENT ON COLUMN health_checks.soak_settled IS 'whether this soak has had its verdict';
+COMMENT ON COLUMN health_checks.soaked_digest IS
+    'manifest that was ready for a whole soak and has not been degraded since';
+COMMENT ON COLUMN health_checks.soaked_revision IS 'revision of the Helm release that it was then';
 
 CREATE VIEW health_states AS
     SELECT model_name, deployment_environment, row_version, consecutive_failures, consecutive_successes,
@@ -137,6 +142,10 @@ BEGIN
     IF newest.verdict = p_verdict AND (p_verdict = 'revoked' OR newest.evidence ? 'soak') THEN
         RETURN;
     END IF;
+    -- Whoever revoked it for another reason, as a rollback or by hand, knows more than that it answers.
+    IF p_verdict = 'passed' AND newest.verdict = 'revoked' AND NOT newest.evidence ? 'soak' THEN
+        RETURN;
+    END IF;
     SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY took), percentile_disc(0.95) WITHIN GROUP (ORDER BY took)
       INTO p50, p95 FROM unnest(p_checked.soak_latencies) AS took;
     INSERT INTO manifest_verifications
@@ -168,6 +177,7 @@ DECLARE
     version bigint;
     status text;
     digest text;
+    revision bigint;
     wanted text;
 BEGIN
     IF p_healthy IS NULL THEN
@@ -180,7 +190,8 @@ BEGIN
     IF held.operation_id IS NOT NULL AND held.expires_at > moment THEN
         RETURN NULL;
     END IF;
-    SELECT row_version, deployment_status, manifest_digest INTO version, status, digest
+    SELECT row_version, deployment_status, manifest_digest, release_revision
+      INTO version, status, digest, revision
       FROM model_registry_entries
      WHERE model_name = p_model AND deployment_environment = p_environment FOR NO KEY UPDATE;
     IF version IS DISTINCT FROM p_row_version THEN
@@ -194,15 +205,22 @@ BEGIN
      WHERE model_name = p_model AND deployment_environment = p_environment;
     -- Whoever else changed the entry may have changed what is behind it: all counts begin anew.
     same := coalesce(seen.row_version = version, false);
-    -- Nor is a soak what nobody looked at for a good part of it.
+    -- Nor is a soak what nobody looked at for a good part of it: but a short soak has pauses, too.
     IF NOT same OR status <> 'ready' OR seen.soak_from IS NULL OR (NOT seen.soak_settled
-            AND moment - seen.last_checked_at > make_interval(secs => rules.soak_s / 5)) THEN
+            AND moment - seen.last_checked_at > make_interval(secs => greatest(rules.soak_s / 5, 60))) THEN
         seen.soak_from := moment;
         seen.soak_checks := 0;
         seen.soak_failures := 0;
         seen.soak_latencies := '{}';
-        -- Without a manifest there is nothing to give a verdict on.
-        seen.soak_settled := digest IS NULL;
+        -- Without a manifest there is nothing to give a verdict on; and what has had its soak is not on trial
+        -- again because of a change of the entry that changed nothing of what runs.
+        seen.soak_settled := digest IS NULL
+            OR (seen.soaked_digest = digest AND seen.soaked_revision IS NOT DISTINCT FROM revision);
+        IF NOT coalesce(seen.soak_settled, false) THEN
+            seen.soak_settled := false;
+            seen.soaked_digest := NULL;
+            seen.soaked_revision := NULL;
+        END IF;
     END IF;
     seen.model_name := p_model;
     seen.deployment_environment := p_environment;
@@ -245,11 +263,15 @@ BEGIN
         ELSIF p_healthy AND moment - seen.soak_from >= make_interval(secs => rules.soak_s) THEN
             PERFORM health_checks_settle(seen, digest, 'passed', NULL);
             seen.soak_settled := true;
+            seen.soaked_digest := digest;
+            seen.soaked_revision := revision;
             seen.soak_latencies := '{}';
         END IF;
     END IF;
     IF wanted = 'degraded' THEN
         seen.soak_from := NULL;
+        seen.soaked_digest := NULL;
+        seen.soaked_revision := NULL;
     END IF;
 
     IF wanted <> status OR p_healthy THEN
@@ -275,7 +297,9 @@ BEGIN
         soak_checks = excluded.soak_checks,
         soak_failures = excluded.soak_failures,
         soak_latencies = excluded.soak_latencies,
-        soak_settled = excluded.soak_settled;
+        soak_settled = excluded.soak_settled,
+        soaked_digest = excluded.soaked_digest,
+        soaked_revision = excluded.soaked_revision;
     RETURN wanted;
 END
 $$;
