@@ -101,11 +101,11 @@ $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         PERFORM audit_write('operation.started', NEW.model_name, NEW.deployment_environment, NEW.id,
-            jsonb_strip_nulls(jsonb_build_object('kind', NEW.kind, 'fence', NEW.fence, 'host', NEW.host,
+            jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', NEW.kind, 'fence', NEW.fence, 'host', NEW.host,
                 'job', NEW.job, 'resumes', NEW.resumes)));
     ELSIF NEW.outcome <> OLD.outcome THEN
         PERFORM audit_write('operation.' || NEW.outcome, NEW.model_name, NEW.deployment_environment, NEW.id,
-            jsonb_strip_nulls(jsonb_build_object('kind', NEW.kind, 'error_class', NEW.error_class,
+            jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', NEW.kind, 'error_class', NEW.error_class,
                 'reason', NEW.reason)));
     END IF;
     RETURN NULL;

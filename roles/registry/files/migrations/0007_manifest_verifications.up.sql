@@ -47,7 +47,7 @@ CREATE FUNCTION manifest_verifications_audit() RETURNS trigger
 $$
 BEGIN
     PERFORM audit_write('manifest.' || NEW.verdict, NEW.model_name, NEW.deployment_environment,
-        NEW.operation_id, jsonb_strip_nulls(jsonb_build_object('manifest_digest', NEW.manifest_digest,
+        NEW.operation_id, jsonb_strip_nulls(pg_catalog.jsonb_build_object('manifest_digest', NEW.manifest_digest,
             'reason', NEW.reason)));
     RETURN NULL;
 END

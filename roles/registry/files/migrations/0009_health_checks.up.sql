@@ -32,13 +32,13 @@ CREATE FUNCTION health_check_rules_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$
 DECLARE
-    was CONSTANT jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
-    became CONSTANT jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+    was CONSTANT jsonb := CASE WHEN TG_OP <> 'INSERT' THEN pg_catalog.to_jsonb(OLD) END;
+    became CONSTANT jsonb := CASE WHEN TG_OP <> 'DELETE' THEN pg_catalog.to_jsonb(NEW) END;
 BEGIN
     IF was IS DISTINCT FROM became THEN
         PERFORM audit_write('health_check_rules.' || lower(TG_OP), NULL,
             coalesce(became, was) ->> 'deployment_environment', NULL,
-            jsonb_build_object('changes', registry_differences(was, became)));
+            pg_catalog.jsonb_build_object('changes', registry_differences(was, became)));
     END IF;
     RETURN NULL;
 END
@@ -151,7 +151,7 @@ BEGIN
     INSERT INTO manifest_verifications
         (model_name, deployment_environment, manifest_digest, verdict, reason, evidence)
     VALUES (p_checked.model_name, p_checked.deployment_environment, p_manifest_digest, p_verdict,
-        left(p_reason, 500), jsonb_build_object('soak', jsonb_strip_nulls(jsonb_build_object(
+        left(p_reason, 500), pg_catalog.jsonb_build_object('soak', jsonb_strip_nulls(pg_catalog.jsonb_build_object(
             'from', p_checked.soak_from, 'to', p_checked.last_checked_at,
             'duration_s', round(extract(epoch FROM p_checked.last_checked_at - p_checked.soak_from)::numeric, 3),
             'checks', p_checked.soak_checks, 'failures', p_checked.soak_failures,
@@ -251,9 +251,9 @@ BEGIN
             seen.soak_latencies := (seen.soak_latencies || p_latency_s)[greatest(cardinality(seen.soak_latencies) - 998, 1):];
         END IF;
         IF wanted = 'degraded' OR seen.soak_failures >= rules.soak_failures THEN
-            PERFORM health_checks_settle(seen, digest, 'revoked', format('%s within its soak of %s s: %s',
+            PERFORM health_checks_settle(seen, digest, 'revoked', pg_catalog.format('%s within its soak of %s s: %s',
                 CASE wanted WHEN 'degraded' THEN 'degraded'
-                    ELSE format('%s of %s checks failed', seen.soak_failures, seen.soak_checks) END,
+                    ELSE pg_catalog.format('%s of %s checks failed', seen.soak_failures, seen.soak_checks) END,
                 rules.soak_s, coalesce(reason, 'it did not serve')));
             -- It passes again after a whole soak.
             seen.soak_from := moment;

@@ -44,10 +44,6 @@ BEGIN
         IF NOT has_schema_privilege(given.role, place, 'USAGE') THEN
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', place, given.role);
         END IF;
-        IF has_schema_privilege(given.role, place, 'CREATE') THEN
-            RAISE WARNING 'The database role % may create objects in schema %. Its owner should take that away:'
-                ' REVOKE CREATE ON SCHEMA % FROM PUBLIC', given.role, place, place;
-        END IF;
     END LOOP;
 
     FOR given IN
