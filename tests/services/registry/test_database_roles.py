@@ -170,6 +170,19 @@ REFUSED_TO_ALL = [
               verified_by) VALUES ('m', 'staging', repeat('0', 64), 'passed', 'somebody else')""",
     """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict,
               verified_at) VALUES ('m', 'staging', repeat('0', 64), 'passed', now() - interval '1 day')""",
+    # What numbers and dates rows is the database.
+    """INSERT INTO deployment_manifests (id, model_name, deployment_environment, release_name, release_revision,
+              manifest_digest) OVERRIDING SYSTEM VALUE VALUES (7, 'm', 'staging', 'm', 1, repeat('0', 64))""",
+    """INSERT INTO deployment_manifests (model_name, deployment_environment, release_name, release_revision,
+              manifest_digest, created_by) VALUES ('m', 'staging', 'm', 1, repeat('0', 64), 'somebody else')""",
+    """INSERT INTO model_registry_entries (id, model_name, deployment_environment, deployment_status)
+       OVERRIDING SYSTEM VALUE VALUES (7, 'n', 'staging', 'pending')""",
+    """INSERT INTO model_registry_entries (model_name, deployment_environment, deployment_status, created_at)
+       VALUES ('n', 'staging', 'pending', now() - interval '1 day')""",
+    "UPDATE model_registry_entries SET created_at = now() - interval '1 day'",
+    "UPDATE model_registry_entries SET id = DEFAULT",
+    """INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fence, started_at)
+       VALUES (gen_random_uuid(), 'm', 'staging', 'deploy', 'me', 1, now() - interval '1 day')""",
     "UPDATE deployment_manifests SET image = ''",
     "DELETE FROM deployment_manifests",
     "TRUNCATE deployment_manifests",
@@ -287,6 +300,31 @@ def test_what_a_deployer_does_is_recorded_although_he_cannot_write_the_record(
         ("entry.update",),
     ]
     assert database.transaction(audit.verify, read_only=True).problems == []
+
+
+def test_how_an_operation_ended_is_written_once(schema: Run, query: Query, logins: Logins) -> None:
+    schema()
+    deployer = logins.query("llmops_deployer")
+    deployer(
+        "INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fence)"
+        " VALUES (gen_random_uuid(), 'm', 'staging', 'deploy', 'me', 1)"
+    )
+    deployer("UPDATE operations SET outcome = 'failed', finished_at = now(), reason = 'it hung'")
+    for outcome, finished in (("succeeded", "now()"), ("failed", "now()"), ("running", "NULL")):
+        for user in (deployer, query):
+            with pytest.raises(psycopg2.errors.RaiseException, match="has ended"):
+                user(f"UPDATE operations SET outcome = '{outcome}', finished_at = {finished}, reason = 'x'")
+    assert query("SELECT outcome, reason FROM operations") == [("failed", "it hung")]
+
+
+@pytest.mark.parametrize("latency", ["NaN", "Infinity", "-1", "1e300"])
+def test_a_latency_is_one(schema: Run, query: Query, logins: Logins, latency: str) -> None:
+    schema()
+    query(INSERT)
+    checker = logins.query("llmops_health_checker")
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        checker(f"SELECT record_health_check('m', 'staging', 1, true, '{latency}', NULL)")
+    checker(HEALTH_CHECK)
 
 
 def test_temporary_tables_of_a_caller_are_not_mistaken_for_the_real_ones(

@@ -318,6 +318,19 @@ def test_nothing_that_a_caller_sets_or_makes_leads_past_the_guard(query: Query, 
 
 
 @pytest.mark.usefixtures("prepared")
+def test_a_group_without_its_parent_opens_no_other_environment(query: Query, logins: Logins) -> None:
+    member = logins.query(f"llmops_deployer_{OWN}")
+    query("ALTER ROLE llmops_environment_deployer RENAME TO llmops_formerly")
+    try:
+        for statement in WRITES["deployer"]:
+            elsewhere = statement.format(e=OTHER, operation=OPERATIONS[OTHER])
+            assert refused(query, member, elsewhere), elsewhere
+        member(f"UPDATE model_registry_entries SET image = 'x' WHERE deployment_environment = '{OWN}'")
+    finally:
+        query("ALTER ROLE llmops_formerly RENAME TO llmops_environment_deployer")
+
+
+@pytest.mark.usefixtures("prepared")
 def test_everything_can_be_read_from_any_environment(logins: Logins, query: Query) -> None:
     """Who promotes to one environment looks at the other."""
     member = logins.query(f"llmops_deployer_{OWN}")

@@ -90,8 +90,12 @@ CREATE FUNCTION registry_require(p_work text, p_environment text, p_who name DEF
     RETURNS text LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS
 $$
 BEGIN
-    -- Who is no member of the first group has rights from elsewhere, and those are for all environments.
-    IF NOT registry_in_group(p_who, 'llmops_environment_' || p_work)
+    -- Who is no member of the first group has rights from elsewhere, and those are for all environments. Where that
+    -- group is gone, or has another name, the groups that were members of it still say whom it concerns.
+    IF NOT (registry_in_group(p_who, 'llmops_environment_' || p_work)
+            OR to_regrole('llmops_environment_' || p_work) IS NULL AND EXISTS (
+                SELECT FROM pg_roles WHERE starts_with(rolname, 'llmops_' || p_work || '_')
+                   AND pg_has_role(p_who, oid, 'USAGE')))
        OR registry_in_group(p_who, pg_catalog.format('llmops_%s_%s', p_work, p_environment))
        OR registry_in_group(p_who, 'llmops_' || p_work)
        OR pg_has_role(p_who,

@@ -69,7 +69,8 @@ CREATE TABLE health_checks (
     last_checked_at timestamptz NOT NULL,
     last_ok_at timestamptz,
     last_error text,
-    latency_s double precision,
+    -- A number that is none would stand above all others.
+    latency_s double precision CHECK (latency_s BETWEEN 0 AND 86400),
     soak_from timestamptz,
     soak_checks integer NOT NULL DEFAULT 0,
     soak_failures integer NOT NULL DEFAULT 0,
