@@ -556,5 +556,7 @@ def test_nothing_in_the_schema_takes_the_place_of_what_its_functions_call(
             ("another",)
         ]
     finally:
-        query("DROP FUNCTION IF EXISTS public.to_jsonb(model_registry_entries), public.format(text, text, text)")
+        query(
+            "DROP FUNCTION IF EXISTS public.to_jsonb(model_registry_entries), public.format(text, text, text)"
+        )
         query("REVOKE CREATE ON SCHEMA public FROM llmops_environment_deployer")

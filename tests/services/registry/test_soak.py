@@ -234,7 +234,9 @@ def test_what_changes_nothing_that_runs_begins_no_soak(query: Query, watch: Watc
 
 
 @pytest.mark.parametrize("reason", ["leaks customer data", "rolled back: wrong answers"])
-def test_no_soak_lifts_what_it_did_not_say(database: Database, query: Query, watch: Watch, reason: str) -> None:
+def test_no_soak_lifts_what_it_did_not_say(
+    database: Database, query: Query, watch: Watch, reason: str
+) -> None:
     watch(True)
     revoked = Verdict(DIGEST, "revoked", reason)
     database.transaction(lambda session: record(session, "m", "staging", revoked))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
@@ -15,7 +16,10 @@ import psycopg2.errors
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database, Session
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
+    Database,
+    Session,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import OperationRef
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.verifications import (
     Verdict,
@@ -133,6 +137,26 @@ def test_evidence_is_kept_without_secrets(database: Database, query: Query) -> N
     assert "c4n4ry" not in f"{kept}{told}"
     assert len(told) == 500
     assert by == "awx: maria"
+
+
+def test_what_an_engine_said_is_kept_without_secrets_and_as_json(database: Database, query: Query) -> None:
+    evidence = {
+        "message": "export OPENAI_API_KEY=c4n4ry-1 failed",
+        "answers": ({"password": "c4n4ry-2"}, "--api-key c4n4ry-3"),
+        "pods": [{"name": "m-0", "log_tail": "c4n4ry-4", "events": ["c4n4ry-5"], "token: c4n4ry-6": 1}],
+        "log_tail": "c4n4ry-7",
+        "odd": ["a\x00b", "\ud800", float("nan"), float("inf"), datetime(2026, 1, 2, tzinfo=UTC), None, True],
+    }
+    assert written(
+        database, Verdict(DIGEST, "failed", "started with --api-key c4n4ry-8,\x00 token: c4n4ry-9", evidence)
+    )
+    ((kept, told),) = query("SELECT evidence, reason FROM manifest_verifications")
+    assert "c4n4ry" not in f"{kept}{told}"
+    assert set(kept) == {"message", "answers", "pods", "odd"}
+    assert kept["pods"][0]["name"] == "m-0"
+    assert not {"log_tail", "events"} & set(kept["pods"][0])
+    assert kept["odd"] == ["ab", "", "nan", "inf", "2026-01-02 00:00:00+00:00", None, True]
+    assert told.startswith("started with --api-key ")
 
 
 def test_trying_writes_nothing(database: Database, query: Query) -> None:

@@ -10,12 +10,13 @@ The newest row of a manifest counts. Going back and carrying on ask for it; nobo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ..common.redaction import redact, redact_text
+from ..common.redaction import excerpt, redact, redact_free_text
 from . import entries
 from .connection import Session
 from .entry_fields import rfc3339
@@ -25,6 +26,9 @@ from .lock import OperationRef, claim
 REJECTED = ("failed", "revoked")
 
 _REASON_LENGTH = 500
+_TEXT_LENGTH = 2000
+#: The end of a log may hold anything, and is in the task's result.
+_LEFT_OUT = ("log_tail", "events")
 _NEWEST = (
     "SELECT verdict, reason, verified_at, verified_by FROM manifest_verifications"
     " WHERE model_name = %s AND deployment_environment = %s AND manifest_digest = %s ORDER BY id DESC LIMIT 1"
@@ -132,12 +136,27 @@ def record(
                 environment,
                 found.manifest_digest,
                 found.verdict,
-                redact_text(found.reason)[:_REASON_LENGTH] if found.reason else None,
-                json.dumps(redact(dict(found.evidence))),
+                _text(found.reason)[:_REASON_LENGTH] if found.reason else None,
+                json.dumps(redact(_plain(found.evidence))),
                 operation.id if operation else None,
             ),
         )
     return True
+
+
+def _plain(value: Any) -> Any:
+    """Return evidence as JSON that PostgreSQL takes, without ends of logs and secrets in texts."""
+    if isinstance(value, Mapping):
+        return {_text(str(key)): _plain(item) for key, item in value.items() if key not in _LEFT_OUT}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    return excerpt(redact_free_text(text), _TEXT_LENGTH)
 
 
 def _is_news(session: Session, known: Newest, found: Verdict, operation: OperationRef | None) -> bool:
