@@ -58,8 +58,9 @@ options:
     default: []
   allow_create_by_others:
     description:
-      - Go on where others than the owner may create objects in the schema, as everybody may in the schema C(public)
-        that PostgreSQL 14 and older make. Whoever may can give themselves all rights to the registry.
+      - Go on where others than the owner may create objects in the schema, as everybody may in the schema
+        C(public) that PostgreSQL 14 and older make. Whoever may can give themselves all rights to the
+        registry.
       - It fails otherwise, before anything is written, and says which C(REVOKE) helps.
     type: bool
     default: false

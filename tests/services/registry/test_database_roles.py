@@ -171,10 +171,11 @@ REFUSED_TO_ALL = [
     """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict,
               verified_at) VALUES ('m', 'staging', repeat('0', 64), 'passed', now() - interval '1 day')""",
     # What numbers and dates rows is the database.
-    """INSERT INTO deployment_manifests (id, model_name, deployment_environment, release_name, release_revision,
-              manifest_digest) OVERRIDING SYSTEM VALUE VALUES (7, 'm', 'staging', 'm', 1, repeat('0', 64))""",
-    """INSERT INTO deployment_manifests (model_name, deployment_environment, release_name, release_revision,
-              manifest_digest, created_by) VALUES ('m', 'staging', 'm', 1, repeat('0', 64), 'somebody else')""",
+    """INSERT INTO deployment_manifests (id, model_name, deployment_environment, release_name,
+              release_revision, manifest_digest) OVERRIDING SYSTEM VALUE VALUES (7, 'm', 'staging', 'm', 1, repeat('0', 64))""",
+    """INSERT INTO deployment_manifests (model_name, deployment_environment, release_name,
+              release_revision, manifest_digest, created_by)
+       VALUES ('m', 'staging', 'm', 1, repeat('0', 64), 'somebody else')""",
     """INSERT INTO model_registry_entries (id, model_name, deployment_environment, deployment_status)
        OVERRIDING SYSTEM VALUE VALUES (7, 'n', 'staging', 'pending')""",
     """INSERT INTO model_registry_entries (model_name, deployment_environment, deployment_status, created_at)
@@ -310,10 +311,10 @@ def test_how_an_operation_ended_is_written_once(schema: Run, query: Query, login
         " VALUES (gen_random_uuid(), 'm', 'staging', 'deploy', 'me', 1)"
     )
     deployer("UPDATE operations SET outcome = 'failed', finished_at = now(), reason = 'it hung'")
-    for outcome, finished in (("succeeded", "now()"), ("failed", "now()"), ("running", "NULL")):
+    for outcome, finished in (("succeeded", "now"), ("failed", "now"), ("running", None)):
         for user in (deployer, query):
             with pytest.raises(psycopg2.errors.RaiseException, match="has ended"):
-                user(f"UPDATE operations SET outcome = '{outcome}', finished_at = {finished}, reason = 'x'")
+                user("UPDATE operations SET outcome = %s, finished_at = %s", (outcome, finished))
     assert query("SELECT outcome, reason FROM operations") == [("failed", "it hung")]
 
 

@@ -325,7 +325,7 @@ def test_a_group_without_its_parent_opens_no_other_environment(query: Query, log
         for statement in WRITES["deployer"]:
             elsewhere = statement.format(e=OTHER, operation=OPERATIONS[OTHER])
             assert refused(query, member, elsewhere), elsewhere
-        member(f"UPDATE model_registry_entries SET image = 'x' WHERE deployment_environment = '{OWN}'")
+        member(WRITES["deployer"][0].format(e=OWN))
     finally:
         query("ALTER ROLE llmops_formerly RENAME TO llmops_environment_deployer")
 

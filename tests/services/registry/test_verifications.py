@@ -93,8 +93,8 @@ def test_a_change_takes_a_revocation_back_that_was_there_before_it(database: Dat
     assert not written(database, Verdict(DIGEST, "passed", of_a_change=False), operation=first)
     assert written(database, passed, operation=first)
     query(
-        "INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict, reason)"
-        " VALUES ('m', 'prod-eu', %s, 'revoked', 'leaks')",
+        "INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict,"
+        " reason) VALUES ('m', 'prod-eu', %s, 'revoked', 'leaks')",
         (DIGEST,),
     )
     # The model was asked before somebody gave it up: they know more.
@@ -106,10 +106,14 @@ def test_a_change_takes_a_revocation_back_that_was_there_before_it(database: Dat
 @pytest.mark.parametrize(
     "there",
     [
-        "INSERT INTO operation_locks (model_name, deployment_environment, expires_at)"
-        " VALUES ('m', 'prod-eu', now())",
-        "INSERT INTO model_registry_entries (model_name, deployment_environment, deployment_status)"
-        " VALUES ('m', 'prod-eu', 'pending')",
+        (
+            "INSERT INTO operation_locks (model_name, deployment_environment, expires_at)"
+            " VALUES ('m', 'prod-eu', now())"
+        ),
+        (
+            "INSERT INTO model_registry_entries (model_name, deployment_environment, deployment_status)"
+            " VALUES ('m', 'prod-eu', 'pending')"
+        ),
     ],
     ids=["lock", "entry"],
 )

@@ -4,8 +4,8 @@
 
 """Who but its owner may make objects in the registry's schema.
 
-Whoever may can make a function there that fits a call in one of the registry's own better than the one that is
-meant, and so have it run with the rights of their owner. No rights of groups are worth anything then.
+Whoever may can make a function there that fits a call in one of the registry's own better than the one that
+is meant, and so have it run with the rights of their owner. No rights of groups are worth anything then.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ trusted (id) AS (
     UNION SELECT relowner FROM tables
     UNION SELECT oid FROM pg_roles WHERE rolname = current_user
        AND NOT EXISTS (SELECT FROM tables WHERE relname = 'registry_schema_migrations'))
-SELECT DISTINCT quote_ident(place.nspname), CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END
+SELECT DISTINCT quote_ident(place.nspname),
+       CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END
   FROM place CROSS JOIN aclexplode(coalesce(place.nspacl, acldefault('n', place.nspowner))) a
   LEFT JOIN pg_roles r ON r.oid = a.grantee
  WHERE a.privilege_type = 'CREATE' AND a.grantee NOT IN (SELECT id FROM trusted)
@@ -36,7 +37,7 @@ SELECT DISTINCT quote_ident(place.nspname), CASE a.grantee WHEN 0 THEN 'PUBLIC' 
 
 
 def refuse(database: Database, *, accept: bool) -> list[str]:
-    """Raise ``invalid`` where others may create in the schema; return that as a warning where it is accepted."""
+    """Raise ``invalid`` where others may create in the schema; return that as a warning if accepted."""
     found = database.transaction(lambda session: session.rows(_OTHERS), read_only=True)
     if not found:
         return []

@@ -49,8 +49,8 @@ class Verdict:
     verdict: str
     reason: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    #: Of a revision that the operation made. One that was there all the time takes no revocation back, nor does
-    #: this one take back what came after the operation began.
+    #: Of a revision that the operation made. One that was there all the time takes no revocation back, nor
+    #: does this one take back what came after the operation began.
     of_a_change: bool = True
 
 
