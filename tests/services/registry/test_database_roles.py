@@ -172,7 +172,8 @@ REFUSED_TO_ALL = [
               verified_at) VALUES ('m', 'staging', repeat('0', 64), 'passed', now() - interval '1 day')""",
     # What numbers and dates rows is the database.
     """INSERT INTO deployment_manifests (id, model_name, deployment_environment, release_name,
-              release_revision, manifest_digest) OVERRIDING SYSTEM VALUE VALUES (7, 'm', 'staging', 'm', 1, repeat('0', 64))""",
+              release_revision, manifest_digest) OVERRIDING SYSTEM VALUE
+       VALUES (7, 'm', 'staging', 'm', 1, repeat('0', 64))""",
     """INSERT INTO deployment_manifests (model_name, deployment_environment, release_name,
               release_revision, manifest_digest, created_by)
        VALUES ('m', 'staging', 'm', 1, repeat('0', 64), 'somebody else')""",
