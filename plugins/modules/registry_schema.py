@@ -56,6 +56,14 @@ options:
     type: list
     elements: str
     default: []
+  allow_create_by_others:
+    description:
+      - Go on where others than the owner may create objects in the schema, as everybody may in the schema
+        C(public) that PostgreSQL 14 and older make. Whoever may can give themselves all rights to the
+        registry.
+      - It fails otherwise, before anything is written, and says which C(REVOKE) helps.
+    type: bool
+    default: false
   timeout:
     description: Seconds for everything, including the wait for another run and for a database that restarts.
     type: float
@@ -137,6 +145,12 @@ groups_made:
   type: list
   elements: str
   sample: [llmops_deployer_staging, llmops_router_staging, llmops_health_checker_staging]
+may_create:
+  description: Who else may create objects in the schema.
+  returned: when the run was refused because of that
+  type: list
+  elements: str
+  sample: [PUBLIC]
 steps_done:
   description: Migrations that were run before the one that failed; they stay.
   returned: when a step failed
@@ -167,6 +181,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import POSTGRES_SPEC
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import (
+    creators,
     environment_groups,
     migrations,
 )
@@ -195,6 +210,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "target_version": {"type": "int"},
     "allow_data_loss": {"type": "bool", "default": False},
     "environments": {"type": "list", "elements": "str", "default": []},
+    "allow_create_by_others": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 120.0},
 }
 
@@ -204,6 +220,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     files = load(params["migrations_path"])
     wanted = environment_groups.groups(params["environments"])
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:
+        warnings = creators.refuse(database, accept=params["allow_create_by_others"])
         report = migrations.migrate(
             database,
             files,
@@ -239,7 +256,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             "before": _listing(files, report.version_before, groups.before),
             "after": _listing(files, report.version_after, [*groups.before, *groups.made]),
         },
-        warnings=[*report.warnings, *groups.warnings],
+        warnings=[*warnings, *report.warnings, *groups.warnings],
     )
 
 

@@ -198,3 +198,18 @@ def test_no_inventory_holds_a_secret(inventory: str) -> None:
         if path.is_file():
             text = path.read_text("utf-8")
             assert not re.search(r"hf_[A-Za-z0-9]{8}|://[^/\s]+:[^.@\s]+@|BEGIN .*PRIVATE", text), path
+
+
+@pytest.mark.parametrize("inventory", EXAMPLES)
+def test_each_environment_has_a_database_login_of_its_own(tmp_path: Path, inventory: str) -> None:
+    playbook = tmp_path / "show.yml"
+    playbook.write_text(SHOW.replace("model:", 'dsn: "{{ registry_dsn }}"\n          model:'), "utf-8")
+    own = f"LLMOPS_REGISTRY_DSN_{inventory.upper()}"
+    other = next(name for name in EXAMPLES if name != inventory)
+    anybodys = {"LLMOPS_REGISTRY_DSN": "anybody", f"LLMOPS_REGISTRY_DSN_{other.upper()}": "not this one"}
+    for variables, wanted in (({**anybodys, own: "its own"}, "its own"), (anybodys, "anybody")):
+        runner = PlayRunner(tmp_path, environment=variables)
+        run = runner.run(playbook, inventory=ROOT / "inventories" / inventory)
+        assert {task.result["msg"]["dsn"] for task in run.check().tasks} == {wanted}
+    for variables in listed(inventory)["_meta"]["hostvars"].values():
+        assert variables["registry_environments"] == ["{{ vllm_environment }}"]

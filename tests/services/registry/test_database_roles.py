@@ -16,6 +16,7 @@ import psycopg2.errors
 import psycopg2.extensions
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import audit
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
 from tests.services.registry.conftest import Run, open_database, version_of
@@ -169,6 +170,21 @@ REFUSED_TO_ALL = [
               verified_by) VALUES ('m', 'staging', repeat('0', 64), 'passed', 'somebody else')""",
     """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict,
               verified_at) VALUES ('m', 'staging', repeat('0', 64), 'passed', now() - interval '1 day')""",
+    # What numbers and dates rows is the database.
+    """INSERT INTO deployment_manifests (id, model_name, deployment_environment, release_name,
+              release_revision, manifest_digest) OVERRIDING SYSTEM VALUE
+       VALUES (7, 'm', 'staging', 'm', 1, repeat('0', 64))""",
+    """INSERT INTO deployment_manifests (model_name, deployment_environment, release_name,
+              release_revision, manifest_digest, created_by)
+       VALUES ('m', 'staging', 'm', 1, repeat('0', 64), 'somebody else')""",
+    """INSERT INTO model_registry_entries (id, model_name, deployment_environment, deployment_status)
+       OVERRIDING SYSTEM VALUE VALUES (7, 'n', 'staging', 'pending')""",
+    """INSERT INTO model_registry_entries (model_name, deployment_environment, deployment_status, created_at)
+       VALUES ('n', 'staging', 'pending', now() - interval '1 day')""",
+    "UPDATE model_registry_entries SET created_at = now() - interval '1 day'",
+    "UPDATE model_registry_entries SET id = DEFAULT",
+    """INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fence, started_at)
+       VALUES (gen_random_uuid(), 'm', 'staging', 'deploy', 'me', 1, now() - interval '1 day')""",
     "UPDATE deployment_manifests SET image = ''",
     "DELETE FROM deployment_manifests",
     "TRUNCATE deployment_manifests",
@@ -286,6 +302,31 @@ def test_what_a_deployer_does_is_recorded_although_he_cannot_write_the_record(
         ("entry.update",),
     ]
     assert database.transaction(audit.verify, read_only=True).problems == []
+
+
+def test_how_an_operation_ended_is_written_once(schema: Run, query: Query, logins: Logins) -> None:
+    schema()
+    deployer = logins.query("llmops_deployer")
+    deployer(
+        "INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fence)"
+        " VALUES (gen_random_uuid(), 'm', 'staging', 'deploy', 'me', 1)"
+    )
+    deployer("UPDATE operations SET outcome = 'failed', finished_at = now(), reason = 'it hung'")
+    for outcome, finished in (("succeeded", "now"), ("failed", "now"), ("running", None)):
+        for user in (deployer, query):
+            with pytest.raises(psycopg2.errors.RaiseException, match="has ended"):
+                user("UPDATE operations SET outcome = %s, finished_at = %s", (outcome, finished))
+    assert query("SELECT outcome, reason FROM operations") == [("failed", "it hung")]
+
+
+@pytest.mark.parametrize("latency", ["NaN", "Infinity", "-1", "1e300"])
+def test_a_latency_is_one(schema: Run, query: Query, logins: Logins, latency: str) -> None:
+    schema()
+    query(INSERT)
+    checker = logins.query("llmops_health_checker")
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        checker(f"SELECT record_health_check('m', 'staging', 1, true, '{latency}', NULL)")
+    checker(HEALTH_CHECK)
 
 
 def test_temporary_tables_of_a_caller_are_not_mistaken_for_the_real_ones(
@@ -433,8 +474,91 @@ def test_owner_who_may_not_make_roles_is_told_what_an_administrator_has_to_do(
         query(f"DROP ROLE {owner}")
 
 
-def test_schema_in_which_everybody_may_create_is_warned_of(schema: Run, query: Query) -> None:
+@pytest.mark.parametrize("who", ["PUBLIC", "llmops_deployer", "pg_monitor"])
+def test_schema_in_which_others_may_create_is_refused(schema: Run, query: Query, who: str) -> None:
+    schema()
+    query(f"GRANT CREATE ON SCHEMA public TO {who}")
+    for check in (False, True):
+        with pytest.raises(PlatformError, match=f"{who} may create") as failure:
+            schema(check=check)
+        assert f"REVOKE CREATE ON SCHEMA public FROM {who}" in failure.value.resolution
+    (warning,) = schema(allow_create_by_others=True).warnings
+    assert f"REVOKE CREATE ON SCHEMA public FROM {who}" in warning
+    query(f"REVOKE CREATE ON SCHEMA public FROM {who}")
+    assert schema().warnings == []
+
+
+def test_nothing_is_written_to_a_schema_in_which_others_may_create(schema: Run, query: Query) -> None:
     query("GRANT CREATE ON SCHEMA public TO PUBLIC")
-    warnings = schema().warnings
-    assert len(warnings) == len(ROLES) + len(PARENTS)
-    assert all("REVOKE CREATE ON SCHEMA public FROM PUBLIC" in warning for warning in warnings)
+    with pytest.raises(PlatformError, match="PUBLIC may create"):
+        schema()
+    assert query("SELECT to_regclass('registry_schema_migrations')") == [(None,)]
+
+
+def test_owner_who_is_not_the_schemas_owner_may_create(
+    schema: Run, query: Query, database_name: str, logins: Logins
+) -> None:
+    owner = f"owner_{database_name}"
+    query(f"CREATE ROLE {owner} LOGIN PASSWORD '{PASSWORD}'")
+    query(f"GRANT CREATE ON SCHEMA public TO {owner}")
+    try:
+        assert schema(login_user=owner, login_password=PASSWORD).changed
+        # Whoever looks.
+        assert schema(dsn=logins.dsn("llmops_deployer")).warnings == []
+    finally:
+        query(f"DROP OWNED BY {owner} CASCADE")
+        query(f"DROP ROLE {owner}")
+
+
+def test_triggers_find_nothing_of_a_callers(schema: Run, query: Query, logins: Logins) -> None:
+    schema()
+    functions = query(
+        "SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        " AND prorettype = 'trigger'::regtype"
+    )
+    assert len(functions) > 10
+    for name, settings in functions:
+        assert "search_path=public, pg_temp" in (settings or []), name
+    query(INSERT)
+    query(f"CREATE SCHEMA mine AUTHORIZATION {logins.make('llmops_deployer')}")
+    try:
+        deployer = logins.query("llmops_deployer")
+        deployer(
+            "CREATE FUNCTION mine.to_jsonb(public.model_registry_entries) RETURNS jsonb LANGUAGE sql"
+            " AS $$SELECT '{}'::jsonb$$"
+        )
+        deployer("SET search_path = mine, public")
+        deployer("UPDATE model_registry_entries SET image = 'another'")
+        assert query("SELECT row_version FROM model_registry_entries") == [(2,)]
+    finally:
+        query("DROP SCHEMA mine CASCADE")
+
+
+def test_nothing_in_the_schema_takes_the_place_of_what_its_functions_call(
+    schema: Run, query: Query, logins: Logins
+) -> None:
+    """Where others may create there after all."""
+    schema(environments=["staging", "prod-eu"])
+    query(INSERT)
+    query("GRANT CREATE ON SCHEMA public TO llmops_environment_deployer")
+    member = logins.query("llmops_deployer_prod-eu")
+    try:
+        member(
+            "CREATE FUNCTION public.format(text, text, text) RETURNS text LANGUAGE sql"
+            " AS $$SELECT 'llmops_deployer_prod-eu'$$"
+        )
+        member(
+            "CREATE FUNCTION public.to_jsonb(model_registry_entries) RETURNS jsonb LANGUAGE sql"
+            " AS $$SELECT '{}'::jsonb$$"
+        )
+        assert refused(member, "UPDATE model_registry_entries SET image = 'another'")
+        query("UPDATE model_registry_entries SET image = 'another'")
+        assert query("SELECT row_version FROM model_registry_entries") == [(2,)]
+        assert query("SELECT after ->> 'image' FROM model_registry_history ORDER BY seq DESC LIMIT 1") == [
+            ("another",)
+        ]
+    finally:
+        query(
+            "DROP FUNCTION IF EXISTS public.to_jsonb(model_registry_entries), public.format(text, text, text)"
+        )
+        query("REVOKE CREATE ON SCHEMA public FROM llmops_environment_deployer")

@@ -31,7 +31,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.hol
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lease import Lease
 from ansible_collections.llmops.platform.plugins.module_utils._module import Outcome
 from tests.services.registry.conftest import Run, fresh_database, open_database
-from tests.services.registry.test_database_roles import PARENTS, ROLES, Logins
+from tests.services.registry.test_database_roles import PARENTS, PASSWORD, ROLES, Logins
 from tests.services.registry.test_schema import OLDER_TABLE
 from tests.support.postgres import Server, private_server
 
@@ -318,6 +318,19 @@ def test_nothing_that_a_caller_sets_or_makes_leads_past_the_guard(query: Query, 
 
 
 @pytest.mark.usefixtures("prepared")
+def test_a_group_without_its_parent_opens_no_other_environment(query: Query, logins: Logins) -> None:
+    member = logins.query(f"llmops_deployer_{OWN}")
+    query("ALTER ROLE llmops_environment_deployer RENAME TO llmops_formerly")
+    try:
+        for statement in WRITES["deployer"]:
+            elsewhere = statement.format(e=OTHER, operation=OPERATIONS[OTHER])
+            assert refused(query, member, elsewhere), elsewhere
+        member(WRITES["deployer"][0].format(e=OWN))
+    finally:
+        query("ALTER ROLE llmops_formerly RENAME TO llmops_environment_deployer")
+
+
+@pytest.mark.usefixtures("prepared")
 def test_everything_can_be_read_from_any_environment(logins: Logins, query: Query) -> None:
     """Who promotes to one environment looks at the other."""
     member = logins.query(f"llmops_deployer_{OWN}")
@@ -485,6 +498,37 @@ def test_groups_that_came_after_the_schema_get_their_rights(
     assert done.changed
     assert not schema(environments=[OWN]).changed
     logins.query(f"llmops_deployer_{OWN}")("SELECT * FROM operations")
+
+
+def test_groups_for_all_environments_get_their_rights_back(schema: Run, query: Query, logins: Logins) -> None:
+    schema(environments=[OWN])
+    query("DROP OWNED BY llmops_deployer, llmops_router, llmops_health_checker")
+    assert schema(environments=[OWN]).changed
+    assert not schema(environments=[OWN]).changed
+    logins.query("llmops_deployer")("SELECT * FROM operations")
+
+
+def test_an_owner_who_may_make_no_groups_gives_rights_all_the_same(
+    schema: Run, query: Query, database_name: str, logins: Logins
+) -> None:
+    owner = f"owner_{database_name}"
+    query(f"CREATE ROLE {owner} LOGIN PASSWORD '{PASSWORD}'")
+    query(f"ALTER SCHEMA public OWNER TO {owner}")
+    try:
+        schema(login_user=owner, login_password=PASSWORD)
+        query("DROP OWNED BY llmops_environment_deployer")
+        query(f'DROP ROLE IF EXISTS "llmops_router_{OWN}"')
+        done = schema(login_user=owner, login_password=PASSWORD, environments=[OWN])
+        assert done.changed
+        (warning,) = done.warnings
+        assert f"llmops_router_{OWN}" in warning
+        assert "registry_grant_rights" not in warning
+        assert query("SELECT has_table_privilege('llmops_environment_deployer', 'operations', 'SELECT')") == [
+            (True,)
+        ]
+    finally:
+        query(f"DROP OWNED BY {owner} CASCADE")
+        query(f"DROP ROLE {owner}")
 
 
 def test_another_database_of_the_server_makes_the_same_groups(

@@ -49,8 +49,30 @@ def test_router_that_is_ahead_counts_as_having_nothing(schema: Run, entry: Run, 
 def test_no_report_uses_up_the_numbers(schema: Run, entry: Run, query: Query) -> None:
     schema()
     ((registry, epoch),) = query("SELECT registry_id, epoch FROM registry_epoch")
-    assert query(HEARTBEAT, (registry, (1 << 63) - 1)) == [(registry, epoch + (1 << 44) + 1)]
+    # No failover loses so much: it is not followed, and counts as having nothing.
+    for ahead in ((1 << 63) - 1, epoch + (1 << 36) + 1):
+        assert query(HEARTBEAT, (registry, ahead)) == [(registry, epoch)]
+        assert query(REPORTED) == [(None,)]
+    step = epoch + (1 << 36)
+    assert query(HEARTBEAT, (registry, step)) == [(registry, step + 1)]
+    # Nor is one after the other.
+    assert query(HEARTBEAT, (registry, step + 7)) == [(registry, step + 1)]
+    assert query(REPORTED) == [(None,)]
+    query("UPDATE registry_epoch SET outrun_at = outrun_at - interval '11 s'")
+    assert query(HEARTBEAT, (registry, step + 7)) == [(registry, step + 8)]
     assert entry().changed
+
+
+def test_no_report_leads_back_or_to_the_last_number(schema: Run, entry: Run, query: Query) -> None:
+    schema()
+    high = (1 << 62) + 5
+    query("UPDATE registry_epoch SET epoch = %s", (high,))
+    ((registry,),) = query("SELECT registry_id FROM registry_epoch")
+    for ahead in (high + 1, (1 << 63) - 1):
+        assert query(HEARTBEAT, (registry, ahead)) == [(registry, high)]
+        assert query(REPORTED) == [(None,)]
+    assert entry().changed
+    assert query("SELECT epoch FROM registry_epoch") == [(high + 1,)]
 
 
 def test_router_of_another_registry_changes_nothing(schema: Run, entry: Run, query: Query) -> None:

@@ -200,15 +200,65 @@ def test_a_changed_entry_begins_anew(query: Query, watch: Watch) -> None:
     soak(watch, 60)
     assert query(VERDICTS) == [("passed", OTHER, "staging")]
     # Deployed again, as it is: it has to serve again, but that it did is no news.
-    query("UPDATE model_registry_entries SET deployment_status = 'deploying'")
+    query("UPDATE model_registry_entries SET deployment_status = 'deploying', release_revision = 2")
     assert watch(True) == "deploying"
     query("UPDATE model_registry_entries SET deployment_status = 'ready'")
     soak(watch, 2 * SOAK_S)
     assert query(VERDICTS) == [("passed", OTHER, "staging")]
-    query("UPDATE model_registry_entries SET deployment_status = 'deploying'")
+    query("UPDATE model_registry_entries SET deployment_status = 'deploying', release_revision = 3")
     query("UPDATE model_registry_entries SET deployment_status = 'ready'")
     assert watch(False, False, False) == "degraded"
     assert query(VERDICTS) == [("passed", OTHER, "staging"), ("revoked", OTHER, "staging")]
+
+
+def test_what_changes_nothing_that_runs_begins_no_soak(query: Query, watch: Watch) -> None:
+    watch(True)
+    soak(watch)
+    query("UPDATE model_registry_entries SET desired_state = 'disabled', deployment_status = 'disabled'")
+    assert watch(True) == "disabled"
+    query("UPDATE model_registry_entries SET desired_state = 'enabled', deployment_status = 'ready'")
+    soak(watch, 300)
+    # A node dies.
+    assert watch(False, False, False) == "degraded"
+    assert query(VERDICTS) == [PASSED]
+    # Before the end of a soak it begins anew, and may end badly.
+    query("UPDATE model_registry_entries SET deployment_status = 'ready', manifest_digest = %s", (OTHER,))
+    watch(True)
+    query("UPDATE model_registry_entries SET deployment_status = 'ready', chart_version = '2'")
+    watch(False, False, False)
+    assert query(VERDICTS) == [PASSED, ("revoked", OTHER, "staging")]
+    # Nor is one soak both manifests': the first one is on trial again.
+    query("UPDATE model_registry_entries SET deployment_status = 'ready', manifest_digest = %s", (DIGEST,))
+    watch(False, False, False)
+    assert query(VERDICTS)[2:] == [REVOKED]
+
+
+@pytest.mark.parametrize("reason", ["leaks customer data", "rolled back: wrong answers"])
+def test_no_soak_lifts_what_it_did_not_say(
+    database: Database, query: Query, watch: Watch, reason: str
+) -> None:
+    watch(True)
+    revoked = Verdict(DIGEST, "revoked", reason)
+    database.transaction(lambda session: record(session, "m", "staging", revoked))
+    soak(watch, 2 * SOAK_S)
+    assert query(VERDICTS) == [REVOKED]
+    # What it says itself does not hide it.
+    query("UPDATE model_registry_entries SET release_revision = 2")
+    watch(True, False, False, False)
+    watch(True, True)
+    soak(watch, 2 * SOAK_S)
+    assert query(VERDICTS) == [REVOKED]
+
+
+def test_a_soak_that_is_shorter_than_a_few_checks_take(query: Query, watch: Watch) -> None:
+    query("INSERT INTO health_check_rules (deployment_environment, soak_s) VALUES ('staging', 45)")
+    watch(True)
+    soak(watch, 50, step_s=10)
+    assert query(VERDICTS) == [PASSED]
+    query("UPDATE model_registry_entries SET manifest_digest = %s", (OTHER,))
+    watch(True)
+    watch(True, after_s=62)
+    assert query(VERDICTS) == [PASSED]
 
 
 def test_no_verdict_without_a_manifest_nor_under_a_lock(query: Query, watch: Watch) -> None:

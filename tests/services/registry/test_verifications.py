@@ -7,13 +7,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from typing import Any
 
+import psycopg2
 import psycopg2.errors
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
-from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import (
+    Database,
+    Session,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import OperationRef
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.verifications import (
     Verdict,
     newest,
@@ -59,6 +66,72 @@ def test_the_newest_verdict_counts(database: Database, query: Query) -> None:
     ]
 
 
+def operation(query: Query, number: int) -> OperationRef:
+    """Begin an operation over the target, and return it."""
+    ref = OperationRef(f"00000000-0000-4000-8000-{number:012}", number)
+    query(
+        "INSERT INTO operation_locks (model_name, deployment_environment, operation_id, fence, expires_at)"
+        " VALUES ('m', 'prod-eu', %(id)s, %(fence)s, now() + interval '1 h')"
+        " ON CONFLICT (model_name, deployment_environment)"
+        " DO UPDATE SET operation_id = %(id)s, fence = %(fence)s",
+        ref.as_json(),
+    )
+    query(
+        "INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fence)"
+        " VALUES (%(id)s, 'm', 'prod-eu', 'deploy', 'ann', %(fence)s)",
+        ref.as_json(),
+    )
+    return ref
+
+
+def test_a_change_takes_a_revocation_back_that_was_there_before_it(database: Database, query: Query) -> None:
+    passed = Verdict(DIGEST, "passed")
+    assert written(database, Verdict(DIGEST, "revoked", "bad answers"))
+    # Nothing says when it was made.
+    assert not written(database, passed)
+    first = operation(query, 1)
+    assert not written(database, Verdict(DIGEST, "passed", of_a_change=False), operation=first)
+    assert written(database, passed, operation=first)
+    query(
+        "INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict,"
+        " reason) VALUES ('m', 'prod-eu', %s, 'revoked', 'leaks')",
+        (DIGEST,),
+    )
+    # The model was asked before somebody gave it up: they know more.
+    assert not written(database, passed, operation=first)
+    assert counts(database) == "revoked"
+    assert written(database, passed, operation=operation(query, 2))
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        (
+            "INSERT INTO operation_locks (model_name, deployment_environment, expires_at)"
+            " VALUES ('m', 'prod-eu', now())"
+        ),
+        (
+            "INSERT INTO model_registry_entries (model_name, deployment_environment, deployment_status)"
+            " VALUES ('m', 'prod-eu', 'pending')"
+        ),
+    ],
+    ids=["lock", "entry"],
+)
+def test_a_verdict_waits_for_one_that_is_being_written(
+    database: Database, dsn: str, query: Query, there: str
+) -> None:
+    query(there)
+    connection = psycopg2.connect(dsn)
+    with ThreadPoolExecutor() as others:
+        record(Session(connection), "m", "prod-eu", Verdict(DIGEST, "revoked", "bad answers"))
+        other = others.submit(written, database, Verdict(DIGEST, "passed", of_a_change=False))
+        assert not wait([other], 0.5).done
+        connection.commit()
+        assert other.result(10) is False
+    connection.close()
+    assert counts(database) == "revoked"
+
+
 def test_evidence_is_kept_without_secrets(database: Database, query: Query) -> None:
     evidence = {"completion": {"latency_s": 0.2}, "api_key": "c4n4ry"}
     reason = "401 for Bearer c4n4ryc4n4ry " + "x" * 900
@@ -68,6 +141,26 @@ def test_evidence_is_kept_without_secrets(database: Database, query: Query) -> N
     assert "c4n4ry" not in f"{kept}{told}"
     assert len(told) == 500
     assert by == "awx: maria"
+
+
+def test_what_an_engine_said_is_kept_without_secrets_and_as_json(database: Database, query: Query) -> None:
+    evidence = {
+        "message": "export OPENAI_API_KEY=c4n4ry-1 failed",
+        "answers": ({"password": "c4n4ry-2"}, "--api-key c4n4ry-3"),
+        "pods": [{"name": "m-0", "log_tail": "c4n4ry-4", "events": ["c4n4ry-5"], "token: c4n4ry-6": 1}],
+        "log_tail": "c4n4ry-7",
+        "odd": ["a\x00b", "\ud800", float("nan"), float("inf"), datetime(2026, 1, 2, tzinfo=UTC), None, True],
+    }
+    assert written(
+        database, Verdict(DIGEST, "failed", "started with --api-key c4n4ry-8,\x00 token: c4n4ry-9", evidence)
+    )
+    ((kept, told),) = query("SELECT evidence, reason FROM manifest_verifications")
+    assert "c4n4ry" not in f"{kept}{told}"
+    assert set(kept) == {"message", "answers", "pods", "odd"}
+    assert kept["pods"][0]["name"] == "m-0"
+    assert not {"log_tail", "events"} & set(kept["pods"][0])
+    assert kept["odd"] == ["ab", "", "nan", "inf", "2026-01-02 00:00:00+00:00", None, True]
+    assert told.startswith("started with --api-key ")
 
 
 def test_trying_writes_nothing(database: Database, query: Query) -> None:

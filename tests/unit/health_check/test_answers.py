@@ -147,3 +147,20 @@ def test_whatever_comes_is_judged_in_one_printable_line(status: int, body: bytes
     ):
         assert verdict.healthy is (verdict.reason == "")
         assert verdict.reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"OPENAI_API_KEY=c4n4ry password=c4n4ry",
+        b'{"error": {"message": "no", "api_key": "c4n4ry"}}',
+        b"started with --api-key c4n4ry",
+        b"Authorization: Bearer c4n4ryc4n4ry",
+        b"no access to https://ann:c4n4ry@hub/model",
+        b"hf_c4n4ryc4n4ryc4n4ry",
+    ],
+)
+def test_what_an_engine_says_is_shown_without_secrets(said: bytes) -> None:
+    for verdict in (judge_health(500, said), judge_completion(500, said, CHAT), judge_models(200, said, "m")):
+        assert verdict.reason
+        assert "c4n4ry" not in verdict.reason

@@ -54,6 +54,11 @@ def redact_text(text: str) -> str:
     return text
 
 
+def redact_free_text(text: str) -> str:
+    """Return a text of somebody else's, such as a log, without what it sets by a name of a secret, either."""
+    return str(_redact_free_text(redact_text(text)))
+
+
 def redact(value: Any) -> Any:
     """Return a copy of JSON data in which values under secret-looking keys are hidden.
 

@@ -33,12 +33,13 @@ SELECT g.oid IS NOT NULL, p.oid IS NOT NULL, coalesce(pg_has_role(g.oid, p.oid, 
        (SELECT to_regrole(%(parent)s)::oid) AS p (oid),
        (SELECT to_regrole(%(all)s)::oid) AS a (oid)
 """
-# Parents that were made after the schema have no rights in it yet.
+# Those that were made after the schema have no rights in it yet.
 _WITHOUT_RIGHTS = """
 SELECT count(*) FROM (VALUES ('llmops_environment_deployer', 'operations'),
-    ('llmops_environment_router', 'routable_models'), ('llmops_environment_health_checker', 'health_states'))
-    AS sample (parent, object)
- WHERE NOT coalesce(has_table_privilege(to_regrole(parent)::oid, to_regclass(object)::oid, 'SELECT'), true)
+    ('llmops_environment_router', 'routable_models'), ('llmops_environment_health_checker', 'health_states'),
+    ('llmops_deployer', 'operations'), ('llmops_router', 'routable_models'),
+    ('llmops_health_checker', 'health_states')) AS sample (name, object)
+ WHERE NOT coalesce(has_table_privilege(to_regrole(name)::oid, to_regclass(object)::oid, 'SELECT'), true)
 """
 
 
@@ -88,6 +89,7 @@ class _Missing:
     groups: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
     parents_missing: bool = False
+    rights: bool = False
     too_much: list[str] = field(default_factory=list)
 
 
@@ -117,6 +119,15 @@ def bring(database: Database, wanted: Sequence[Group], *, dry_run: bool) -> Repo
 def _try(database: Database, wanted: Sequence[Group], dry_run: bool) -> Report:
     missing = database.transaction(lambda session: _look(session, wanted), read_only=True)
     report = Report(before=missing.there, warnings=[_too_much(name) for name in missing.too_much])
+    if missing.rights:
+        # The owner of the schema may do that, also where they may make no roles.
+        try:
+            database.transaction(lambda session: _run(session, [_GIVE_RIGHTS]), dry_run=dry_run)
+            report.gave_rights = True
+        except DatabaseError as error:
+            if error.sqlstate != _REFUSED:
+                raise
+            missing.statements.append(_GIVE_RIGHTS)
     if not missing.statements:
         return report
     try:
@@ -129,7 +140,6 @@ def _try(database: Database, wanted: Sequence[Group], dry_run: bool) -> Report:
         report.warnings.append(_not_allowed(missing))
         return report
     report.made = missing.groups
-    report.gave_rights = _GIVE_RIGHTS in missing.statements
     return report
 
 
@@ -149,8 +159,7 @@ def _look(session: Session, wanted: Sequence[Group]) -> _Missing:
                 missing.too_much.append(group.name)
             continue
         missing.groups.append(group.name)
-    if session.rows(_WITHOUT_RIGHTS)[0][0]:
-        missing.statements.append(_GIVE_RIGHTS)
+    missing.rights = bool(session.rows(_WITHOUT_RIGHTS)[0][0])
     return missing
 
 

@@ -10,12 +10,13 @@ The newest row of a manifest counts. Going back and carrying on ask for it; nobo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ..common.redaction import redact, redact_text
+from ..common.redaction import excerpt, redact, redact_free_text
 from . import entries
 from .connection import Session
 from .entry_fields import rfc3339
@@ -25,10 +26,19 @@ from .lock import OperationRef, claim
 REJECTED = ("failed", "revoked")
 
 _REASON_LENGTH = 500
+_TEXT_LENGTH = 2000
+#: The end of a log may hold anything, and is in the task's result.
+_LEFT_OUT = ("log_tail", "events")
 _NEWEST = (
     "SELECT verdict, reason, verified_at, verified_by FROM manifest_verifications"
     " WHERE model_name = %s AND deployment_environment = %s AND manifest_digest = %s ORDER BY id DESC LIMIT 1"
 )
+# Writers of verdicts take turns here where the target has no lock yet; the health checker holds it as well.
+_ENTRY = (
+    "SELECT FROM model_registry_entries WHERE model_name = %s AND deployment_environment = %s"
+    " FOR NO KEY UPDATE"
+)
+_BEGAN = "SELECT started_at FROM operations WHERE id = %s::uuid"
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,8 @@ class Verdict:
     verdict: str
     reason: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    #: Of a revision that was made just now. One that was there all the time takes no revocation back.
+    #: Of a revision that the operation made. One that was there all the time takes no revocation back, nor
+    #: does this one take back what came after the operation began.
     of_a_change: bool = True
 
 
@@ -107,15 +118,15 @@ def record(
     That a manifest passes again is no news. Each failure is: its evidence is another one. Secrets in reason
     and evidence are hidden.
     """
-    if found.verdict == "passed":
-        known = newest(session, model, environment, found.manifest_digest)
-        if known is not None and (
-            known.verdict == "passed" or (known.verdict == "revoked" and not found.of_a_change)
-        ):
-            return False
     if not dry_run:
         entries.act_for(session, by)
         claim(session, model, environment, operation)
+        session.execute(_ENTRY, (model, environment))
+    if found.verdict == "passed":
+        known = newest(session, model, environment, found.manifest_digest)
+        if known is not None and not _is_news(session, known, found, operation):
+            return False
+    if not dry_run:
         session.execute(
             "INSERT INTO manifest_verifications"
             " (model_name, deployment_environment, manifest_digest, verdict, reason, evidence, operation_id)"
@@ -125,9 +136,37 @@ def record(
                 environment,
                 found.manifest_digest,
                 found.verdict,
-                redact_text(found.reason)[:_REASON_LENGTH] if found.reason else None,
-                json.dumps(redact(dict(found.evidence))),
+                _text(found.reason)[:_REASON_LENGTH] if found.reason else None,
+                json.dumps(redact(_plain(found.evidence))),
                 operation.id if operation else None,
             ),
         )
     return True
+
+
+def _plain(value: Any) -> Any:
+    """Return evidence as JSON that PostgreSQL takes, without ends of logs and secrets in texts."""
+    if isinstance(value, Mapping):
+        return {_text(str(key)): _plain(item) for key, item in value.items() if key not in _LEFT_OUT}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    return excerpt(redact_free_text(text), _TEXT_LENGTH)
+
+
+def _is_news(session: Session, known: Newest, found: Verdict, operation: OperationRef | None) -> bool:
+    """Tell whether ``passed`` says something after what is known.
+
+    Whoever revoked the manifest while the operation was at work knew more than its completion says.
+    """
+    if known.verdict != "revoked":
+        return known.verdict != "passed"
+    if not found.of_a_change or operation is None:
+        return False
+    began = session.row(_BEGAN, (operation.id,))
+    return began is not None and known.at < began[0]

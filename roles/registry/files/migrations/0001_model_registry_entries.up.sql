@@ -145,12 +145,15 @@ CREATE INDEX model_registry_entries_status
 CREATE INDEX model_registry_entries_namespace
     ON model_registry_entries (deployment_namespace);
 
+-- Triggers search here alone, whatever the writer searches.
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
 -- The one place that keeps row_version, updated_at and updated_by, whoever writes and by whatever program.
 --
 -- A health check alone is no change of the entry: it would make every deployment that runs at the same time
 -- fail with a conflict.
 CREATE FUNCTION model_registry_entries_stamp() RETURNS trigger
-    LANGUAGE plpgsql AS
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS
 $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
@@ -158,7 +161,7 @@ BEGIN
         NEW.row_version := OLD.row_version;
         NEW.updated_at := OLD.updated_at;
         NEW.updated_by := OLD.updated_by;
-        IF to_jsonb(NEW) - 'last_health_check_at' = to_jsonb(OLD) - 'last_health_check_at' THEN
+        IF pg_catalog.to_jsonb(NEW) - 'last_health_check_at' = pg_catalog.to_jsonb(OLD) - 'last_health_check_at' THEN
             RETURN NEW;
         END IF;
         NEW.row_version := OLD.row_version + 1;

@@ -8,6 +8,7 @@
 -- one of these: each of them keeps this search path. Nor may everybody execute one, those of triggers neither:
 -- whoever may could put it on a temporary table of their own, and so have it write with its owner's rights
 -- whatever they insert there. The triggers of the schema need no such right to fire.
+-- What takes arguments of any type is called by its full name where rights depend on it.
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
 CREATE TABLE audit_log (
@@ -89,18 +90,22 @@ CREATE FUNCTION registry_require(p_work text, p_environment text, p_who name DEF
     RETURNS text LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS
 $$
 BEGIN
-    -- Who is no member of the first group has rights from elsewhere, and those are for all environments.
-    IF NOT registry_in_group(p_who, 'llmops_environment_' || p_work)
-       OR registry_in_group(p_who, format('llmops_%s_%s', p_work, p_environment))
+    -- Who is no member of the first group has rights from elsewhere, and those are for all environments. Where that
+    -- group is gone, or has another name, the groups that were members of it still say whom it concerns.
+    IF NOT (registry_in_group(p_who, 'llmops_environment_' || p_work)
+            OR to_regrole('llmops_environment_' || p_work) IS NULL AND EXISTS (
+                SELECT FROM pg_roles WHERE starts_with(rolname, 'llmops_' || p_work || '_')
+                   AND pg_has_role(p_who, oid, 'USAGE')))
+       OR registry_in_group(p_who, pg_catalog.format('llmops_%s_%s', p_work, p_environment))
        OR registry_in_group(p_who, 'llmops_' || p_work)
        OR pg_has_role(p_who,
             (SELECT relowner FROM pg_class WHERE oid = 'model_registry_entries'::regclass), 'USAGE') THEN
         RETURN p_environment;
     END IF;
     RAISE insufficient_privilege USING
-        MESSAGE = format('%s may do nothing in %s', p_who,
+        MESSAGE = pg_catalog.format('%s may do nothing in %s', p_who,
             coalesce('the environment ' || p_environment, 'the name of no environment')),
-        HINT = format('A member of llmops_%s_%s may, and one of llmops_%s may in all of them.', p_work,
+        HINT = pg_catalog.format('A member of llmops_%s_%s may, and one of llmops_%s may in all of them.', p_work,
             coalesce(p_environment, 'ENVIRONMENT'), p_work);
 END
 $$;
@@ -133,7 +138,7 @@ CREATE TRIGGER model_registry_entries_guard_environment
 
 CREATE FUNCTION audit_text(entry audit_log) RETURNS text LANGUAGE sql STABLE AS
 $$
-    SELECT entry.seq || ' ' || jsonb_build_array(
+    SELECT entry.seq || ' ' || pg_catalog.jsonb_build_array(
         to_char(entry.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         entry.actor, entry.db_user, entry.action, entry.model_name, entry.deployment_environment,
         entry.operation_id, entry.detail, entry.previous_hash)
@@ -192,7 +197,8 @@ COMMENT ON FUNCTION audit_append(text, text, text, uuid, jsonb) IS
     'llmops.platform: appends a sealed row to audit_log and returns its seq';
 REVOKE ALL ON FUNCTION audit_append(text, text, text, uuid, jsonb) FROM PUBLIC;
 
-CREATE FUNCTION registry_refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS
+CREATE FUNCTION registry_refuse_rewriting() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS
 $$
 BEGIN
     RAISE EXCEPTION '% of % is refused: its rows are written once and kept', TG_OP, TG_TABLE_NAME;

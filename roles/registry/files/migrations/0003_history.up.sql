@@ -10,7 +10,8 @@ CREATE TABLE registry_epoch (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     registry_id uuid NOT NULL DEFAULT gen_random_uuid(),
     epoch bigint NOT NULL DEFAULT 0,
-    changed_at timestamptz NOT NULL DEFAULT now()
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    outrun_at timestamptz
 );
 COMMENT ON TABLE registry_epoch IS 'llmops.platform: how many changes the registry has seen; one row';
 COMMENT ON COLUMN registry_epoch.singleton IS 'keeps it to one row';
@@ -18,6 +19,7 @@ COMMENT ON COLUMN registry_epoch.registry_id IS
     'which registry this is; a restored copy gets a new one, so that routers read everything again';
 COMMENT ON COLUMN registry_epoch.epoch IS 'grows with every change of an entry';
 COMMENT ON COLUMN registry_epoch.changed_at IS 'when it grew last, by the clock of the database';
+COMMENT ON COLUMN registry_epoch.outrun_at IS 'when the report of a router that was ahead made it grow last';
 
 INSERT INTO registry_epoch DEFAULT VALUES;
 
@@ -90,7 +92,7 @@ CREATE TRIGGER model_registry_history_is_append_only
 
 CREATE FUNCTION registry_differences(before jsonb, after jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS
 $$
-    SELECT coalesce(jsonb_object_agg(key, jsonb_build_array(before -> key, after -> key)), '{}')
+    SELECT coalesce(jsonb_object_agg(key, pg_catalog.jsonb_build_array(before -> key, after -> key)), '{}')
       FROM jsonb_object_keys(coalesce(before, '{}') || coalesce(after, '{}')) AS key
      WHERE nullif(before -> key, 'null') IS DISTINCT FROM nullif(after -> key, 'null')
 $$;
@@ -114,7 +116,7 @@ BEGIN
          before, after, operation_id)
         VALUES (reached, moment, registry_actor(), session_user, p_action, model, environment,
                 (entry ->> 'row_version')::bigint, p_before, p_after, registry_operation());
-    PERFORM pg_notify('llmops_registry', jsonb_build_object(
+    PERFORM pg_notify('llmops_registry', pg_catalog.jsonb_build_object(
         'epoch', reached, 'environment', environment, 'model', model)::text);
 END
 $$;
@@ -130,7 +132,7 @@ DECLARE
     stamps CONSTANT text[] := ARRAY['row_version', 'updated_at', 'updated_by'];
 BEGIN
     PERFORM audit_write('entry.' || NEW.action, NEW.model_name, NEW.deployment_environment, NEW.operation_id,
-        jsonb_build_object('epoch', NEW.epoch, 'row_version', NEW.row_version,
+        pg_catalog.jsonb_build_object('epoch', NEW.epoch, 'row_version', NEW.row_version,
             'changes', registry_differences(NEW.before - stamps, NEW.after - stamps)));
     RETURN NULL;
 END
@@ -156,10 +158,10 @@ BEGIN
     END IF;
     -- Rows of an older table that belong to no environment are no targets.
     IF TG_OP <> 'INSERT' AND OLD.deployment_environment IS NOT NULL THEN
-        was := to_jsonb(OLD);
+        was := pg_catalog.to_jsonb(OLD);
     END IF;
     IF TG_OP <> 'DELETE' AND NEW.deployment_environment IS NOT NULL THEN
-        became := to_jsonb(NEW);
+        became := pg_catalog.to_jsonb(NEW);
     END IF;
     IF was IS NOT NULL AND became IS NOT NULL
        AND OLD.model_name = NEW.model_name AND OLD.deployment_environment = NEW.deployment_environment THEN

@@ -48,6 +48,21 @@ CREATE TRIGGER operations_guard_environment
     BEFORE INSERT OR UPDATE OR DELETE ON operations
     FOR EACH ROW EXECUTE FUNCTION registry_guard_environment();
 
+-- Who comes late, with another end or with the same, changes nothing of what is on record.
+CREATE FUNCTION operations_end_once() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS
+$$
+BEGIN
+    RAISE EXCEPTION 'operation % has ended: it %', OLD.id, OLD.outcome;
+END
+$$;
+COMMENT ON FUNCTION operations_end_once() IS 'llmops.platform: refuses to change an operation that has ended';
+
+CREATE TRIGGER operations_end_once
+    BEFORE UPDATE ON operations
+    FOR EACH ROW WHEN (OLD.outcome <> 'running')
+    EXECUTE FUNCTION operations_end_once();
+
 CREATE TABLE operation_steps (
     operation_id uuid NOT NULL REFERENCES operations,
     number integer NOT NULL CHECK (number > 0),
@@ -101,11 +116,11 @@ $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         PERFORM audit_write('operation.started', NEW.model_name, NEW.deployment_environment, NEW.id,
-            jsonb_strip_nulls(jsonb_build_object('kind', NEW.kind, 'fence', NEW.fence, 'host', NEW.host,
+            jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', NEW.kind, 'fence', NEW.fence, 'host', NEW.host,
                 'job', NEW.job, 'resumes', NEW.resumes)));
     ELSIF NEW.outcome <> OLD.outcome THEN
         PERFORM audit_write('operation.' || NEW.outcome, NEW.model_name, NEW.deployment_environment, NEW.id,
-            jsonb_strip_nulls(jsonb_build_object('kind', NEW.kind, 'error_class', NEW.error_class,
+            jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', NEW.kind, 'error_class', NEW.error_class,
                 'reason', NEW.reason)));
     END IF;
     RETURN NULL;

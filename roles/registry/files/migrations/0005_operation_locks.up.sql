@@ -35,7 +35,8 @@ COMMENT ON COLUMN operation_locks.watched IS
 COMMENT ON COLUMN operation_locks.ttl_s IS 'how long the lock lasts from each renewal, in seconds';
 COMMENT ON COLUMN operation_locks.expires_at IS 'by the clock of the database';
 
-CREATE FUNCTION operation_locks_guard() RETURNS trigger LANGUAGE plpgsql AS
+CREATE FUNCTION operation_locks_guard() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS
 $$
 BEGIN
     IF NEW.fence < OLD.fence THEN
@@ -66,7 +67,7 @@ BEGIN
     IF OLD.operation_id IS DISTINCT FROM NEW.operation_id AND OLD.expires_at > clock_timestamp()
        AND OLD.operation_id IS DISTINCT FROM registry_operation() THEN
         PERFORM audit_write('lock.forced', OLD.model_name, OLD.deployment_environment, OLD.operation_id,
-            jsonb_build_object('holder', OLD.holder, 'host', OLD.host, 'fence', OLD.fence,
+            pg_catalog.jsonb_build_object('holder', OLD.holder, 'host', OLD.host, 'fence', OLD.fence,
                 'expires_at', OLD.expires_at));
     END IF;
     RETURN NULL;

@@ -61,7 +61,7 @@ CREATE FUNCTION deployment_manifests_audit() RETURNS trigger
 $$
 BEGIN
     PERFORM audit_write('manifest.recorded', NEW.model_name, NEW.deployment_environment, NEW.operation_id,
-        jsonb_strip_nulls(jsonb_build_object('release_name', NEW.release_name,
+        jsonb_strip_nulls(pg_catalog.jsonb_build_object('release_name', NEW.release_name,
             'release_revision', NEW.release_revision, 'manifest_digest', NEW.manifest_digest,
             'chart_digest', NEW.chart_digest, 'image_digest', NEW.image_digest,
             'model_revision', NEW.model_revision, 'values_digest', NEW.values_digest)));

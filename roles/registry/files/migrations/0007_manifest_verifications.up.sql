@@ -13,7 +13,7 @@ CREATE TABLE manifest_verifications (
     reason text,
     evidence jsonb NOT NULL DEFAULT '{}',
     operation_id uuid,
-    verified_at timestamptz NOT NULL DEFAULT now(),
+    verified_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     verified_by text NOT NULL DEFAULT registry_actor(),
     CONSTRAINT manifest_verifications_reason CHECK (verdict = 'passed' OR coalesce(reason, '') <> '')
 );
@@ -47,7 +47,7 @@ CREATE FUNCTION manifest_verifications_audit() RETURNS trigger
 $$
 BEGIN
     PERFORM audit_write('manifest.' || NEW.verdict, NEW.model_name, NEW.deployment_environment,
-        NEW.operation_id, jsonb_strip_nulls(jsonb_build_object('manifest_digest', NEW.manifest_digest,
+        NEW.operation_id, jsonb_strip_nulls(pg_catalog.jsonb_build_object('manifest_digest', NEW.manifest_digest,
             'reason', NEW.reason)));
     RETURN NULL;
 END

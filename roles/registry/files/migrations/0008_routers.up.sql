@@ -37,7 +37,8 @@ COMMENT ON COLUMN router_instances.seen_at IS 'when it reported last, by the clo
 -- A router that is ahead proves that changes were lost. What it routes by is not this registry's picture: it
 -- counts as having none, and learns of a new epoch, so that it reads everything. One report leads past that
 -- router's epoch, also over several promotions: another router may have had those in between for something
--- else. The step is bounded, so that no report uses up all numbers.
+-- else. No router can use up the numbers, which all environments share: sixteen promotions are the most that a
+-- report leads past, once in ten seconds, and the upper half of the numbers is for changes alone.
 CREATE FUNCTION router_heartbeat(
     p_instance text, p_environment text, p_registry_id uuid, p_epoch bigint, p_in_flight jsonb
 ) RETURNS TABLE (registry_id uuid, epoch bigint)
@@ -45,14 +46,17 @@ CREATE FUNCTION router_heartbeat(
 $$
     WITH outrun AS (
         UPDATE registry_epoch AS known
-           SET epoch = least(p_epoch, known.epoch + (1::bigint << 44), 1::bigint << 62) + 1,
-               changed_at = clock_timestamp()
+           -- The sum is made before it is known that it is none too large.
+           SET epoch = least(p_epoch, 9223372036854775806) + 1, changed_at = clock_timestamp(), outrun_at = clock_timestamp()
          WHERE known.registry_id = p_registry_id AND known.epoch < p_epoch
+           AND p_epoch <= known.epoch + (1::bigint << 36) AND known.epoch < (1::bigint << 62)
+           AND coalesce(known.outrun_at < clock_timestamp() - interval '10 s', true)
         RETURNING known.registry_id, known.epoch
     ), reported AS (
         INSERT INTO router_instances AS known (instance, environment, registry_id, epoch, in_flight)
         VALUES (p_instance, registry_require('router', p_environment), p_registry_id,
-                CASE WHEN NOT EXISTS (SELECT FROM outrun) THEN p_epoch END, coalesce(p_in_flight, '{}'))
+                CASE WHEN NOT EXISTS (SELECT FROM registry_epoch AS known
+                    WHERE known.registry_id = p_registry_id AND known.epoch < p_epoch) THEN p_epoch END, coalesce(p_in_flight, '{}'))
         ON CONFLICT (instance) DO UPDATE SET
             environment = excluded.environment,
             registry_id = excluded.registry_id,

@@ -32,13 +32,13 @@ CREATE FUNCTION health_check_rules_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$
 DECLARE
-    was CONSTANT jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
-    became CONSTANT jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+    was CONSTANT jsonb := CASE WHEN TG_OP <> 'INSERT' THEN pg_catalog.to_jsonb(OLD) END;
+    became CONSTANT jsonb := CASE WHEN TG_OP <> 'DELETE' THEN pg_catalog.to_jsonb(NEW) END;
 BEGIN
     IF was IS DISTINCT FROM became THEN
         PERFORM audit_write('health_check_rules.' || lower(TG_OP), NULL,
             coalesce(became, was) ->> 'deployment_environment', NULL,
-            jsonb_build_object('changes', registry_differences(was, became)));
+            pg_catalog.jsonb_build_object('changes', registry_differences(was, became)));
     END IF;
     RETURN NULL;
 END
@@ -69,12 +69,15 @@ CREATE TABLE health_checks (
     last_checked_at timestamptz NOT NULL,
     last_ok_at timestamptz,
     last_error text,
-    latency_s double precision,
+    -- A number that is none would stand above all others.
+    latency_s double precision CHECK (latency_s BETWEEN 0 AND 86400),
     soak_from timestamptz,
     soak_checks integer NOT NULL DEFAULT 0,
     soak_failures integer NOT NULL DEFAULT 0,
     soak_latencies double precision[] NOT NULL DEFAULT '{}',
     soak_settled boolean NOT NULL DEFAULT false,
+    soaked_digest text,
+    soaked_revision bigint,
     PRIMARY KEY (model_name, deployment_environment)
 );
 COMMENT ON TABLE health_checks IS 'llmops.platform: last checks of each target';
@@ -93,6 +96,9 @@ COMMENT ON COLUMN health_checks.soak_checks IS 'checks since then, until the ver
 COMMENT ON COLUMN health_checks.soak_failures IS 'failed ones of these';
 COMMENT ON COLUMN health_checks.soak_latencies IS 'seconds that the good ones of these took, the last 1000';
 COMMENT ON COLUMN health_checks.soak_settled IS 'whether this soak has had its verdict';
+COMMENT ON COLUMN health_checks.soaked_digest IS
+    'manifest that was ready for a whole soak and has not been degraded since';
+COMMENT ON COLUMN health_checks.soaked_revision IS 'revision of the Helm release that it was then';
 
 CREATE VIEW health_states AS
     SELECT model_name, deployment_environment, row_version, consecutive_failures, consecutive_successes,
@@ -137,12 +143,16 @@ BEGIN
     IF newest.verdict = p_verdict AND (p_verdict = 'revoked' OR newest.evidence ? 'soak') THEN
         RETURN;
     END IF;
+    -- Whoever revoked it for another reason, as a rollback or by hand, knows more than that it answers.
+    IF p_verdict = 'passed' AND newest.verdict = 'revoked' AND NOT newest.evidence ? 'soak' THEN
+        RETURN;
+    END IF;
     SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY took), percentile_disc(0.95) WITHIN GROUP (ORDER BY took)
       INTO p50, p95 FROM unnest(p_checked.soak_latencies) AS took;
     INSERT INTO manifest_verifications
         (model_name, deployment_environment, manifest_digest, verdict, reason, evidence)
     VALUES (p_checked.model_name, p_checked.deployment_environment, p_manifest_digest, p_verdict,
-        left(p_reason, 500), jsonb_build_object('soak', jsonb_strip_nulls(jsonb_build_object(
+        left(p_reason, 500), pg_catalog.jsonb_build_object('soak', jsonb_strip_nulls(pg_catalog.jsonb_build_object(
             'from', p_checked.soak_from, 'to', p_checked.last_checked_at,
             'duration_s', round(extract(epoch FROM p_checked.last_checked_at - p_checked.soak_from)::numeric, 3),
             'checks', p_checked.soak_checks, 'failures', p_checked.soak_failures,
@@ -168,6 +178,7 @@ DECLARE
     version bigint;
     status text;
     digest text;
+    revision bigint;
     wanted text;
 BEGIN
     IF p_healthy IS NULL THEN
@@ -180,7 +191,8 @@ BEGIN
     IF held.operation_id IS NOT NULL AND held.expires_at > moment THEN
         RETURN NULL;
     END IF;
-    SELECT row_version, deployment_status, manifest_digest INTO version, status, digest
+    SELECT row_version, deployment_status, manifest_digest, release_revision
+      INTO version, status, digest, revision
       FROM model_registry_entries
      WHERE model_name = p_model AND deployment_environment = p_environment FOR NO KEY UPDATE;
     IF version IS DISTINCT FROM p_row_version THEN
@@ -194,15 +206,22 @@ BEGIN
      WHERE model_name = p_model AND deployment_environment = p_environment;
     -- Whoever else changed the entry may have changed what is behind it: all counts begin anew.
     same := coalesce(seen.row_version = version, false);
-    -- Nor is a soak what nobody looked at for a good part of it.
+    -- Nor is a soak what nobody looked at for a good part of it: but a short soak has pauses, too.
     IF NOT same OR status <> 'ready' OR seen.soak_from IS NULL OR (NOT seen.soak_settled
-            AND moment - seen.last_checked_at > make_interval(secs => rules.soak_s / 5)) THEN
+            AND moment - seen.last_checked_at > make_interval(secs => greatest(rules.soak_s / 5, 60))) THEN
         seen.soak_from := moment;
         seen.soak_checks := 0;
         seen.soak_failures := 0;
         seen.soak_latencies := '{}';
-        -- Without a manifest there is nothing to give a verdict on.
-        seen.soak_settled := digest IS NULL;
+        -- Without a manifest there is nothing to give a verdict on; and what has had its soak is not on trial
+        -- again because of a change of the entry that changed nothing of what runs.
+        seen.soak_settled := digest IS NULL
+            OR (seen.soaked_digest = digest AND seen.soaked_revision IS NOT DISTINCT FROM revision);
+        IF NOT coalesce(seen.soak_settled, false) THEN
+            seen.soak_settled := false;
+            seen.soaked_digest := NULL;
+            seen.soaked_revision := NULL;
+        END IF;
     END IF;
     seen.model_name := p_model;
     seen.deployment_environment := p_environment;
@@ -233,9 +252,9 @@ BEGIN
             seen.soak_latencies := (seen.soak_latencies || p_latency_s)[greatest(cardinality(seen.soak_latencies) - 998, 1):];
         END IF;
         IF wanted = 'degraded' OR seen.soak_failures >= rules.soak_failures THEN
-            PERFORM health_checks_settle(seen, digest, 'revoked', format('%s within its soak of %s s: %s',
+            PERFORM health_checks_settle(seen, digest, 'revoked', pg_catalog.format('%s within its soak of %s s: %s',
                 CASE wanted WHEN 'degraded' THEN 'degraded'
-                    ELSE format('%s of %s checks failed', seen.soak_failures, seen.soak_checks) END,
+                    ELSE pg_catalog.format('%s of %s checks failed', seen.soak_failures, seen.soak_checks) END,
                 rules.soak_s, coalesce(reason, 'it did not serve')));
             -- It passes again after a whole soak.
             seen.soak_from := moment;
@@ -245,11 +264,15 @@ BEGIN
         ELSIF p_healthy AND moment - seen.soak_from >= make_interval(secs => rules.soak_s) THEN
             PERFORM health_checks_settle(seen, digest, 'passed', NULL);
             seen.soak_settled := true;
+            seen.soaked_digest := digest;
+            seen.soaked_revision := revision;
             seen.soak_latencies := '{}';
         END IF;
     END IF;
     IF wanted = 'degraded' THEN
         seen.soak_from := NULL;
+        seen.soaked_digest := NULL;
+        seen.soaked_revision := NULL;
     END IF;
 
     IF wanted <> status OR p_healthy THEN
@@ -275,7 +298,9 @@ BEGIN
         soak_checks = excluded.soak_checks,
         soak_failures = excluded.soak_failures,
         soak_latencies = excluded.soak_latencies,
-        soak_settled = excluded.soak_settled;
+        soak_settled = excluded.soak_settled,
+        soaked_digest = excluded.soaked_digest,
+        soaked_revision = excluded.soaked_revision;
     RETURN wanted;
 END
 $$;

@@ -36,6 +36,12 @@ $$
 DECLARE
     place CONSTANT text := current_schema();
     given record;
+    -- What numbers and dates a row of ours is the database. An older table has columns that are not for us to judge.
+    written CONSTANT text := (
+        SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+         WHERE attrelid = 'model_registry_entries'::regclass AND attnum > 0 AND NOT attisdropped
+           AND (attname NOT IN ('id', 'created_at') OR NOT starts_with(
+                coalesce(obj_description('model_registry_entries'::regclass, 'pg_class'), ''), 'llmops.platform: ')));
 BEGIN
     FOR given IN
         SELECT rolname AS role FROM pg_roles
@@ -43,10 +49,6 @@ BEGIN
     LOOP
         IF NOT has_schema_privilege(given.role, place, 'USAGE') THEN
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', place, given.role);
-        END IF;
-        IF has_schema_privilege(given.role, place, 'CREATE') THEN
-            RAISE WARNING 'The database role % may create objects in schema %. Its owner should take that away:'
-                ' REVOKE CREATE ON SCHEMA % FROM PUBLIC', given.role, place, place;
         END IF;
     END LOOP;
 
@@ -57,13 +59,17 @@ BEGIN
                 'registry_epoch', 'audit_log', 'audit_head', 'operations', 'operation_steps',
                 'operation_locks', 'deployment_manifests', 'manifest_verifications', 'router_instances',
                 'health_check_rules', 'health_checks', 'service_leases', 'routable_models', 'model_states', 'health_states']),
-            ('deployer', 'INSERT, UPDATE, DELETE', ARRAY['model_registry_entries']),
+            ('deployer', pg_catalog.format('INSERT (%1$s), UPDATE (%1$s), DELETE', written),
+                ARRAY['model_registry_entries']),
             ('deployer', 'INSERT, UPDATE', ARRAY['operation_locks']),
             -- How an operation and its steps ended. Who began it, when, and on what, stays as it was written.
-            ('deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason)', ARRAY['operations']),
-            ('deployer', 'INSERT, UPDATE (outcome, finished_at, error_class, reason, detail)',
-                ARRAY['operation_steps']),
-            ('deployer', 'INSERT', ARRAY['deployment_manifests']),
+            ('deployer', 'INSERT (id, model_name, deployment_environment, kind, actor, host, pid, job, fence, resumes),'
+                ' UPDATE (outcome, finished_at, error_class, reason)', ARRAY['operations']),
+            ('deployer', 'INSERT (operation_id, number, name),'
+                ' UPDATE (outcome, finished_at, error_class, reason, detail)', ARRAY['operation_steps']),
+            ('deployer', 'INSERT (model_name, deployment_environment, release_name, release_revision,'
+                ' manifest_digest, chart_version, chart_digest, image, image_digest, model_source, model_revision,'
+                ' values, values_digest, values_redacted, objects, operation_id)', ARRAY['deployment_manifests']),
             -- When and for whom is for the database to say.
             ('deployer', 'INSERT (model_name, deployment_environment, manifest_digest, verdict, reason,'
                 ' evidence, operation_id)', ARRAY['manifest_verifications']),

@@ -88,7 +88,7 @@ def reject_manifest(run: Run, error: Exception) -> None:
     known = verdict_on(run, digest)
     if not rejects(failed, before=known, cause=str(evidence.get("cause", ""))):
         return
-    found = Verdict(digest, "failed", f"{run.step.value}: {error}", _plain(evidence))
+    found = Verdict(digest, "failed", f"{run.step.value}: {error}", evidence)
     registry, target = run.used_registry, run.target
     registry.database.begin_anew(Deadline(registry.timeout_s))
     registry.database.transaction(
@@ -107,11 +107,6 @@ def verdict_on(run: Run, digest: str) -> str | None:
         lambda session: newest(session, target.model, target.environment, digest), read_only=True
     )
     return known.verdict if known is not None else None
-
-
-def _plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """Return evidence as JSON; the end of a log may hold anything, and is in the task's result."""
-    return {name: value for name, value in evidence.items() if name not in ("log_tail", "events")}
 
 
 def correct_row(run: Run, error: Exception) -> None:

@@ -18,6 +18,21 @@ from typing import Any
 from .apis import Api
 
 _SHOWN_CHARACTERS = 200
+# What an engine says ends up in the registry, which every deployer reads.
+_SECRETS = (
+    re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^:/@\s]*:)[^@\s]+(?=@)", re.IGNORECASE),
+    re.compile(r"(?P<head>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE),
+    re.compile(
+        r"(?P<head>--[a-z0-9-]*(?:api[-_]key|token|password|secret)[ =]+)(?!-)[^\s'\"]+", re.IGNORECASE
+    ),
+    # A number is no secret, but a limit of tokens.
+    re.compile(
+        r"(?P<head>(?:password|secret|token|api[-_]?key)s?(?:\\?[\"'])?\s*[:=]\s*(?:\\?[\"'])?)"
+        r"(?!\d+\b)[^\s\"',;&}]+",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?P<head>\b(?:hf_|sk-))[A-Za-z0-9_-]{8,}"),
+)
 _NOT_FOR_THIS_MODEL = re.compile(rb"chat template|not support", re.IGNORECASE)
 
 
@@ -122,7 +137,10 @@ def _described(status: int, body: bytes) -> str:
 
 
 def _shown(body: bytes) -> str:
-    return one_line(body[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "replace"))
+    text = body[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "replace")
+    for pattern in _SECRETS:
+        text = pattern.sub(r"\g<head>[hidden]", text)
+    return one_line(text)
 
 
 def one_line(text: str) -> str:
