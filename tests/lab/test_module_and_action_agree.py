@@ -403,12 +403,14 @@ def test_every_module_has_a_case_that_works_and_one_in_check_mode() -> None:
     assert {case.module for case in listed if case.check} == set(modules())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", NAMES)
 def test_both_ways_return_the_same(results: dict[str, dict[str, TaskResult]], name: str) -> None:
     assert results["action"][name].status == results["module"][name].status
     assert results["action"][name].result == results["module"][name].result
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("case", cases(Place()), ids=NAMES)
 def test_result_is_what_the_case_expects(results: dict[str, dict[str, TaskResult]], case: Case) -> None:
     """Two results that agree because both are wrong would prove nothing."""
@@ -420,6 +422,7 @@ def test_result_is_what_the_case_expects(results: dict[str, dict[str, TaskResult
         assert outcome.result["error_class"] == case.error_class, outcome.result
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
