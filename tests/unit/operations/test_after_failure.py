@@ -17,6 +17,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     Failure,
     RowIs,
     goes_back,
+    rejects,
     row_after_failure,
     speaks_against_manifest,
 )
@@ -217,3 +218,35 @@ def test_a_change_is_undone_for_what_the_model_server_did_and_once_for_each_mani
         assert goes_back(failure, upgrade=True, before=before, insists=insists) is expected, before
         # A first revision has nothing to go back to.
         assert goes_back(failure, upgrade=False, before=before, insists=insists) is False
+
+
+BRANDED = [
+    # the verdict before, the cause, and whether the manifest is found not to serve
+    (None, "ErrImagePull", True),
+    ("passed", "ErrImagePull", False),
+    ("passed", "CreateContainerConfigError", False),
+    ("passed", "FailedMount", False),
+    ("passed", "CrashLoopBackOff", True),
+    ("passed", "OOMKilled", True),
+    ("failed", "ErrImagePull", True),
+    ("revoked", "ErrImagePull", True),
+]
+
+
+@pytest.mark.parametrize(("before", "cause", "expected"), BRANDED)
+def test_what_has_served_is_not_branded_for_want_of_something_else(
+    before: str | None, cause: str, expected: bool
+) -> None:
+    failure = Failure(Step.ROLLOUT, WORKLOAD, touched=True)
+    assert rejects(failure, before=before, cause=cause) is expected
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_server_that_is_not_ready_to_the_end_says_something_and_no_answer_does_not(answered: bool) -> None:
+    failure = Failure(Step.VERIFY, TIMEOUT, touched=True, released=True, of_the_server=answered)
+    assert speaks_against_manifest(failure) is answered
+    assert goes_back(failure, upgrade=True, before=None) is answered
+
+
+def test_a_rollout_that_ran_out_of_time_says_nothing() -> None:
+    assert not speaks_against_manifest(Failure(Step.ROLLOUT, TIMEOUT, touched=True, of_the_server=True))

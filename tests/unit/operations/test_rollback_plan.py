@@ -140,6 +140,8 @@ DIFFERENCES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     # How pods are replaced is chosen anew.
     ({"strategy": "surge"}, {"strategy": "recreate"}, []),
     ({"a": "x" * 200}, {"a": ""}, [f"values.a: {'x' * 97}... -> "]),
+    # That it changed is said, and what it was is not.
+    ({"apiKey": "c4n4ry-a"}, {"apiKey": "c4n4ry-b"}, ["values.apiKey: changed (not shown)"]),
     ({"b": 0, "a": 1}, {"b": 1, "a": 0}, ["values.a: 1 -> 0", "values.b: 0 -> 1"]),
 ]
 

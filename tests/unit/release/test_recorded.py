@@ -151,6 +151,18 @@ def test_what_is_not_what_was_recorded_is_refused() -> None:
     assert caught.value.error_class is ErrorClass.INVALID
 
 
+def test_a_manifest_of_another_namespace_is_refused() -> None:
+    """Helm would make it there, and take away what serves here."""
+    elsewhere = objects()
+    elsewhere[1]["metadata"]["namespace"] = "llm-old"
+    with pytest.raises(PlatformError, match="is of another namespace, llm-old") as caught:
+        completed(cluster(), objects=elsewhere, digest=manifest_digest(elsewhere))
+    assert caught.value.error_class is ErrorClass.INVALID
+    here = objects()
+    here[1]["metadata"]["namespace"] = "llm"
+    assert completed(cluster(), objects=here, digest=manifest_digest(here)).objects == here
+
+
 def test_a_strategy_of_that_day_is_no_other_manifest() -> None:
     assert completed(cluster(), objects=with_strategy(objects(), "recreate")).digest
 
@@ -158,3 +170,9 @@ def test_a_strategy_of_that_day_is_no_other_manifest() -> None:
 def test_an_old_record_says_less() -> None:
     found = completed(cluster(), chart_version=None, chart_digest=None)
     assert (found.chart_version, found.chart_digest) == ("0.0.0", "")
+
+
+def test_values_that_hide_a_secret_stay_incomplete() -> None:
+    """A rollback before has given Helm the hidden ones: they are not whole because Helm has them."""
+    there = cluster(helm_secret(3, objects(), {"apiKey": "[hidden]"}))
+    assert completed(there, values_redacted=True).values_redacted is True

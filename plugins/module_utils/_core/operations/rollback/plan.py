@@ -111,10 +111,8 @@ def _differences(before: Side, after: Side) -> Iterator[str]:
         if was.get(name) == will.get(name):
             continue
         old, new = _shown(shown_was.get(name)), _shown(shown_will.get(name))
-        # A secret, or what differs only far behind.
-        yield (
-            f"values.{name}: {old} -> {new}" if old != new else f"values.{name}: changed, which is not shown"
-        )
+        # The same to see: a secret, or what differs only far behind.
+        yield f"values.{name}: {old} -> {new}" if old != new else f"values.{name}: changed (not shown)"
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
