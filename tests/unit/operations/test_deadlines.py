@@ -20,7 +20,7 @@ FILES = [path for room in ("operations", "release") for path in sorted((CORE / r
 ALLOWED = {
     'params["timeout"] or math.inf': "the whole itself",
     "math.inf": "the whole, where none is given",
-    "registry.timeout_s": "the option database_timeout, also for what is left to do when the whole is over",
+    "self.timeout_s": "the option database_timeout, also for what is left to do when the whole is over",
     "registry.timeout_s + patience": "the same, and a share for the wait",
     "patience": "database_timeout, routers_timeout and drain_timeout",
     'params["database_timeout"]': "the option, for the first transaction",

@@ -70,7 +70,12 @@ class Manifest:
         return self.verdict in REJECTED
 
     def __str__(self) -> str:
-        return f"revision {self.revision} ({self.digest.removeprefix('sha256:')[:12]})"
+        return named(self.revision, self.digest)
+
+
+def named(revision: int, digest: str) -> str:
+    """Return what people call a revision."""
+    return f"revision {revision} ({digest.removeprefix('sha256:')[:12]})"
 
 
 @dataclass(frozen=True)

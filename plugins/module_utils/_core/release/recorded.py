@@ -22,11 +22,9 @@ from ..common.errors import invalid
 from ..common.redaction import HIDDEN
 from ..helm.binary import ReleaseSpec
 from ..helm.storage import read_revision
-from .rendering import Renderer, manifest_digest, with_strategy
+from .rendering import STRATEGIES, Renderer, manifest_digest, with_strategy
 from .request import ReleaseRequest, ReleaseTarget
 
-#: The strategies that a chart of a manifest knows; an empty word is the recorded one.
-_STRATEGIES = ("", "surge", "unavailable-first", "recreate")
 _TEMPLATE = '{{ .Files.Get (printf "manifest%s.yaml" (default "" .Values.strategy)) }}\n'
 
 
@@ -109,7 +107,8 @@ def write_chart(recorded: Recorded, folder: Path) -> Path:
     (folder / "templates").mkdir(mode=0o700)
     (folder / "Chart.yaml").write_text(dump_json(metadata), "utf-8")
     (folder / "templates" / "manifest.yaml").write_text(_TEMPLATE, "utf-8")
-    for strategy in _STRATEGIES:
+    # Without a word it is the recorded one.
+    for strategy in ("", *STRATEGIES):
         objects = with_strategy(recorded.objects, strategy) if strategy else recorded.objects
         (folder / f"manifest{strategy}.yaml").write_text(_as_text(objects), "utf-8")
     return folder

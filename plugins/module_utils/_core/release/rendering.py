@@ -96,12 +96,12 @@ def with_strategy(objects: list[JSONObject], strategy: str | None) -> list[JSONO
 def _with_strategy(deployment: JSONObject, strategy: str | None) -> JSONObject:
     spec = {name: value for name, value in deployment["spec"].items() if name != "strategy"}
     if strategy is not None:
-        spec["strategy"] = _STRATEGIES[strategy]
+        spec["strategy"] = STRATEGIES[strategy]
     return {**deployment, "spec": spec}
 
 
 #: As the chart writes them.
-_STRATEGIES: dict[str, JSONObject] = {
+STRATEGIES: dict[str, JSONObject] = {
     "recreate": {"type": "Recreate"},
     "surge": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
     "unavailable-first": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},

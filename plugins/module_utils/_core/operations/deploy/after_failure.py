@@ -90,7 +90,7 @@ def speaks_against_manifest(failure: Failure) -> bool:
 #: Causes that lie outside of what a manifest says: a manifest that has served may meet them any day.
 _OF_THE_CLUSTER = frozenset({
     "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "FailedMount",
-    "CreateContainerConfigError", "FailedCreate", "ReplicaFailure", "Unschedulable", "Missing", "Refused",
+    "CreateContainerConfigError", "FailedCreate", "ReplicaFailure", "Unschedulable",
 })  # fmt: skip
 
 

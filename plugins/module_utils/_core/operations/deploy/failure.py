@@ -13,7 +13,7 @@ from typing import Any
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
 from ...endpoint.verification import verify_service
-from ...registry.verifications import Verdict, newest, record
+from ...registry.verifications import Verdict, record
 from .after_failure import Answer, Failure, RowIs, rejects, row_after_failure, speaks_against_manifest
 from .publication import row_of, tell
 from .run import Run
@@ -85,28 +85,18 @@ def reject_manifest(run: Run, error: Exception) -> None:
         return
     evidence = error.details if isinstance(error, PlatformError) else {}
     digest = run.compared().rendered.digest
-    known = verdict_on(run, digest)
-    if not rejects(failed, before=known, cause=str(evidence.get("cause", ""))):
+    known = run.verdict_on(digest)
+    before = known.verdict if known is not None else None
+    if not rejects(failed, before=before, cause=str(evidence.get("cause", ""))):
         return
     found = Verdict(digest, "failed", f"{run.step.value}: {error}", evidence)
     registry, target = run.used_registry, run.target
-    registry.database.begin_anew(Deadline(registry.timeout_s))
-    registry.database.transaction(
+    registry.write(
         lambda session: record(
             session, target.model, target.environment, found, operation=run.operation, by=registry.holder.name
         )
     )
     run.rejected = True
-
-
-def verdict_on(run: Run, digest: str) -> str | None:
-    """Return the newest verdict on a manifest; None where nobody gave one."""
-    registry, target = run.used_registry, run.target
-    registry.database.begin_anew(Deadline(registry.timeout_s))
-    known = registry.database.transaction(
-        lambda session: newest(session, target.model, target.environment, digest), read_only=True
-    )
-    return known.verdict if known is not None else None
 
 
 def correct_row(run: Run, error: Exception) -> None:

@@ -10,7 +10,6 @@ from ...cluster import workload
 from ...cluster.managed_fields import additions
 from ...cluster.namespaces import require_namespace
 from ...cluster.rollout import endpoints_are_new
-from ...common.deadline import Deadline
 from ...helm.storage import read_release
 from ...registry import entries
 from ...registry.connection import Session
@@ -95,9 +94,8 @@ def _look_at_registry(run: Run, registry: Registry) -> None:
     def look(session: Session) -> tuple[Lock | None, Entry | None]:
         return read_lock(session, model, environment), entries.read(session, model, environment)
 
-    registry.database.begin_anew(Deadline(registry.timeout_s))
     try:
-        run.lock, run.row = registry.database.transaction(look, read_only=True)
+        run.lock, run.row = registry.read(look)
     except Exception as error:
         # In check mode an earlier task did not really create the tables.
         if not (run.check_mode and is_without_schema(error)):

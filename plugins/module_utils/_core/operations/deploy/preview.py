@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from ...common.deadline import Deadline
 from ...common.errors import PlatformError
 from ...registry.failures import is_without_schema
 from ...registry.publication import Published, first_of_all, overruled_warning, write
@@ -72,11 +71,8 @@ def _target(run: Run) -> str:
 def _published(run: Run, registry: Registry) -> Published:
     """Return what would be written to the registry in the end."""
     wanted = publication(run)
-    registry.database.begin_anew(Deadline(registry.timeout_s))
     try:
-        return registry.database.transaction(
-            lambda session: write(session, wanted, dry_run=True), read_only=True
-        )
+        return registry.read(lambda session: write(session, wanted, dry_run=True))
     except Exception as error:
         if not is_without_schema(error):
             raise

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,11 +19,12 @@ from ...common.permit import Permit
 from ...helm.storage import ReleaseRecord
 from ...placement.model_memory import ModelMemory
 from ...placement.verdict import Verdict
-from ...registry.connection import Database
+from ...registry.connection import Database, Session
 from ...registry.entry_fields import Entry
 from ...registry.holder import Holder
 from ...registry.lock import Lock, OperationRef
 from ...registry.publication import Published
+from ...registry.verifications import Newest, newest
 from ...release.capacity import assess_room
 from ...release.comparison import Comparison
 from ...release.plan import Plan, Room
@@ -48,6 +49,16 @@ class Registry:
     timeout_s: float = 30.0
     routers_timeout_s: float = 15.0
     drain_timeout_s: float = 30.0
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run ``work`` in a transaction that only reads, with the time that each has."""
+        self.database.begin_anew(Deadline(self.timeout_s))
+        return self.database.transaction(work, read_only=True)
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run ``work`` in a transaction, with the time that each has."""
+        self.database.begin_anew(Deadline(self.timeout_s))
+        return self.database.transaction(work)
 
 
 @dataclass
@@ -127,6 +138,13 @@ class Run:
         model = self.request.values.get("model") or {}
         memory = ModelMemory.of(model, self.model_config, room.shape)
         return assess_room(self.tools.client, memory, room, self.tools.lists)
+
+    def verdict_on(self, digest: str) -> Newest | None:
+        """Return the verdict on a manifest that counts; None where nobody gave one."""
+        target = self.target
+        return self.used_registry.read(
+            lambda session: newest(session, target.model, target.environment, digest)
+        )
 
     def compared(self) -> Comparison:
         """Return the comparison, after it was made."""

@@ -39,8 +39,7 @@ def undo(run: Run, error: PlatformError) -> bool:
     failure.reject_manifest(run, error)
     another = _another(run)
     try:
-        wish = Wish()
-        with prepared(another, wish, strategy="auto", force_conflicts=True, rejects=False) as going:
+        with prepared(another, Wish(), strategy="auto", force_conflicts=True, rejects=False) as going:
             run.say(f"does not serve, so it goes back to {going.choice.to}")
             walk(another, {**going.steps, Step.FINISH: (partial(_end, error), "registry_s")})
             if going.plan is None:
@@ -77,10 +76,11 @@ def _is_to_be(run: Run, error: PlatformError) -> bool:
     if run.refused:
         # This run has begun nothing, but another one may have been killed in the middle of going back.
         return _is_half_way(run)
+    known = run.verdict_on(run.comparison.rendered.digest)
     return goes_back(
         failure.seen(run, error),
         upgrade=run.had_release,
-        before=failure.verdict_on(run, run.comparison.rendered.digest),
+        before=known.verdict if known is not None else None,
         insists="failed" not in run.refuses,
     )
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ...cluster.client import ClusterClient, JSONObject, segment
 from ...cluster.manifests import find_object
-from ...common.deadline import Deadline
 from ...common.errors import PlatformError
 from ...endpoint.arguments import named_secret
 from ...helm.storage import ReleaseRecord
@@ -27,12 +26,10 @@ from .plan import Observed, Side
 
 def standing(registry: Registry, target: ReleaseTarget, record: ReleaseRecord | None) -> Standing:
     """Return where a target stands; ``record`` is Helm's newest."""
-    registry.database.begin_anew(Deadline(registry.timeout_s))
-    manifests = registry.database.transaction(
-        lambda session: read_manifests(session, target.model, target.environment, target.name),
-        read_only=True,
+    found = registry.read(
+        lambda session: read_manifests(session, target.model, target.environment, target.name)
     )
-    manifests = [one for one in manifests if one.namespace in (None, target.namespace)]
+    manifests = [one for one in found if one.namespace in (None, target.namespace)]
     if record is None:
         return Standing(manifests)
     return Standing(manifests, record.revision, manifest_digest(record.objects), record.left)
@@ -42,8 +39,7 @@ def recorded(
     registry: Registry, target: ReleaseTarget, manifest: Manifest, client: ClusterClient, chart_name: str
 ) -> Recorded:
     """Return the whole of a manifest. Raises ``invalid`` where it is not to be had."""
-    registry.database.begin_anew(Deadline(registry.timeout_s))
-    content = registry.database.transaction(lambda session: read_content(session, manifest), read_only=True)
+    content = registry.read(lambda session: read_content(session, manifest))
     return complete(
         client,
         target,
@@ -61,12 +57,10 @@ def recorded(
 
 def expected(run: Run, manifest: Manifest) -> Estimate | None:
     """Return how long it may take, by this model's own operations; None where nobody can tell."""
-    registry, target = run.used_registry, run.target
-    registry.database.begin_anew(Deadline(registry.timeout_s))
+    target = run.target
     try:
-        took = registry.database.transaction(
-            lambda session: read_durations(session, target.model, target.environment, manifest.digest),
-            read_only=True,
+        took = run.used_registry.read(
+            lambda session: read_durations(session, target.model, target.environment, manifest.digest)
         )
     except PlatformError as error:
         run.say(f"how long it takes is not known: {error.message}")
@@ -103,20 +97,23 @@ def side_of_manifest(manifest: Manifest, content: Recorded) -> Side:
 
 def image_of(objects: list[JSONObject]) -> str | None:
     """Return the image of the model server; None without a Deployment."""
-    deployment = find_object(objects, "Deployment")
-    return deployment["spec"]["template"]["spec"]["containers"][0]["image"] if deployment else None
+    server = _server(objects)
+    return server["image"] if server is not None else None
 
 
 def api_key_secret(objects: list[JSONObject]) -> dict[str, str] | None:
     """Return the reference to the Secret with the server's API key; None for a server without one."""
-    deployment = find_object(objects, "Deployment")
-    if deployment is None:
-        return None
-    for variable in deployment["spec"]["template"]["spec"]["containers"][0].get("env") or ():
+    for variable in (_server(objects) or {}).get("env") or ():
         if variable["name"] == "VLLM_API_KEY":
             reference = (variable.get("valueFrom") or {}).get("secretKeyRef") or {}
             return named_secret(reference)
     return None
+
+
+def _server(objects: list[JSONObject]) -> JSONObject | None:
+    """Return the container of the model server."""
+    deployment = find_object(objects, "Deployment")
+    return None if deployment is None else deployment["spec"]["template"]["spec"]["containers"][0]
 
 
 def observed(run: Run, content: Recorded) -> Observed:

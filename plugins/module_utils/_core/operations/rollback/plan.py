@@ -13,6 +13,7 @@ from typing import Any
 
 from ...common.redaction import redact
 from ...registry.durations import Estimate
+from ...registry.manifests import named
 
 
 class Way(StrEnum):
@@ -169,5 +170,4 @@ def lines(plan: RollbackPlan) -> list[str]:
 def _named(side: Side) -> str:
     if side.revision is None:
         return "nothing"
-    digest = (side.digest or "").removeprefix("sha256:")[:12]
-    return f"revision {side.revision} ({digest})"
+    return named(side.revision, side.digest or "")

@@ -19,19 +19,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...cluster.workload import running_images
-from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
 from ...helm.storage import ReleaseRecord, read_release
 from ...registry import verifications
 from ...registry.connection import Session
 from ...registry.manifests import Manifest
-from ...release.recorded import Recorded, request_of, write_chart
+from ...release.recorded import request_of, write_chart
 from ...release.references import missing, pull_secrets
 from ...release.request import CHART, check_owner
 from ..deploy import failure
 from ..deploy.next_step import Step
 from ..deploy.preview import preview
-from ..deploy.run import Registry, Run
+from ..deploy.run import Run
 from ..deploy.state import Wanted
 from ..deploy.steps import lock, plan, release, uninstall, verify, withdraw
 from ..deploy.walk import STEPS, Steps, walk
@@ -63,7 +62,7 @@ class Rollback:
             Step.RELEASE: (partial(_rejecting, self, release.take), "helm_s"),
             Step.WITHDRAW: (partial(_rejecting, self, withdraw.take), "registry_s"),
             Step.UNINSTALL: (partial(_rejecting, self, uninstall.take), "helm_s"),
-            Step.VERIFY: (partial(_verify, self), "verify_s"),
+            Step.VERIFY: (_verify, "verify_s"),
         }
 
 
@@ -216,11 +215,11 @@ def describe(going: Rollback) -> None:
 
 def _rejecting(going: Rollback, take: Any, run: Run) -> None:
     """Note that what is left is given up, then take the step."""
-    _reject(going, run, run.used_registry)
+    _reject(going, run)
     take(run)
 
 
-def _reject(going: Rollback, run: Run, registry: Registry) -> None:
+def _reject(going: Rollback, run: Run) -> None:
     left, target = going.choice.leaves, run.target
     if left is None or not going.rejects or going.rejected:
         return
@@ -235,20 +234,18 @@ def _reject(going: Rollback, run: Run, registry: Registry) -> None:
                 target.environment,
                 verdict,
                 operation=run.operation,
-                by=registry.holder.name,
+                by=run.used_registry.holder.name,
             )
 
     with run.tools.permit.step("revoke what is given up"):
-        registry.database.begin_anew(Deadline(registry.timeout_s))
-        registry.database.transaction(work)
+        run.used_registry.write(work)
     going.rejected = True
 
 
-def _verify(going: Rollback, run: Run) -> None:
+def _verify(run: Run) -> None:
     """See that the model answers, and that it is the image that was proven."""
     verify.take(run)
-    del going
-    content: Recorded | None = run.recorded
+    content = run.recorded
     runs = running_images(run.observed.pods) if run.observed is not None else set()
     if content is not None and content.image_digest and runs - {content.image_digest}:
         raise PlatformError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....common.deadline import Deadline
 from ....common.errors import PlatformError
 from ....registry import operations
 from ..run import Run
@@ -34,8 +33,7 @@ def end(run: Run, *, outcome: str, error_class: str | None = None, reason: str |
     registry, ref, target = run.registry, run.operation, run.target
     if registry is None or ref is None:
         return
-    registry.database.begin_anew(Deadline(registry.timeout_s))
-    done = registry.database.transaction(
+    done = registry.write(
         lambda session: operations.finish(
             session,
             target.model,

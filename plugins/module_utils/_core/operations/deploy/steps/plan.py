@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-from ....common.deadline import Deadline
 from ....common.errors import ErrorClass, PlatformError
-from ....registry import verifications
 from ....release.capacity import require_possible
 from ....release.plan import plan_change
 from ....release.rendering import asked_strategy, manifest_digest
 from ....release.result import describe, warnings
 from ....release.tryout import refuse_conflicts, refuse_pod
-from ..run import Registry, Run
+from ..run import Run
 
 
 def take(run: Run) -> None:
@@ -29,14 +27,14 @@ def take(run: Run) -> None:
     if not run.plan.changed:
         return
     if run.registry is not None and run.refuses:
-        _refuse_rejected(run, run.registry)
+        _refuse_rejected(run)
     version = run.tools.helm.check_version()
     refuse_conflicts(run.tools.client, run.plan, version, force=request.force_conflicts)
     if run.check_capacity:
         refuse_pod(run.tools.client, run.plan)
 
 
-def _refuse_rejected(run: Run, registry: Registry) -> None:
+def _refuse_rejected(run: Run) -> None:
     """Raise ``verification`` for a manifest that was given up, unless it is what is there."""
     row, target = run.row, run.target
     digest = run.planned().wanted.digest
@@ -45,11 +43,7 @@ def _refuse_rejected(run: Run, registry: Registry) -> None:
     if run.record is not None and manifest_digest(run.record.objects) == digest:
         # It is there already: what is to be mended is not the manifest.
         return
-    registry.database.begin_anew(Deadline(registry.timeout_s))
-    found = registry.database.transaction(
-        lambda session: verifications.newest(session, target.model, target.environment, digest),
-        read_only=True,
-    )
+    found = run.verdict_on(digest)
     if found is None or found.verdict not in run.refuses:
         return
     run.refused = True
