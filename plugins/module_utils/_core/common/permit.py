@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class Permit:
@@ -24,7 +25,7 @@ class Permit:
         """Raise ``fenced`` if the permission is known to be lost. Costs nothing: for loops."""
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Note a step before it is taken, and how it ended."""
+    def step(self, name: str) -> Iterator[dict[str, Any]]:
+        """Note a step before it is taken, how it ended, and what is put into the mapping meanwhile."""
         del name
-        yield
+        yield {}

@@ -20,7 +20,7 @@ _STEPS = """
            s.name, sum(extract(epoch FROM s.finished_at - s.started_at))::float8
       FROM (SELECT id FROM operations
              WHERE model_name = %(model)s AND deployment_environment = %(environment)s
-               AND outcome = 'succeeded' AND kind IN ('deploy', 'rollback')
+               AND outcome = 'succeeded' AND kind IN ('deploy', 'rollback', 'promote')
                AND EXISTS (
                    SELECT FROM operation_steps
                     WHERE operation_id = operations.id AND name IN ('helm install', 'helm upgrade')
@@ -61,7 +61,9 @@ def read_durations(session: Session, model: str, environment: str, digest: str) 
     return [Took(took, same[operation]) for operation, took in steps.items()]
 
 
-def estimate(took: Sequence[Took], leave_out: Sequence[str] = ("wait for capacity",)) -> Estimate | None:
+def estimate(
+    took: Sequence[Took], leave_out: Sequence[str] = ("wait for capacity", "watch the promotion")
+) -> Estimate | None:
     """Return what is to be expected: of operations that made this manifest if there are any, else of all.
 
     None where none is on record. Waiting for room says more about the cluster of that day than of the model.

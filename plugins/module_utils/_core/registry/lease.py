@@ -119,8 +119,9 @@ class Lease(Permit):
         )
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> Iterator[dict[str, Any]]:
         """Write a step into the record before it is taken, and afterwards how it ended."""
+        detail: dict[str, Any] = {}
 
         def begin(session: Session) -> int:
             claim(session, *self._target, self._operation)
@@ -129,14 +130,19 @@ class Lease(Permit):
         def end(error_class: str | None = None, reason: str | None = None) -> None:
             self._transaction(
                 lambda session: end_step(
-                    session, self._operation, number, error_class=error_class, reason=reason
+                    session,
+                    self._operation,
+                    number,
+                    error_class=error_class,
+                    reason=reason,
+                    detail=detail,
                 )
             )
 
         self.check()
         number = self._patiently(lambda: self._transaction(begin))
         try:
-            yield
+            yield detail
         except BaseException as error:
             kind = error.error_class.value if isinstance(error, PlatformError) else "unknown"
             # The failure itself matters more than its record.

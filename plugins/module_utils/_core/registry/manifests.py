@@ -36,7 +36,7 @@ _REVISIONS = """
        AND m.release_name = coalesce(%(release)s, m.release_name)
      ORDER BY m.id DESC LIMIT %(limit)s
 """
-_CONTENT = "SELECT values, values_redacted, objects FROM deployment_manifests WHERE id = %s"
+_CONTENT = "SELECT values, values_redacted, objects, values_digest FROM deployment_manifests WHERE id = %s"
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Content:
     values: Mapping[str, Any] = field(default_factory=dict)
     values_redacted: bool = False
     objects: Sequence[dict[str, Any]] | None = None
+    values_digest: str | None = None  #: of the values as they were given, secrets included
 
 
 def read_manifests(

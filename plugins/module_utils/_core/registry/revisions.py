@@ -38,6 +38,14 @@ _NEWEST = (
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The environment that a manifest was promoted from, and the digest of what was proven there."""
+
+    environment: str
+    manifest_digest: str
+
+
+@dataclass(frozen=True)
 class Recorded:
     """A row of ``deployment_manifests``; ``id`` is None where check mode would write it."""
 
@@ -56,9 +64,9 @@ def record(
 ) -> Recorded:
     """Record the revision that an entry describes, unless it is the one that was recorded last.
 
-    ``manifest`` adds what the entry does not say: ``chart_digest``, ``image_digest``, ``values`` and
-    ``objects``. Secrets in the values are hidden before they are written; ``values_digest`` is that of the
-    values as they were. Objects that hold secrets are not written at all: nobody could go back to a part.
+    ``manifest`` adds what the entry does not say: ``chart_digest``, ``image_digest``, ``values``,
+    ``objects`` and ``origin``. Secrets in the values are hidden before they are written; ``values_digest`` is
+    that of the values as they were. Objects that hold secrets are not written at all: nobody could go back to a part.
     Who has hidden them already says so with ``values_digest`` and ``values_redacted``.
     """
     for field in ("release_name", "release_revision", "manifest_digest"):
@@ -82,11 +90,11 @@ def record(
         "INSERT INTO deployment_manifests"
         " (model_name, deployment_environment, release_name, release_revision, manifest_digest,"
         "  chart_version, chart_digest, image, image_digest, model_source, model_revision, values,"
-        "  values_digest, values_redacted, objects, operation_id)"
+        "  values_digest, values_redacted, objects, source_environment, source_digest, operation_id)"
         " VALUES (%(model)s, %(environment)s, %(release_name)s, %(release_revision)s, %(manifest_digest)s,"
         "  %(chart_version)s, %(chart_digest)s, %(image)s, %(image_digest)s, %(model_source)s,"
         "  %(model_revision)s, %(values)s::jsonb, %(values_digest)s, %(values_redacted)s,"
-        "  %(objects)s::json, %(operation)s::uuid)"
+        "  %(objects)s::json, %(source_environment)s, %(source_digest)s, %(operation)s::uuid)"
         " RETURNING id",
         {**row, "operation": operation.id if operation else None},
     )
@@ -97,6 +105,7 @@ def _row(entry: Entry, manifest: Mapping[str, Any]) -> dict[str, Any]:
     values = manifest.get("values") or {}
     shown = redact(values)
     objects = manifest.get("objects")
+    origin: Origin | None = manifest.get("origin")
     return {
         "model": entry.model,
         "environment": entry.environment,
@@ -107,4 +116,6 @@ def _row(entry: Entry, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "values_digest": manifest.get("values_digest") or digest(values),
         "values_redacted": bool(manifest.get("values_redacted")) or shown != values,
         "objects": json.dumps(objects) if objects and redact(objects) == objects else None,
+        "source_environment": origin.environment if origin is not None else None,
+        "source_digest": origin.manifest_digest if origin is not None else None,
     }

@@ -21,9 +21,12 @@ CREATE TABLE deployment_manifests (
     values_digest text,
     values_redacted boolean NOT NULL DEFAULT false,
     objects json,
+    source_environment text,
+    source_digest text CHECK (source_digest ~ '^(sha256:)?[0-9a-f]{64}$'),
     operation_id uuid,
     created_at timestamptz NOT NULL DEFAULT now(),
-    created_by text NOT NULL DEFAULT registry_actor()
+    created_by text NOT NULL DEFAULT registry_actor(),
+    CONSTRAINT deployment_manifests_source CHECK ((source_environment IS NULL) = (source_digest IS NULL))
 );
 CREATE INDEX deployment_manifests_newest ON deployment_manifests (model_name, deployment_environment, id DESC);
 COMMENT ON TABLE deployment_manifests IS 'llmops.platform: immutable record of each revision of a release';
@@ -44,6 +47,8 @@ COMMENT ON COLUMN deployment_manifests.values_digest IS 'SHA-256 of the values';
 COMMENT ON COLUMN deployment_manifests.values_redacted IS 'whether secrets were left out of the values';
 COMMENT ON COLUMN deployment_manifests.objects IS
     'the objects of the manifest, word for word; null where they hold secrets';
+COMMENT ON COLUMN deployment_manifests.source_environment IS 'environment that it was promoted from, if it was';
+COMMENT ON COLUMN deployment_manifests.source_digest IS 'SHA-256 of the manifest that was proven there';
 COMMENT ON COLUMN deployment_manifests.operation_id IS 'operation that made the revision';
 COMMENT ON COLUMN deployment_manifests.created_at IS 'by the clock of the database';
 COMMENT ON COLUMN deployment_manifests.created_by IS 'for whom the program acted';
@@ -64,7 +69,8 @@ BEGIN
         jsonb_strip_nulls(pg_catalog.jsonb_build_object('release_name', NEW.release_name,
             'release_revision', NEW.release_revision, 'manifest_digest', NEW.manifest_digest,
             'chart_digest', NEW.chart_digest, 'image_digest', NEW.image_digest,
-            'model_revision', NEW.model_revision, 'values_digest', NEW.values_digest)));
+            'model_revision', NEW.model_revision, 'values_digest', NEW.values_digest,
+            'source_environment', NEW.source_environment, 'source_digest', NEW.source_digest)));
     RETURN NULL;
 END
 $$;

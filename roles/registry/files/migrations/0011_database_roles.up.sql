@@ -69,7 +69,8 @@ BEGIN
                 ' UPDATE (outcome, finished_at, error_class, reason, detail)', ARRAY['operation_steps']),
             ('deployer', 'INSERT (model_name, deployment_environment, release_name, release_revision,'
                 ' manifest_digest, chart_version, chart_digest, image, image_digest, model_source, model_revision,'
-                ' values, values_digest, values_redacted, objects, operation_id)', ARRAY['deployment_manifests']),
+                ' values, values_digest, values_redacted, objects, source_environment, source_digest, operation_id)',
+                ARRAY['deployment_manifests']),
             -- When and for whom is for the database to say.
             ('deployer', 'INSERT (model_name, deployment_environment, manifest_digest, verdict, reason,'
                 ' evidence, operation_id)', ARRAY['manifest_verifications']),

@@ -72,7 +72,7 @@ def seen(run: Run, error: Exception) -> Failure:
         run.touched,
         run.row.status if run.row is not None else NO_ROW,
         holds_lock=run.operation is not None,
-        released=run.released,
+        released=run.released or run.on_trial,
         serves=run.comparison is None or run.comparison.serves,
         of_the_server=bool(details.get("of_the_server")),
     )

@@ -103,6 +103,7 @@ def publication(run: Run) -> Publication:
         "image_digest": release["image_digest"],
         **_values(run, release),
         "objects": run.planned().wanted.objects,
+        "origin": run.origin,
     }
     digest = str(release["manifest_digest"])
     verdict = Verdict(digest, "passed", evidence=run.verified or {}, of_a_change=run.released)

@@ -24,6 +24,7 @@ from ...registry.entry_fields import Entry
 from ...registry.holder import Holder
 from ...registry.lock import Lock, OperationRef
 from ...registry.publication import Published
+from ...registry.revisions import Origin
 from ...registry.verifications import Newest, newest
 from ...release.capacity import assess_room
 from ...release.comparison import Comparison
@@ -88,6 +89,8 @@ class Run:
     recorded: Recorded | None = None
     #: The digest of the manifest that it goes back from, or what a label holds of it.
     left: str | None = None
+    #: Where it was proven, for a promotion.
+    origin: Origin | None = None
 
     # ---
     step: Step = Step.OBSERVE
@@ -105,6 +108,7 @@ class Run:
     needs_lock: bool = False  #: a write was refused because somebody else is at work
     refused: bool = False  #: what is wanted was given up before, and is not to be deployed again
     released: bool = False  #: Helm has made the revision that is wanted
+    on_trial: bool = False  #: what is there was made for a promotion, and is still watched
     room: bool = False
     rejected: bool = False  #: that the manifest does not serve is on record
     verified: dict[str, Any] | None = None

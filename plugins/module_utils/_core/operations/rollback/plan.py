@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ...common.redaction import redact
 from ...registry.durations import Estimate
 from ...registry.manifests import named
+from ..differences import shown, value_differences
 
 
 class Way(StrEnum):
@@ -105,29 +105,8 @@ def _differences(before: Side, after: Side) -> Iterator[str]:
     for name in ("chart_version", "image", "model_revision"):
         was, will = getattr(before, name), getattr(after, name)
         if was != will:
-            yield f"{name}: {_shown(was)} -> {_shown(will)}"
-    was, will = dict(_leaves(before.values)), dict(_leaves(after.values))
-    shown_was, shown_will = dict(_leaves(redact(before.values))), dict(_leaves(redact(after.values)))
-    for name in sorted({*was, *will}):
-        if was.get(name) == will.get(name):
-            continue
-        old, new = _shown(shown_was.get(name)), _shown(shown_will.get(name))
-        # The same to see: a secret, or what differs only far behind.
-        yield f"values.{name}: {old} -> {new}" if old != new else f"values.{name}: changed (not shown)"
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else str(key))
-    elif path and path != "strategy":
-        # How pods were replaced is chosen anew.
-        yield path, value
-
-
-def _shown(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
+            yield f"{name}: {shown(was)} -> {shown(will)}"
+    yield from value_differences(before.values, after.values)
 
 
 _WAYS = {

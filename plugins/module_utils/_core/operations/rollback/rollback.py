@@ -18,7 +18,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ...cluster.workload import running_images
 from ...common.errors import ErrorClass, PlatformError
 from ...helm.storage import ReleaseRecord, read_release
 from ...registry import verifications
@@ -34,6 +33,7 @@ from ..deploy.run import Run
 from ..deploy.state import Wanted
 from ..deploy.steps import lock, plan, release, uninstall, verify, withdraw
 from ..deploy.walk import STEPS, Steps, walk
+from ..proven_image import require_image
 from . import look
 from .choice import Choice, Wish, choose
 from .plan import Observed, RollbackPlan, Side, lines, plan_rollback
@@ -245,15 +245,8 @@ def _reject(going: Rollback, run: Run) -> None:
 def _verify(run: Run) -> None:
     """See that the model answers, and that it is the image that was proven."""
     verify.take(run)
-    content = run.recorded
-    runs = running_images(run.observed.pods) if run.observed is not None else set()
-    if content is not None and content.image_digest and runs - {content.image_digest}:
-        raise PlatformError(
-            ErrorClass.VERIFICATION,
-            f"{run.target.name}: the image {look.image_of(content.objects)} is not the one that was proven: "
-            f"{', '.join(sorted(runs))} runs, {content.image_digest} is on record",
-            "Somebody moved the tag: deploy the recorded digest (image.digest in the chart's values).",
-        )
+    if run.recorded is not None:
+        require_image(run, run.recorded.image_digest, look.image_of(run.recorded.objects))
 
 
 def _say_what_serves(run: Run, error: Exception) -> None:

@@ -48,6 +48,15 @@ class Gate:
         """Tell whether it lets pass."""
         return self.verdict is GateVerdict.PASS or self.overridden is not None
 
+    @property
+    def line(self) -> str:
+        """The gate in one line for people."""
+        measured = f" {self.value:g}" if isinstance(self.value, float | int) else ""
+        limit = f" of {self.limit:g}" if measured and isinstance(self.limit, float | int) else ""
+        unit = f" {self.unit}" if measured and self.unit else ""
+        skipped = f" (overridden: {self.overridden})" if self.overridden is not None else ""
+        return f"gate {self.name}: {self.verdict.value}{measured}{limit}{unit}{skipped}; {self.reason}"
+
     def as_json(self) -> dict[str, Any]:
         """Return it as module vllm_gate_info documents it."""
         return {

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make a request of what is carried, and prove that it is what was recorded: each part by its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...cluster.client import JSONObject
+from ...cluster.manifests import find_object
+from ...common.errors import PlatformError, invalid
+from ...release.rendering import Rendered, Renderer
+from ...release.request import ReleaseRequest, ReleaseTarget
+from ...release.tools import Tools, Waits
+from ..differences import leaves, shown, value_differences
+from .carried import contradictions, divide, merged
+from .source import Source
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the target's side brings to a promotion."""
+
+    chart: str
+    values: Mapping[str, Any]  #: of the inventory, of which the environment's own keys count
+    tier: str | None
+    keys: Sequence[str]  #: that the environment owns
+    strategy: str = "auto"
+    create_namespace: bool = False
+    force_conflicts: bool = False
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What is promoted: a request for the target, and how that differs from the source."""
+
+    request: ReleaseRequest
+    original: Rendered  #: what the source runs, rendered here
+    differences: tuple[str, ...]  #: between source and target, all of them the environment's own
+    contradictions: tuple[str, ...]  #: what the target's inventory says otherwise
+
+
+def carry(
+    source: Source, target: ReleaseTarget, wish: Wish, tools: Tools, waits: Waits, pin: str | None
+) -> Carried:
+    """Return what is carried to a target. Raises ``invalid`` where it is not word for word what was proven.
+
+    ``pin`` is the digest of the image that ran, where it can be pulled by that.
+    """
+    original = _proven(source, wish.chart, tools, waits)
+    values = dict(divide(source.content.values, wish.keys).carried)
+    if pin is not None:
+        values["image"] = {**(values.get("image") or {}), "digest": pin}
+    request = ReleaseRequest.build(
+        model=target.model,
+        environment=target.environment,
+        namespace=target.namespace,
+        name=target.name,
+        chart=wish.chart,
+        values=merged(values, divide(wish.values, wish.keys).owned),
+        tier=wish.tier,
+        strategy=wish.strategy,
+        create_namespace=wish.create_namespace,
+        force_conflicts=wish.force_conflicts,
+    )
+    given = merged(_tier_values(request), request.values)
+    changed = (
+        line
+        for line in value_differences(source.content.values, given)
+        if not line.startswith(("values.environment:", "values.tier:", "values.slug:"))
+    )
+    return Carried(
+        request,
+        original,
+        (f"environment: {source.environment} -> {target.environment}", *changed),
+        tuple(contradictions(values, wish.values, wish.keys)),
+    )
+
+
+def require_same_server(original: Rendered, wanted: Rendered) -> None:
+    """Raise ``invalid`` where the target's pods would start the server otherwise than the source's do."""
+    changed = list(_server_differences(_container(original.objects), _container(wanted.objects)))
+    if changed:
+        raise invalid(
+            "chart_values",
+            "; ".join(changed),
+            "would start another server than was proven",
+            "What an environment owns must not reach the server's command, arguments or variables.",
+        )
+
+
+def _proven(source: Source, chart: str, tools: Tools, waits: Waits) -> Rendered:
+    """Return what the source runs as it is rendered here, which has to be what was recorded there."""
+    manifest, values, entry = source.manifest, source.content.values, source.entry
+    request = ReleaseRequest.build(
+        model=entry.model,
+        environment=entry.environment,
+        namespace=entry.namespace or "",
+        name=entry.release_name,
+        chart=chart,
+        values=values,
+        tier=values.get("tier"),
+    )
+    renderer = Renderer(tools.helm.template, request, waits.helm)
+    if manifest.chart_digest and renderer.chart_digest != manifest.chart_digest:
+        raise _other_chart(
+            chart,
+            f"has the digest {renderer.chart_digest[:19]}, but {source.environment} runs {manifest} of "
+            f"{manifest.chart_version} {manifest.chart_digest[:19]}",
+        )
+    rendered = renderer.render(values.get("strategy"))
+    if rendered.digest != manifest.digest:
+        raise _other_chart(
+            chart,
+            f"renders here to {rendered.digest[:19]}, but {source.environment} runs {manifest}",
+        )
+    return rendered
+
+
+def _other_chart(chart: str, problem: str) -> PlatformError:
+    return invalid(
+        "chart_path",
+        chart,
+        problem,
+        "Use the chart and Helm that the source was deployed with, or deploy the source with these.",
+    )
+
+
+def _tier_values(request: ReleaseRequest) -> dict[str, Any]:
+    path = Path(request.chart) / f"values-{request.tier}.yaml"
+    return yaml.safe_load(path.read_text("utf-8")) or {} if path.is_file() else {}
+
+
+def _container(objects: list[JSONObject]) -> JSONObject:
+    deployment = find_object(objects, "Deployment")
+    found: JSONObject = deployment["spec"]["template"]["spec"]["containers"][0] if deployment else {}
+    return found
+
+
+def _server_differences(before: JSONObject, after: JSONObject) -> Iterator[str]:
+    was, will = dict(leaves(_server(before))), dict(leaves(_server(after)))
+    for name in sorted({*was, *will}):
+        if was.get(name) != will.get(name):
+            yield f"{name}: {shown(was.get(name))} -> {shown(will.get(name))}"
+
+
+def _server(container: JSONObject) -> dict[str, Any]:
+    """Return what decides what the server answers. Which Secret a variable comes from does not."""
+    env = {item["name"]: item.get("value", "of a reference") for item in container.get("env") or ()}
+    limits = (container.get("resources") or {}).get("limits")
+    return {
+        "command": container.get("command"),
+        "args": container.get("args"),
+        "limits": limits,
+        "env": {name: value for name, value in env.items() if name not in _OF_A_SECRET},
+    }
+
+
+#: There where the environment has such a Secret.
+_OF_A_SECRET = ("HF_TOKEN", "VLLM_API_KEY")

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What clients get in the target: noted before the release, and asked again and again after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...common.errors import PlatformError
+from ...metrics.window import MetricsSource, Subject
+from .gates.baseline import against_baseline
+from .gates.gate import Gate
+from .gates.metric_limits import MetricLimits
+from .gates.metrics import gates_of, metric_gates, unasked
+
+
+@dataclass
+class Clients:
+    """Asks one source of metrics about one model server."""
+
+    source: MetricsSource[Any]
+    subject: Subject
+    limits: MetricLimits
+    say: Callable[[str], None]
+    before: Sequence[Gate] = ()
+    _mark: Any = field(default=None, repr=False)
+    _unasked: PlatformError | None = None
+
+    def look_before(self) -> None:
+        """Begin to look at what clients get from what is there; a source that remembers need not."""
+        if self.source.name != "prometheus":
+            self.begin()
+
+    def note_before(self) -> None:
+        """Note what clients got so far, to set what comes beside it."""
+        if self.source.name == "prometheus":
+            self.before = metric_gates(self.source, self.subject, self.limits)
+        elif self._mark is not None:
+            self.before = self.ask()
+
+    def begin(self) -> None:
+        """Begin the window that :meth:`ask` is about."""
+        self._mark, self._unasked = None, None
+        try:
+            self._mark = self.source.begin(self.subject)
+        except PlatformError as error:
+            self._unasked = error
+            self.say(f"what clients get cannot be looked at: {error.message}")
+
+    def ask(self) -> list[Gate]:
+        """Return the gates since the window began, beside what clients got before."""
+        if self._mark is None:
+            return unasked(self.source.name, self.limits, self._unasked) if self._unasked else []
+        try:
+            window = self.source.end(self._mark)
+        except PlatformError as error:
+            return unasked(self.source.name, self.limits, error)
+        return against_baseline(self.before, gates_of(window, self.source.name, self.limits))

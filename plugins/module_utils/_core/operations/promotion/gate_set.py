@@ -1,0 +1,118 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which gates a promotion has to pass, and their limits: what an approval is given for, too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ...common.digests import digest
+from ...common.errors import invalid
+
+#: In the order in which they are asked: first what costs nothing.
+GATES = (
+    "verified",
+    "soak",
+    "idle",
+    "freeze",
+    "capacity",
+    "completions",
+    "errors",
+    "latency",
+    "queue",
+    "approval",
+)
+
+#: What nobody takes on himself: without the first there is nothing that was proven, and who overrides the
+#: second would approve it for himself.
+NEVER_OVERRIDDEN = ("verified", "approval")
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "production": {"soak_s": 900.0, "metrics": "auto", "approval": True},
+    "staging": {"soak_s": 0.0, "metrics": "none", "approval": False},
+    "development": {"soak_s": 0.0, "metrics": "none", "approval": False},
+}
+
+
+@dataclass(frozen=True)
+class GateSet:
+    """The limits. Times in seconds; zero, ``none`` and False ask nothing, None leaves the window to the source."""
+
+    soak_s: float = 900.0
+    completions: int = 10
+    max_latency_s: float = 3.0
+    metrics: str = "auto"  #: auto, prometheus, router or none
+    error_ratio: float = 0.01
+    queue_waiting: float = 10.0
+    min_samples: int = 50
+    window_s: float | None = None
+    approval: bool = True
+    freeze: Sequence[Mapping[str, Any]] = ()
+    capacity: bool = True
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], tier: str, *, capacity: bool = True) -> GateSet:
+        """Return the gates of a target, by what is given and else by its tier. Raises ``invalid``."""
+        said = {name: value for name, value in given.items() if value is not None}
+        found = cls(**{**_DEFAULTS[tier], **said, "capacity": capacity})
+        _check(found)
+        return found
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the limits: an approval does not hold for others."""
+        return digest({**asdict(self), "freeze": [dict(window) for window in self.freeze]})
+
+
+@dataclass(frozen=True)
+class Override:
+    """A gate that somebody takes on himself, and why."""
+
+    gate: str
+    reason: str
+
+
+def check_overrides(given: Sequence[Mapping[str, Any]]) -> dict[str, Override]:
+    """Return the overrides by the name of their gate. Raises ``invalid``."""
+    found = {}
+    for item in given:
+        name, reason = item["gate"], (item["reason"] or "").strip()
+        if name not in GATES:
+            raise invalid("overrides.gate", name, "is no gate", f"Give one of {', '.join(GATES)}.")
+        if name in NEVER_OVERRIDDEN:
+            advice = "Verify the model in the source, or have it approved by somebody else."
+            raise invalid("overrides.gate", name, "is never overridden", advice)
+        if not reason:
+            raise invalid("overrides.reason", reason, f"says nothing for {name}", "Say why; it is on record.")
+        found[name] = Override(name, reason)
+    return found
+
+
+def _check(gates: GateSet) -> None:
+    for name in ("soak_s", "error_ratio", "queue_waiting"):
+        value = getattr(gates, name)
+        # Written so that NaN is refused as well.
+        if not 0 <= value < math.inf:
+            raise invalid(f"gates.{name}", value, "is no limit", "Give a number, zero or more.")
+    for name in ("max_latency_s", "window_s"):
+        value = getattr(gates, name)
+        if value is not None and not 0 < value <= 86400:
+            raise invalid(f"gates.{name}", value, "is not a time", "Give seconds, at most a day.")
+    if gates.error_ratio > 1:
+        raise invalid(
+            "gates.error_ratio", gates.error_ratio, "is no share", "Give 0.01 for one in a hundred."
+        )
+    if not 0 <= gates.completions <= 1000:
+        raise invalid("gates.completions", gates.completions, "is no number of them", "Give 0 to 1000.")
+    if gates.min_samples < 1:
+        raise invalid(
+            "gates.min_samples",
+            gates.min_samples,
+            "would let nothing count for something",
+            "Give 1 or more.",
+        )

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is asked for metrics, by the arguments of a module: Prometheus, or the routers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...cluster.client import ClusterClient
+from ...common.deadline import Deadline
+from ...common.errors import invalid
+from ...metrics.from_pods import PodsSource
+from ...metrics.from_prometheus import PrometheusSource
+from ...metrics.prometheus import PrometheusAPI
+from ...metrics.window import MetricsSource
+from .gate_set import GateSet
+from .gates.metric_limits import MetricLimits
+
+#: Seconds over which is asked, where nobody says otherwise: Prometheus remembers, at routers it is waited for.
+_WINDOW_S = {"prometheus": 300.0, "router": 30.0}
+
+
+def metrics_source(
+    kind: str, prometheus: Mapping[str, Any] | None, client: ClusterClient, total: Deadline
+) -> MetricsSource[Any] | None:
+    """Return who is asked; None where nobody is to be. Raises ``invalid`` for what cannot be asked."""
+    given = {name: value for name, value in (prometheus or {}).items() if value is not None}
+    url = given.pop("url", None)
+    if kind == "none":
+        return None
+    if kind == "router" or (kind == "auto" and not url):
+        return PodsSource.of_cluster(client, total)
+    if not url:
+        raise invalid("prometheus.url", url, "is missing", "Give it, or take the routers' own metrics.")
+    if "timeout" in given:
+        given["timeout_s"] = given.pop("timeout")
+    return PrometheusSource(PrometheusAPI(url, **given))
+
+
+def metric_limits(gates: GateSet, source: MetricsSource[Any]) -> MetricLimits:
+    """Return the limits of the gates that read metrics."""
+    return MetricLimits(
+        error_ratio=gates.error_ratio,
+        latency_s=gates.max_latency_s,
+        queue_waiting=gates.queue_waiting,
+        min_samples=gates.min_samples,
+        window_s=gates.window_s or _WINDOW_S[source.name],
+    )

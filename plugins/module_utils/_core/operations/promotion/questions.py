@@ -1,0 +1,96 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a promotion asks of the registry, of the source's server and of its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ...registry import approvals, approving
+from ...registry.connection import Session
+from ...endpoint.verification import verify_service
+from ..deploy.run import Run
+from .clients import Clients
+from .freeze_windows import FreezeWindow
+from .gate_set import GateSet
+from .gates.approval import approval_gate
+from .gates.completions import completions
+from .gates.freeze import freeze_gate
+from .gates.gate import Gate
+from .gates.metrics import metric_gates
+from .gates.registry import idle, soak, verified
+from .source import Source, read_standing
+from .source_access import SourceAccess
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Asks the gates of one promotion. ``there`` are the metrics of the source, ``here`` those of the target."""
+
+    source: Source
+    access: SourceAccess
+    gates: GateSet
+    freeze: Sequence[FreezeWindow]
+    run: Run
+    there: Clients | None
+    here: Clients | None
+
+    def decide(self, session: Session) -> list[Gate]:
+        """Return the gates that the registry decides, all of them at one moment."""
+        return list(self._decisive(session))
+
+    def _decisive(self, session: Session) -> Iterator[Gate]:
+        source, gates, target = self.source, self.gates, self.run.target.environment
+        seen = read_standing(session, source, target)
+        yield verified(source, seen)
+        if gates.soak_s > 0:
+            yield soak(source, seen, gates.soak_s)
+        # After it was taken, the target's lock is the promotion's own.
+        ours = self.run.operation is not None
+        yield idle(source, seen, target, self.run.used_registry.lock_timeout_s, ours=ours)
+        if self.freeze:
+            yield freeze_gate(self.freeze, seen.now)
+        if gates.approval:
+            yield approval_gate(session, self._subject)
+
+    def ask_more(self) -> list[Gate]:
+        """Return the gates for which the source's server and its metrics are asked."""
+        if self.here is not None:
+            self.here.look_before()
+        return [*self._completions(), *self._metrics()]
+
+    def _completions(self) -> Iterator[Gate]:
+        gates = self.gates
+        if gates.completions > 0:
+            ask = self.access.asker(gates.max_latency_s, lambda _line: None)
+            yield completions(ask, gates.completions, gates.max_latency_s)
+
+    def _metrics(self) -> list[Gate]:
+        there = self.there
+        return [] if there is None else metric_gates(there.source, there.subject, there.limits)
+
+    def complete(self) -> None:
+        """Ask what was promoted for one completion. Raises where it is not answered."""
+        run = self.run
+        deadline = run.waits.total.share(run.verification["timeout"])
+        verify_service(run.tools.client, run.verification, deadline, lambda _line: None)
+
+    def request_approval(self) -> None:
+        """Ask for an approval, on behalf of who runs this."""
+        registry = self.run.used_registry
+        done = registry.write(
+            partial(approving.request, subject=self._subject, by=registry.holder.name)
+        )
+        if done.changed:
+            self.run.say(f"an approval was asked for by {registry.holder.name}; somebody else gives it")
+
+    @property
+    def _subject(self) -> approvals.Subject:
+        target, source = self.run.target, self.source
+        return approvals.subject_of(
+            target.model, target.environment, source.environment, source.digest, self.gates.digest
+        )
