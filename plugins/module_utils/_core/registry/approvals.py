@@ -25,8 +25,8 @@ REQUESTED, APPROVED, WITHDRAWN = KINDS = ("requested", "approved", "withdrawn")
 SUBJECT = ("model_name", "deployment_environment", "source_environment", "manifest_digest", "gate_set_digest")
 _COLUMNS = (
     "a.id, a.model_name, a.deployment_environment, a.source_environment, a.manifest_digest,"
-    " a.gate_set_digest, a.kind, r.id, r.actor, r.login, a.actor, a.login, a.reason, a.created_at, a.expires_at,"
-    " extract(epoch FROM a.expires_at - clock_timestamp())::float8"
+    " a.gate_set_digest, a.kind, r.id, r.actor, r.login, a.actor, a.login, a.reason, a.created_at,"
+    " a.expires_at, extract(epoch FROM a.expires_at - clock_timestamp())::float8"
 )
 _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}")
 _FROM = "promotion_approvals a JOIN promotion_approvals r ON r.id = coalesce(a.request_id, a.id)"

@@ -136,10 +136,13 @@ def _date(given: Any, where: tzinfo, field: str, *, last: bool) -> datetime:
     # YAML makes a date of one without quotes, and a text becomes the same here.
     text = given.isoformat() if isinstance(given, date) else str(given)
     try:
-        if len(text) == len("2026-12-20"):
-            read = datetime.combine(date.fromisoformat(text), time()) + (_DAY if last else timedelta(0))
-        else:
-            read = datetime.fromisoformat(text)
+        day = date.fromisoformat(text)
+    except ValueError:
+        pass
+    else:
+        return moment(datetime.combine(day, time()) + (_DAY if last else timedelta(0)), where, last=last)
+    try:
+        read = datetime.fromisoformat(text)
     except ValueError:
         raise invalid(field, text, "is no date", advice) from None
     return read if read.tzinfo is not None else moment(read, where, last=last)
