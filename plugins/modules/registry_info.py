@@ -89,11 +89,18 @@ options:
         Needs O(model) and O(environment).
     type: int
     default: 0
+  approvals:
+    description:
+      - Return so many of the last requests for promotions to one target, and the answers to them. Needs O(model)
+        and O(environment).
+    type: int
+    default: 0
   timeout:
     description: Seconds for everything, including the wait for a database that restarts.
     type: float
     default: 30.0
 seealso:
+  - module: llmops.platform.registry_approval
   - module: llmops.platform.registry_entry
 """
 
@@ -445,6 +452,32 @@ manifests:
       verdict: passed
       reason: null
       judged_at: "2026-11-02T09:14:05.000000Z"
+approvals:
+  description:
+    - The last requests for promotions to the target, approvals and withdrawals, newest first. Each has the fields
+      of RV(llmops.platform.registry_approval#module:approval), and C(counts), which says whether it is the newest
+      of its source, manifest and gates.
+  returned: O(approvals) above V(0)
+  type: list
+  elements: dict
+  sample:
+    - id: 11
+      state: requested
+      model: meta-llama/Llama-3.1-8B-Instruct
+      environment: production
+      source_environment: staging
+      manifest_digest: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+      gate_set_digest: sha256:0b1e8df3a9c1f6d1a3b9f9a1f6c1b6a4b0d7f0f6c3f5a0d8e1c2b3a4958676a5
+      request_id: 11
+      requested_by: alice@laptop
+      requested_login: deploy_production
+      actor: alice@laptop
+      login: deploy_production
+      reason: null
+      created_at: "2026-11-02T09:14:05.000000Z"
+      expires_at: null
+      holds: false
+      counts: true
 database_time:
   description: The database's clock, which the ages are measured with. RFC 3339 in UTC.
   returned: success
@@ -471,6 +504,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.names
     check_namespace,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import (
+    approvals,
     entries,
     history,
     manifests,
@@ -521,6 +555,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "operations": {"type": "int", "default": 0},
     "verifications": {"type": "int", "default": 0},
     "manifests": {"type": "int", "default": 0},
+    "approvals": {"type": "int", "default": 0},
     "timeout": {"type": "float", "default": 30.0},
 }
 
@@ -532,7 +567,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     for name in ("limit", "history_limit"):
         if params[name] is not None and params[name] < 1:
             raise invalid(name, params[name], "is less than one", "Give a positive number, or leave it out.")
-    for name in ("operations", "verifications", "manifests"):
+    for name in ("operations", "verifications", "manifests", "approvals"):
         if params[name] < 0:
             raise invalid(name, params[name], "is negative", f"Give how many {name} to return.")
         if params[name] and not (params["model"] and params["environment"]):
@@ -570,6 +605,10 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
                 session, params["model"], params["environment"], limit=params["manifests"]
             )
             result["manifests"] = [manifests.as_json(one) for one in revisions]
+        if params["approvals"]:
+            result["approvals"] = approvals.read(
+                session, params["model"], params["environment"], limit=params["approvals"]
+            )
         return result
 
     with Database(settings(params), Deadline(params["timeout"]), context.progress) as database:

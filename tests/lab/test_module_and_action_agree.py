@@ -140,6 +140,7 @@ def cases(place: Place) -> list[Case]:
         "upstream_api_key": "not to be seen",
     }
     rules = {**database, "environment": "staging"}
+    approval = {**database, "model": MODEL, "environment": "production", "state": "withdrawn", "reason": "no"}
     locking = {**database, "model": MODEL, "environment": "staging"}
     objects = {
         **cluster,
@@ -284,6 +285,14 @@ def cases(place: Place) -> list[Case]:
         Case("account's file again", "service_account_kubeconfig", account),
         Case("file of nobody", "service_account_kubeconfig", {**account, "path": "x"}, error_class="invalid"),
         Case("removed file", "service_account_kubeconfig", {**account, "state": "absent"}),
+        Case("plan of a withdrawal", "registry_approval", approval, check=True, diff=True),
+        Case("withdrawal of nothing", "registry_approval", approval, diff=True),
+        Case(
+            "approval of nothing",
+            "registry_approval",
+            {**approval, "state": "approved"},
+            error_class="invalid",
+        ),
         Case("plan of a lock", "lock", locking, check=True, diff=True),
         Case("lock", "lock", locking),
         Case(

@@ -101,6 +101,11 @@ INSERT = (
 )
 HEARTBEAT = "SELECT router_heartbeat('r', 'staging', NULL, NULL, '{}')"
 HEALTH_CHECK = "SELECT record_health_check('m', 'staging', 1, true, 0.1, NULL)"
+ASK = """
+    INSERT INTO promotion_approvals (model_name, deployment_environment, source_environment, manifest_digest,
+           gate_set_digest, kind{more})
+    VALUES ('m', 'staging', 'qa', 'sha256:' || repeat('0', 64), 'sha256:' || repeat('1', 64), 'requested'{values})
+"""
 ALLOWED = {
     "llmops_deployer": [
         "SELECT * FROM model_registry_entries FOR UPDATE",
@@ -122,6 +127,8 @@ ALLOWED = {
         """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict)
            VALUES ('m', 'staging', repeat('0', 64), 'passed')""",
         "SELECT * FROM manifest_verifications",
+        ASK.format(more="", values=""),
+        "SELECT * FROM promotion_approvals",
         "INSERT INTO health_check_rules VALUES ('staging', 3, 2)",
         "UPDATE health_check_rules SET soak_s = 600",
         "SELECT * FROM health_check_rules_of('staging')",
@@ -170,6 +177,12 @@ REFUSED_TO_ALL = [
               verified_by) VALUES ('m', 'staging', repeat('0', 64), 'passed', 'somebody else')""",
     """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict,
               verified_at) VALUES ('m', 'staging', repeat('0', 64), 'passed', now() - interval '1 day')""",
+    "UPDATE promotion_approvals SET kind = 'approved'",
+    "DELETE FROM promotion_approvals",
+    "TRUNCATE promotion_approvals",
+    ASK.format(more=", actor", values=", 'somebody else'"),
+    ASK.format(more=", login", values=", 'somebody else'"),
+    ASK.format(more=", created_at", values=", now() - interval '1 day'"),
     # What numbers and dates rows is the database.
     """INSERT INTO deployment_manifests (id, model_name, deployment_environment, release_name,
               release_revision, manifest_digest) OVERRIDING SYSTEM VALUE
@@ -230,6 +243,8 @@ DATA_PLANE_ONLY = [
     # A health checker that could say how many failures count would need no failures.
     "INSERT INTO health_check_rules VALUES ('staging', 1, 1)",
     "UPDATE health_check_rules SET failures = 1",
+    ASK.format(more="", values=""),
+    "SELECT * FROM promotion_approvals",
     "SELECT * FROM manifest_verifications",
     """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict)
        VALUES ('m', 'staging', repeat('0', 64), 'passed')""",
@@ -296,6 +311,7 @@ def test_what_a_deployer_does_is_recorded_although_he_cannot_write_the_record(
         ("operation.failed",),
         ("manifest.recorded",),
         ("manifest.passed",),
+        ("approval.requested",),
         ("health_check_rules.insert",),
         ("health_check_rules.update",),
         ("test.happened",),

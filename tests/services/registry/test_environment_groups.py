@@ -110,6 +110,18 @@ WRITES = {
             " verdict) VALUES ('m', '{e}', repeat('0', 64), 'passed')"
         ),
         (
+            "INSERT INTO promotion_approvals (model_name, deployment_environment, source_environment,"
+            " manifest_digest, gate_set_digest, kind) VALUES ('m', '{e}', 'qa',"
+            " 'sha256:' || repeat('0', 64), 'sha256:' || repeat('1', 64), 'requested')"
+        ),
+        (
+            "INSERT INTO promotion_approvals (model_name, deployment_environment, source_environment,"
+            " manifest_digest, gate_set_digest, kind, request_id, reason)"
+            " SELECT model_name, deployment_environment, source_environment, manifest_digest,"
+            " gate_set_digest, 'withdrawn', id, 'no' FROM promotion_approvals"
+            " WHERE kind = 'requested' AND deployment_environment = '{e}' ORDER BY id DESC LIMIT 1"
+        ),
+        (
             "INSERT INTO health_check_rules (deployment_environment, failures) VALUES ('{e}', 1)"
             " ON CONFLICT (deployment_environment) DO UPDATE SET failures = 1"
         ),
@@ -183,7 +195,7 @@ CROSSING = {
 TABLES = (
     "model_registry_entries", "model_registry_history", "registry_epoch", "audit_log", "audit_head",
     "operations", "operation_steps", "operation_locks", "deployment_manifests", "manifest_verifications",
-    "router_instances", "health_check_rules", "health_checks", "service_leases",
+    "promotion_approvals", "router_instances", "health_check_rules", "health_checks", "service_leases",
 )  # fmt: skip
 
 

@@ -186,7 +186,8 @@ BEGIN
     IF action !~ '^[a-z_]+(\.[a-z_]+)+$' THEN
         RAISE EXCEPTION 'action % is not of the form noun.verb', quote_nullable(action);
     END IF;
-    IF split_part(action, '.', 1) IN ('entry', 'operation', 'manifest', 'lock', 'health_check_rules') THEN
+    IF split_part(action, '.', 1) IN (
+        'entry', 'operation', 'manifest', 'approval', 'lock', 'health_check_rules') THEN
         RAISE EXCEPTION 'action % is written by a trigger when it happens, and by nobody else', action;
     END IF;
     PERFORM registry_require('deployer', environment);

@@ -57,8 +57,9 @@ BEGIN
             ('deployer', 'SELECT', ARRAY[
                 'registry_schema_migrations', 'model_registry_entries', 'model_registry_history',
                 'registry_epoch', 'audit_log', 'audit_head', 'operations', 'operation_steps',
-                'operation_locks', 'deployment_manifests', 'manifest_verifications', 'router_instances',
-                'health_check_rules', 'health_checks', 'service_leases', 'routable_models', 'model_states', 'health_states']),
+                'operation_locks', 'deployment_manifests', 'manifest_verifications', 'promotion_approvals',
+                'router_instances', 'health_check_rules', 'health_checks', 'service_leases', 'routable_models',
+                'model_states', 'health_states']),
             ('deployer', pg_catalog.format('INSERT (%1$s), UPDATE (%1$s), DELETE', written),
                 ARRAY['model_registry_entries']),
             ('deployer', 'INSERT, UPDATE', ARRAY['operation_locks']),
@@ -74,6 +75,8 @@ BEGIN
             -- When and for whom is for the database to say.
             ('deployer', 'INSERT (model_name, deployment_environment, manifest_digest, verdict, reason,'
                 ' evidence, operation_id)', ARRAY['manifest_verifications']),
+            ('deployer', 'INSERT (model_name, deployment_environment, source_environment, manifest_digest,'
+                ' gate_set_digest, kind, request_id, reason, expires_at)', ARRAY['promotion_approvals']),
             ('deployer', 'INSERT, UPDATE', ARRAY['health_check_rules']),
             ('deployer', 'EXECUTE', ARRAY['audit_append']),
             ('router', 'SELECT', ARRAY['routable_models', 'model_states', 'registry_epoch']),
