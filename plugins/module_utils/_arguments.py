@@ -121,3 +121,77 @@ OPERATION_SPEC: dict[str, Any] = {
     "database_timeout": {"type": "float", "default": 30},
     "actor": {"type": "str"},
 }
+
+_PROMETHEUS_OPTIONS: dict[str, Any] = {
+    "url": {"type": "str"},
+    "token": {"type": "str", "no_log": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "tenant": {"type": "str"},
+    "ca_cert": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "timeout": {"type": "float", "default": 5},
+}
+
+#: What is carried from where, and through which gates.
+GATES_SPEC: dict[str, Any] = {
+    "source": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "environment": {"type": "str", "required": True},
+            "kubeconfig": {"type": "path"},
+            "context": {"type": "str"},
+            "access": {"type": "str", "choices": ["auto", "dns", "proxy", "port_forward"], "default": "auto"},
+            "router_namespace": {"type": "str"},
+            "prometheus": {"type": "dict", "options": _PROMETHEUS_OPTIONS},
+        },
+    },
+    "tier": {"type": "str", "choices": ["development", "staging", "production"]},
+    "create_namespace": {"type": "bool", "default": False},
+    "chart_path": {"type": "path", "required": True},
+    "chart_values": {"type": "dict", "default": {}, "aliases": ["release_values"]},
+    "environment_keys": {"type": "list", "elements": "str", "default": []},
+    "force_conflicts": {"type": "bool", "default": False},
+    "gates": {
+        "type": "dict",
+        "default": {},
+        "options": {
+            "soak_s": {"type": "float"},
+            "completions": {"type": "int", "default": 10},
+            "max_latency_s": {"type": "float", "default": 3},
+            "metrics": {"type": "str", "choices": ["auto", "prometheus", "router", "none"]},
+            "error_ratio": {"type": "float", "default": 0.01},
+            "queue_waiting": {"type": "float", "default": 10},
+            "min_samples": {"type": "int", "default": 50},
+            "window_s": {"type": "float"},
+            "approval": {"type": "bool"},
+            "freeze": {"type": "list", "elements": "dict", "default": []},
+        },
+    },
+    "prometheus": {"type": "dict", "options": _PROMETHEUS_OPTIONS},
+    "router_namespace": {"type": "str"},
+}
+
+#: What carries it out.
+PROMOTION_SPEC: dict[str, Any] = {
+    **GATES_SPEC,
+    "overrides": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "gate": {"type": "str", "required": True},
+            "reason": {"type": "str", "required": True},
+        },
+    },
+    "watch": {
+        "type": "dict",
+        "default": {},
+        "options": {
+            "period_s": {"type": "float"},
+            "interval_s": {"type": "float", "default": 15},
+        },
+    },
+    "retry_rejected": {"type": "bool", "default": False},
+}

@@ -64,8 +64,8 @@ def prepared(
     check_operation(params)
     gates = GateSet.of(params["gates"], tier, capacity=params["check_capacity"])
     freeze = freeze_windows(gates.freeze, "gates.freeze")
-    overrides = check_overrides(params["overrides"])
-    watch = _watch(params["watch"], tier)
+    overrides = check_overrides(params.get("overrides") or ())
+    watch = _watch(params.get("watch"), tier)
     wish = Wish(
         params["chart_path"],
         params["chart_values"],
@@ -98,7 +98,7 @@ def prepared(
             verification=verification,
             check_mode=check_mode,
             rollback_on_failure=True,
-            refuses=() if params["retry_rejected"] else REJECTED,
+            refuses=() if params.get("retry_rejected") else REJECTED,
             kind="promote",
             origin=Origin(source.environment, source.digest),
         )
@@ -179,7 +179,9 @@ def _pin(access: SourceAccess, progress: Callable[[str], None]) -> str | None:
         return None
 
 
-def _watch(given: Mapping[str, Any], tier: str) -> Watch:
+def _watch(given: Mapping[str, Any] | None, tier: str) -> Watch:
+    if given is None:
+        return Watch()
     period = given["period_s"]
     if period is None:
         period = 300.0 if tier == "production" else 0.0
@@ -187,5 +189,3 @@ def _watch(given: Mapping[str, Any], tier: str) -> Watch:
         if not least <= value < math.inf:
             raise invalid(f"watch.{name}", value, "is not a time", f"Give seconds, {least:g} or more.")
     return Watch(period, given["interval_s"])
-
-

@@ -56,7 +56,7 @@ class Promotion:
 
     # ---
     asked: list[Gate] = field(default_factory=list)  #: none where what is promoted is there already
-    watched: list[Gate] = field(default_factory=list)
+    watched: list[Gate] | None = None  #: what the watch saw last; None where nothing was watched
 
     @property
     def steps(self) -> Steps:
@@ -102,8 +102,8 @@ def consider(going: Promotion) -> None:
     stopped = closed(ask(going))
     if not stopped:
         return
-    only_asked_for = [(gate.name, gate.verdict) for gate in stopped] == [("approval", GateVerdict.INCONCLUSIVE)]
-    if only_asked_for and going.request_approval is not None and not going.run.check_mode:
+    only_missing = [(gate.name, gate.verdict) for gate in stopped] == [("approval", GateVerdict.INCONCLUSIVE)]
+    if only_missing and going.request_approval is not None and not going.run.check_mode:
         going.request_approval()
     raise _stopped(going, stopped)
 

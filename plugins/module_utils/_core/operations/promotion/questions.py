@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ...endpoint.verification import verify_service
 from ...registry import approvals, approving
 from ...registry.connection import Session
-from ...endpoint.verification import verify_service
 from ..deploy.run import Run
 from .clients import Clients
 from .freeze_windows import FreezeWindow
@@ -82,9 +82,7 @@ class Questions:
     def request_approval(self) -> None:
         """Ask for an approval, on behalf of who runs this."""
         registry = self.run.used_registry
-        done = registry.write(
-            partial(approving.request, subject=self._subject, by=registry.holder.name)
-        )
+        done = registry.write(partial(approving.request, subject=self._subject, by=registry.holder.name))
         if done.changed:
             self.run.say(f"an approval was asked for by {registry.holder.name}; somebody else gives it")
 

@@ -1,0 +1,401 @@
+#!/usr/bin/python
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module vllm_promotion."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_promotion
+short_description: Bring exactly what was proven in one environment to another
+version_added: 0.1.0
+author:
+  - llmops.platform contributors (@llmops-platform)
+description:
+  - Carries the manifest that runs and was verified in O(source) to another environment, by the digests of its chart,
+    its image, its model and its values. Of these only what an environment owns is the target's, such as the number of
+    replicas, the nodes and the volumes. What will differ is said first, and anything else that differs stops it.
+  - Gates are asked before anything is written, and those that decide once more just before the release, see O(gates).
+  - Afterwards what clients get is watched for a while, see O(watch), and set beside what they got before. A breach is
+    undone within the same operation, as a failed deployment is.
+  - What is there already passes no gates and is only verified, so running it twice changes nothing. A run that was
+    killed needs no repair, run it again.
+extends_documentation_fragment:
+  - llmops.platform.kubernetes_auth
+  - llmops.platform.postgres_auth
+  - llmops.platform.rollout_options
+  - llmops.platform.operation_options
+  - llmops.platform.gate_options
+  - llmops.platform.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Says what would differ, asks all gates, and fails where a run would. Nothing is written, and no approval is
+        asked for.
+  diff_mode:
+    support: full
+    details:
+      - Shows the manifests and the registry's row before and after, with secrets hidden.
+  idempotent:
+    support: full
+options:
+  overrides:
+    description:
+      - Gates that you take on yourself. They are asked all the same, and what they say is on record, with the reason.
+      - V(verified) and V(approval) are never overridden.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      gate:
+        description: Name of the gate.
+        type: str
+        required: true
+      reason:
+        description: Why.
+        type: str
+        required: true
+  watch:
+    description:
+      - What happens after the promotion. One completion is asked for in each interval, and the metrics of O(gates) for
+        what clients got since. Two completions in a row without an answer, or a gate that fails with enough samples and
+        is worse than before, undo the promotion. Without samples that is said, and nothing is done.
+      - The lock is held meanwhile.
+    type: dict
+    default: {}
+    suboptions:
+      period_s:
+        description: Seconds. By default V(300) where the tier is production, else V(0), which does not watch.
+        type: float
+      interval_s:
+        description: Seconds between two looks.
+        type: float
+        default: 15
+  retry_rejected:
+    description: Whether a manifest may be promoted that was found not to serve in the target, or was given up there.
+    type: bool
+    default: false
+seealso:
+  - module: llmops.platform.vllm_gate_info
+  - module: llmops.platform.registry_approval
+  - module: llmops.platform.vllm_rollback
+"""
+
+EXAMPLES = r"""
+- name: Promote to production
+  llmops.platform.vllm_promotion:
+    model: meta-llama/Llama-3.1-8B-Instruct
+    environment: production
+    namespace: llm-production
+    chart_path: files/chart/vllm-deployment
+    chart_values:
+      replicas: 2
+    source:
+      environment: staging
+      kubeconfig: ~/.kube/llmops-staging.yaml
+    gates:
+      soak_s: 3600
+      freeze:
+        - name: weekend
+          days: [fri]
+          from: "16:00"
+          to: "08:00"
+          timezone: Europe/Berlin
+    prometheus:
+      url: https://prometheus.example.com
+    dsn: "{{ registry_dsn }}"
+
+- name: Promote though the soak is short
+  llmops.platform.vllm_promotion:
+    model: meta-llama/Llama-3.1-8B-Instruct
+    environment: production
+    namespace: llm-production
+    chart_path: files/chart/vllm-deployment
+    source:
+      environment: staging
+    overrides:
+      - gate: soak
+        reason: fixes CVE-2026-1234, see OPS-77
+    dsn: "{{ registry_dsn }}"
+"""
+
+RETURN = r"""
+ok:
+  description: Whether the model is as wanted; in check mode whether it can be.
+  returned: success
+  type: bool
+  sample: true
+line:
+  description: What was done, in one line for people.
+  returned: success
+  type: str
+  sample: >-
+    http://llama-3-1-8b-instruct-1d30a5c6-production.llm-production.svc.cluster.local:8000 is what staging proved
+    (revision 7 (5f70bf18a086)), as revision 5, after 42.9 s (10 gates passed, completion 0.3 s, watched 300 s)
+gates:
+  description:
+    - What each gate says, in the order in which they are asked. Empty where what is promoted was there already.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: One of V(verified), V(soak), V(idle), V(freeze), V(capacity), V(completions), V(errors), V(latency), V(queue), V(approval).
+      type: str
+    verdict:
+      description:
+        - V(pass), V(fail), V(inconclusive) where there is not enough to tell, or V(error) where it could not be asked.
+      type: str
+    reason:
+      description: What was seen, in one line. The worst series is named.
+      type: str
+    value:
+      description: What was measured, a number or a word. V(null) where nothing was.
+      type: raw
+    limit:
+      description: What it may be at most, or has to be.
+      type: raw
+    unit:
+      description: Unit of value and limit.
+      type: str
+    samples:
+      description: From how many requests, completions or readings. V(null) where that says nothing.
+      type: int
+    window_s:
+      description: Over how many seconds.
+      type: float
+    source:
+      description: Who was asked, V(registry), V(endpoint), V(prometheus), V(router), V(cluster) or V(clock).
+      type: str
+    query:
+      description: How it was asked, such as the PromQL expression.
+      type: str
+    since:
+      description: Begin of the window.
+      type: str
+    until:
+      description: End of the window.
+      type: str
+    overridden:
+      description: Why it lets pass though it has not passed. V(null) where nobody took that on himself.
+      type: str
+  sample:
+    - name: completions
+      verdict: pass
+      reason: p95 of 10 completions is 0.412 s, the slowest 0.412 s
+      value: 0.412
+      limit: 3.0
+      unit: s
+      samples: 10
+      window_s: null
+      source: endpoint
+      query: null
+      since: null
+      until: null
+      overridden: null
+gate_set_digest:
+  description: SHA-256 of the gates and their limits. An approval is for these.
+  returned: success
+  type: str
+  sample: sha256:7c211433f02071597741e6ff5a8ea34789abbf43f07e52a0dbe4e5dbf5b8a1cb
+source:
+  description: What is carried.
+  returned: success
+  type: dict
+  contains:
+    environment:
+      description: Where it was proven.
+      type: str
+    revision:
+      description: Revision of the release there.
+      type: int
+    manifest_digest:
+      description: SHA-256 of the manifest there.
+      type: str
+    chart_version:
+      description: Version of the chart.
+      type: str
+    chart_digest:
+      description: SHA-256 of the chart's files.
+      type: str
+    image:
+      description: Image as it was asked for there.
+      type: str
+    image_digest:
+      description: Digest of the image that ran there.
+      type: str
+    model_revision:
+      description: Commit or tag of the weights.
+      type: str
+  sample:
+    environment: staging
+    revision: 7
+    manifest_digest: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+    chart_version: 0.1.0
+    chart_digest: sha256:0b1e8df3a9c1f6d1a3b9f9a1f6c1b6a4b0d7f0f6c3f5a0d8e1c2b3a4958676a5
+    image: vllm/vllm-openai:v0.33.0
+    image_digest: sha256:9b2a1c4e7f3d5a6b8c0d1e2f3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d9e0f1a2b
+    model_revision: 5206a32e0bd3067aef1ce90f5528ade7d866253f
+differences:
+  description: What will be other than in the source, a line each. All of it belongs to the environment.
+  returned: success
+  type: list
+  elements: str
+  sample: ["environment: staging -> production", "values.replicas: 1 -> 2"]
+contradictions:
+  description:
+    - What O(chart_values) say otherwise than what is carried, a line each. Who deploys by them undoes the promotion,
+      so write there what was carried.
+  returned: success
+  type: list
+  elements: str
+  sample: ["values.image.tag: v0.32.0 -> v0.33.0"]
+watch:
+  description: What the gates said of what clients got, when the watch ended. V(null) where nothing was watched.
+  returned: success
+  type: list
+  elements: dict
+release:
+  description: The release, as M(llmops.platform.vllm_release) returns it.
+  returned: success
+  type: dict
+verification:
+  description:
+    - What the server answered, as M(llmops.platform.vllm_endpoint_info) returns it. V(null) if not asked.
+  returned: success
+  type: dict
+entry:
+  description:
+    - The registry's row, as M(llmops.platform.registry_entry) returns it. V(null) if there is none.
+    - In check mode the row as it is. The diff shows what would become of it.
+  returned: success
+  type: dict
+steps:
+  description:
+    - What the operation noted in the registry, in order, each with its C(name), C(outcome) and C(duration_s).
+    - Empty where nothing had to be done.
+  returned: success
+  type: list
+  elements: dict
+closed:
+  description: Names of the gates that let nothing pass.
+  returned: failures of gates
+  type: list
+  elements: str
+rolled_back:
+  description: Where it went back to, as M(llmops.platform.vllm_deployment) returns it.
+  returned: failures that were undone
+  type: dict
+failed_step:
+  description: The step that failed, as M(llmops.platform.vllm_deployment) names them.
+  returned: failure, once the run had begun
+  type: str
+  sample: verify
+entry_status:
+  description: Status of the registry's row after the failure. V(ready) where the model still answers.
+  returned: failure, once the run had begun
+  type: str
+  sample: ready
+error_class:
+  description: Kind of failure, for conditions.
+  returned: failure
+  type: str
+  sample: workload
+resolution:
+  description: What to do about a failure.
+  returned: failure
+  type: str
+capacity:
+  description: Verdict of the capacity check in short.
+  returned: failures of class V(capacity)
+  type: dict
+cause:
+  description: Kubernetes' reason for the failure. V(Missing) for a Secret or another object that is gone.
+  returned: failures of class V(workload)
+  type: str
+  sample: ImagePullBackOff
+events:
+  description: The last warning events about the pod.
+  returned: failures of class V(workload)
+  type: list
+  elements: str
+log_tail:
+  description: End of the log of a container that crashed, at most 4096 characters.
+  returned: failures of class V(workload)
+  type: str
+locked_by:
+  description: Who holds the lock, as M(llmops.platform.lock) returns it.
+  returned: failures of class V(locked) and V(fenced)
+  type: dict
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
+    KUBERNETES_SPEC,
+    OPERATION_SPEC,
+    POSTGRES_SPEC,
+    PROMOTION_SPEC,
+    ROLLOUT_SPEC,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.report import (
+    release_difference,
+    row_difference,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.arguments import (
+    prepared,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.promotion import (
+    preview_promotion,
+    promote,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.report import (
+    promotion_result,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._module import (
+    Context,
+    ModuleContract,
+    Outcome,
+    run_as_module,
+)
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **KUBERNETES_SPEC,
+    **POSTGRES_SPEC,
+    **ROLLOUT_SPEC,
+    **OPERATION_SPEC,
+    **PROMOTION_SPEC,
+}
+
+
+def run(params: Mapping[str, Any], context: Context) -> Outcome:
+    """Promote the model."""
+    with prepared(
+        params,
+        context.progress,
+        check_mode=context.check_mode,
+        run_pid=context.run_pid,
+        run_folder=context.run_folder,
+    ) as going:
+        (preview_promotion if context.check_mode else promote)(going)
+        done = Outcome(going.run.changed, promotion_result(going), warnings=going.run.warnings)
+        if context.diff:
+            done.diff = release_difference(going.run)
+            done.more_diffs = [row_difference(going.run)]
+        return done
+
+
+CONTRACT = ModuleContract(ARGUMENT_SPEC, run)
+
+
+def main() -> None:
+    """Run as a module."""
+    run_as_module(CONTRACT)
+
+
+if __name__ == "__main__":
+    main()
