@@ -33,9 +33,10 @@ LAYERS: dict[str, set[str]] = {
     "placement": {"common", "cluster"},
     "registry": {"common"},
     "endpoint": {"common", "cluster"},
+    "metrics": {"common", "cluster"},
     "exports": {"common", "registry"},
     "release": {"common", "cluster", "helm", "placement"},
-    "operations": {"common", "cluster", "helm", "placement", "registry", "endpoint", "release"},
+    "operations": {"common", "cluster", "helm", "placement", "registry", "endpoint", "metrics", "release"},
     "lab": {"common", "cluster", "registry"},
 }
 

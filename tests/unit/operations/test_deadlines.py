@@ -97,6 +97,8 @@ FIXED = {
         "_PATIENCE_S": "wait for another who asks",
         "_LOOK_EVERY_S": "pace of looks",
     },
+    "metrics/pages.py": {"_PAGE_LIMIT_S": "one exchange"},
+    "metrics/prometheus.py": {"TIMEOUT_S": "default of the option for one exchange"},
     "operations/deploy/failure.py": {"_ASK_S": "one exchange after a failure"},
     "registry/connection.py": {
         "LOCK_TIMEOUT_S": "one exchange, less where less is left",
@@ -110,7 +112,7 @@ FIXED = {
     "release/comparison.py": {"_AWAY_S": "how long a symptom has to last"},
     "release/tools.py": {"_DEFAULT_ROLLOUT_MARGIN_S": "default of the option rollout_timeout"},
 }
-ROOMS = ("cluster", "common", "endpoint", "helm", "operations", "placement", "registry", "release")
+ROOMS = ("cluster", "common", "endpoint", "helm", "metrics", "operations", "placement", "registry", "release")
 
 
 def _fixed(path: Path) -> set[str]:

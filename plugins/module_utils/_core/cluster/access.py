@@ -68,21 +68,26 @@ def route_to_url(url: str) -> Route:
     if " " in url or parts.query or parts.fragment or parts.username is not None:
         raise invalid("url", url, "holds a space, a query, a fragment or a user name", advice)
     secure = parts.scheme == "https"
-    address = (host, port or (443 if secure else 80))
+    dial = dialler(host, port or (443 if secure else 80), ssl.create_default_context if secure else None)
+    return Route("url", parts.netloc, dial, prefix=parts.path.rstrip("/").removesuffix("/v1"))
+
+
+def dialler(host: str, port: int, tls: Callable[[], ssl.SSLContext] | None) -> Callable[[float], Connection]:
+    """Return what opens connections to a server, with TLS where a context is given."""
 
     def dial(timeout: float) -> Connection:
-        bare = socket.create_connection(address, timeout)
+        bare = socket.create_connection((host, port), timeout)
         # Header and body are two writes: without this the second waits 40 ms for an acknowledgement.
         bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not secure:
+        if tls is None:
             return bare
         try:
-            return ssl.create_default_context().wrap_socket(bare, server_hostname=host)
+            return tls().wrap_socket(bare, server_hostname=host)
         except BaseException:
             bare.close()
             raise
 
-    return Route("url", parts.netloc, dial, prefix=parts.path.rstrip("/").removesuffix("/v1"))
+    return dial
 
 
 def route_by_dns(service: str, namespace: str, port: int) -> Route:
@@ -141,8 +146,8 @@ def route_by_port_forward(client: ClusterClient, target: ServicePort) -> Route:
     """Return the route to a ready pod of the Service, found again for each connection."""
 
     def dial(timeout: float) -> Connection:
-        pod, port = _ready_pod(client, target)
-        return ForwardedConnection.open(client, target.namespace, pod, port, timeout)
+        pod = _ready_pod(client, target)
+        return ForwardedConnection.open(client, target.namespace, pod.name, pod.port, timeout)
 
     return Route("port_forward", "localhost", dial)
 
@@ -162,14 +167,22 @@ def choose_route(client: ClusterClient, target: ServicePort) -> Route:
     return route_by_port_forward(client, target)
 
 
-def _ready_pod(client: ClusterClient, target: ServicePort) -> tuple[str, int]:
-    """Return a ready pod of the Service and the pod's own port."""
+@dataclass(frozen=True)
+class ServicePod:
+    """A pod behind a Service, and the pod's own port."""
+
+    name: str
+    port: int
+    ready: bool
+
+
+def pods_behind(client: ClusterClient, target: ServicePort) -> list[ServicePod]:
+    """Return the pods of a Service, ready or not, in the order of their names."""
     slices = client.get(
         f"/apis/discovery.k8s.io/v1/namespaces/{segment(target.namespace)}/endpointslices",
         {"labelSelector": f"kubernetes.io/service-name={target.service}"},
     )
-    ready: list[tuple[str, int]] = []
-    waiting: list[str] = []
+    found: dict[str, ServicePod] = {}
     for part in slices.get("items") or []:
         ports = [
             entry["port"]
@@ -178,14 +191,27 @@ def _ready_pod(client: ClusterClient, target: ServicePort) -> tuple[str, int]:
         ]
         for endpoint in part.get("endpoints") or []:
             reference = endpoint.get("targetRef") or {}
-            if reference.get("kind") != "Pod" or not ports:
-                continue
-            if (endpoint.get("conditions") or {}).get("ready") is False:
-                waiting.append(reference["name"])
-            else:
-                ready.append((reference["name"], ports[0]))
+            if reference.get("kind") == "Pod" and ports:
+                ready = (endpoint.get("conditions") or {}).get("ready") is not False
+                found[reference["name"]] = ServicePod(reference["name"], ports[0], ready)
+    return [found[name] for name in sorted(found)]
+
+
+def route_to_pod(client: ClusterClient, namespace: str, pod: ServicePod) -> Route:
+    """Return the route to one pod, by a port-forward: the only way that a network policy never stops."""
+
+    def dial(timeout: float) -> Connection:
+        return ForwardedConnection.open(client, namespace, pod.name, pod.port, timeout)
+
+    return Route("port_forward", "localhost", dial)
+
+
+def _ready_pod(client: ClusterClient, target: ServicePort) -> ServicePod:
+    """Return a ready pod of the Service."""
+    pods = pods_behind(client, target)
+    ready = [pod for pod in pods if pod.ready]
     if not ready:
-        which = f" (not ready: {', '.join(sorted(set(waiting))[:3])})" if waiting else ""
+        which = f" (not ready: {', '.join([pod.name for pod in pods][:3])})" if pods else ""
         raise NotReadyError(f"Service {target.service} has no ready pod{which}")
     # Not a security matter: several runs need not all use the same pod.
     return random.choice(ready)  # noqa: S311

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..cluster.access import NotReadyError, Route
+from ..cluster.timed_http import TooLargeError, TooSlowError
 from ..common.deadline import Backoff, Deadline
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import HIDDEN
@@ -33,7 +34,7 @@ from .answers import (
     parse_completion,
     parse_models,
 )
-from .exchange import Conversation, TooLargeError, TooSlowError
+from .exchange import Conversation
 
 CHECKS = ("health", "models", "completion")
 _CHANCES = 3
