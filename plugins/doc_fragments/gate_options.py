@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documentation of the options in ``module_utils/_arguments.py`` that say what is promoted, and by which gates."""
+"""Documentation of the options in ``module_utils/_arguments.py`` that say what is promoted, and how."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ options:
         type: str
         required: true
       kubeconfig:
-        description: Kubeconfig for its cluster and namespace. By default the connection of the target is used.
+        description:
+          - Kubeconfig for its cluster and namespace. By default the connection of the target is used.
         type: path
       context:
         description: Context in it.
@@ -40,7 +41,9 @@ options:
         type: dict
         suboptions: &prometheus
           url:
-            description: Base URL, such as V(https://prometheus.example.com) or V(https://mimir.example.com/prometheus).
+            description:
+              - Base URL, such as V(https://prometheus.example.com) or
+                V(https://mimir.example.com/prometheus).
             type: str
           token:
             description: Bearer token.
@@ -82,15 +85,16 @@ options:
     required: true
   chart_values:
     description:
-      - Values of the chart of which those count that an environment owns, such as C(replicas), C(scheduling) and
-        C(persistence). All others are carried from the source. What is said otherwise here is returned as
+      - Values of the chart of which those count that an environment owns, such as C(replicas), C(scheduling)
+        and C(persistence). All others are carried from the source. What is said otherwise here is returned as
         C(contradictions).
     aliases: [release_values]
     type: dict
     default: {}
   environment_keys:
     description:
-      - Further keys of the chart's values that this environment owns, such as V(image.repository) for a mirror.
+      - Further keys of the chart's values that this environment owns, such as V(image.repository) for a
+        mirror.
       - What says which model it is, or what its server is started with, is never an environment's own.
     type: list
     elements: str
@@ -101,21 +105,22 @@ options:
     default: false
   gates:
     description:
-      - What has to hold before anything is written. That the manifest was verified and not revoked, and that nobody
-        is at work on either side, is always asked. Whether there is room, with the surge of the strategy, is asked
-        with O(check_capacity).
+      - What has to hold before anything is written. That the manifest was verified and not revoked, and that
+        nobody is at work on either side, is always asked. Whether there is room, with the surge of the
+        strategy, is asked with O(check_capacity).
       - What is not known is V(inconclusive) and lets nothing pass.
     type: dict
     default: {}
     suboptions:
       soak_s:
         description:
-          - Seconds that the manifest has to have been ready in the source, as its health checker saw it. V(0) does
-            not ask.
+          - Seconds that the manifest has to have been ready in the source, as its health checker saw it. V(0)
+            does not ask.
           - By default V(900) where the tier is production, else V(0).
         type: float
       completions:
-        description: So many completions are asked of the source, and all have to be answered. V(0) does not ask.
+        description:
+          - So many completions are asked of the source, and all have to be answered. V(0) does not ask.
         type: int
         default: 10
       max_latency_s:
@@ -126,8 +131,8 @@ options:
         description:
           - Who is asked what clients of the source got, and of the target during the watch. V(prometheus) has
             O(prometheus), V(router) reads the routers' own metrics twice, V(none) does not ask.
-          - V(auto) is Prometheus where its URL is given, and else the routers. It is the default where the tier is
-            production, else V(none).
+          - V(auto) is Prometheus where its URL is given, and else the routers. It is the default where the
+            tier is production, else V(none).
         type: str
         choices: [auto, prometheus, router, none]
       error_ratio:
@@ -144,8 +149,8 @@ options:
         default: 50
       window_s:
         description:
-          - Seconds that are looked at. By default V(300) of what Prometheus remembers, and V(30) that are waited for
-            at routers, which remember nothing.
+          - Seconds that are looked at. By default V(300) of what Prometheus remembers, and V(30) that are
+            waited for at routers, which remember nothing.
         type: float
       approval:
         description:
@@ -154,8 +159,8 @@ options:
         type: bool
       freeze:
         description:
-          - Windows of time in which nothing is promoted. Each has a C(name), a C(timezone) of IANA, and either
-            C(days) with C(from) and C(to) as times of day, or C(from) and C(to) as dates.
+          - Windows of time in which nothing is promoted. Each has a C(name), a C(timezone) of IANA, and
+            either C(days) with C(from) and C(to) as times of day, or C(from) and C(to) as dates.
         type: list
         elements: dict
         default: []

@@ -14,8 +14,8 @@ version_added: 0.1.0
 author:
   - llmops.platform contributors (@llmops-platform)
 description:
-  - Tells whether a model could be promoted from one environment to another, and what each gate says to that, see
-    M(llmops.platform.vllm_promotion). Nothing is written, and no approval is asked for.
+  - Tells whether a model could be promoted from one environment to another, and what each gate says to that,
+    see M(llmops.platform.vllm_promotion). Nothing is written, and no approval is asked for.
   - A gate that is closed does not fail the task. See RV(open).
 extends_documentation_fragment:
   - llmops.platform.kubernetes_auth
@@ -74,11 +74,14 @@ gates:
   elements: dict
   contains:
     name:
-      description: One of V(verified), V(soak), V(idle), V(freeze), V(capacity), V(completions), V(errors), V(latency), V(queue), V(approval).
+      description:
+        - One of V(verified), V(soak), V(idle), V(freeze), V(capacity), V(completions), V(errors), V(latency),
+          V(queue), V(approval).
       type: str
     verdict:
       description:
-        - V(pass), V(fail), V(inconclusive) where there is not enough to tell, or V(error) where it could not be asked.
+        - V(pass), V(fail), V(inconclusive) where there is not enough to tell, or V(error) where it could not
+          be asked.
       type: str
     reason:
       description: What was seen, in one line. The worst series is named.
@@ -178,8 +181,8 @@ differences:
   sample: ["environment: staging -> production", "values.replicas: 1 -> 2"]
 contradictions:
   description:
-    - What O(chart_values) say otherwise than what is carried, a line each. Who deploys by them undoes the promotion,
-      so write there what was carried.
+    - What O(chart_values) say otherwise than what is carried, a line each. Who deploys by them undoes the
+      promotion, so write there what was carried.
   returned: success
   type: list
   elements: str

@@ -14,14 +14,16 @@ version_added: 0.1.0
 author:
   - llmops.platform contributors (@llmops-platform)
 description:
-  - Carries the manifest that runs and was verified in O(source) to another environment, by the digests of its chart,
-    its image, its model and its values. Of these only what an environment owns is the target's, such as the number of
-    replicas, the nodes and the volumes. What will differ is said first, and anything else that differs stops it.
-  - Gates are asked before anything is written, and those that decide once more just before the release, see O(gates).
-  - Afterwards what clients get is watched for a while, see O(watch), and set beside what they got before. A breach is
-    undone within the same operation, as a failed deployment is.
-  - What is there already passes no gates and is only verified, so running it twice changes nothing. A run that was
-    killed needs no repair, run it again.
+  - Carries the manifest that runs and was verified in O(source) to another environment, by the digests of its
+    chart, its image, its model and its values. Of these only what an environment owns is the target's, such
+    as the number of replicas, the nodes and the volumes. What will differ is said first, and anything else
+    that differs stops it.
+  - Gates are asked before anything is written, and those that decide once more just before the release, see
+    O(gates).
+  - Afterwards what clients get is watched for a while, see O(watch), and set beside what they got before. A
+    breach is undone within the same operation, as a failed deployment is.
+  - What is there already passes no gates and is only verified, so running it twice changes nothing. A run
+    that was killed needs no repair, run it again.
 extends_documentation_fragment:
   - llmops.platform.kubernetes_auth
   - llmops.platform.postgres_auth
@@ -33,8 +35,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Says what would differ, asks all gates, and fails where a run would. Nothing is written, and no approval is
-        asked for.
+      - Says what would differ, asks all gates, and fails where a run would. Nothing is written, and no
+        approval is asked for.
   diff_mode:
     support: full
     details:
@@ -44,7 +46,8 @@ attributes:
 options:
   overrides:
     description:
-      - Gates that you take on yourself. They are asked all the same, and what they say is on record, with the reason.
+      - Gates that you take on yourself. They are asked all the same, and what they say is on record, with the
+        reason.
       - V(verified) and V(approval) are never overridden.
     type: list
     elements: dict
@@ -60,9 +63,10 @@ options:
         required: true
   watch:
     description:
-      - What happens after the promotion. One completion is asked for in each interval, and the metrics of O(gates) for
-        what clients got since. Two completions in a row without an answer, or a gate that fails with enough samples and
-        is worse than before, undo the promotion. Without samples that is said, and nothing is done.
+      - What happens after the promotion. One completion is asked for in each interval, and the metrics of
+        O(gates) for what clients got since. Two completions in a row without an answer, or a gate that fails
+        with enough samples and is worse than before, undo the promotion. Without samples that is said, and
+        nothing is done.
       - The lock is held meanwhile.
     type: dict
     default: {}
@@ -75,7 +79,8 @@ options:
         type: float
         default: 15
   retry_rejected:
-    description: Whether a manifest may be promoted that was found not to serve in the target, or was given up there.
+    description:
+      - Whether a manifest may be promoted that was found not to serve in the target, or was given up there.
     type: bool
     default: false
 seealso:
@@ -133,21 +138,25 @@ line:
   returned: success
   type: str
   sample: >-
-    http://llama-3-1-8b-instruct-1d30a5c6-production.llm-production.svc.cluster.local:8000 is what staging proved
-    (revision 7 (5f70bf18a086)), as revision 5, after 42.9 s (10 gates passed, completion 0.3 s, watched 300 s)
+    http://llama-3-1-8b-instruct-1d30a5c6-production.llm-production.svc.cluster.local:8000 is what staging
+    proved (revision 7 (5f70bf18a086)), as revision 5, after 42.9 s (10 gates passed, completion 0.3 s)
 gates:
   description:
-    - What each gate says, in the order in which they are asked. Empty where what is promoted was there already.
+    - What each gate says, in the order in which they are asked. Empty where what is promoted was there
+      already.
   returned: success
   type: list
   elements: dict
   contains:
     name:
-      description: One of V(verified), V(soak), V(idle), V(freeze), V(capacity), V(completions), V(errors), V(latency), V(queue), V(approval).
+      description:
+        - One of V(verified), V(soak), V(idle), V(freeze), V(capacity), V(completions), V(errors), V(latency),
+          V(queue), V(approval).
       type: str
     verdict:
       description:
-        - V(pass), V(fail), V(inconclusive) where there is not enough to tell, or V(error) where it could not be asked.
+        - V(pass), V(fail), V(inconclusive) where there is not enough to tell, or V(error) where it could not
+          be asked.
       type: str
     reason:
       description: What was seen, in one line. The worst series is named.
@@ -247,14 +256,15 @@ differences:
   sample: ["environment: staging -> production", "values.replicas: 1 -> 2"]
 contradictions:
   description:
-    - What O(chart_values) say otherwise than what is carried, a line each. Who deploys by them undoes the promotion,
-      so write there what was carried.
+    - What O(chart_values) say otherwise than what is carried, a line each. Who deploys by them undoes the
+      promotion, so write there what was carried.
   returned: success
   type: list
   elements: str
   sample: ["values.image.tag: v0.32.0 -> v0.33.0"]
 watch:
-  description: What the gates said of what clients got, when the watch ended. V(null) where nothing was watched.
+  description:
+    - What the gates said of what clients got, when the watch ended. V(null) where nothing was watched.
   returned: success
   type: list
   elements: dict

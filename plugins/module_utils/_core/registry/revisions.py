@@ -66,8 +66,8 @@ def record(
 
     ``manifest`` adds what the entry does not say: ``chart_digest``, ``image_digest``, ``values``,
     ``objects`` and ``origin``. Secrets in the values are hidden before they are written; ``values_digest`` is
-    that of the values as they were. Objects that hold secrets are not written at all: nobody could go back to a part.
-    Who has hidden them already says so with ``values_digest`` and ``values_redacted``.
+    that of the values as they were. Objects that hold secrets are not written at all: nobody could go back to
+    a part. Who has hidden them already says so with ``values_digest`` and ``values_redacted``.
     """
     for field in ("release_name", "release_revision", "manifest_digest"):
         if getattr(entry, field) is None:

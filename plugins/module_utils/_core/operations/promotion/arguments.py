@@ -103,6 +103,8 @@ def prepared(
             origin=Origin(source.environment, source.digest),
         )
         there, here = _clients(params, gates, access, run)
+        if not watch.wanted or check_mode:
+            here = None
         questions = Questions(source, access, gates, freeze, run, there, here)
         yield Promotion(
             source,

@@ -41,7 +41,10 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class GateSet:
-    """The limits. Times in seconds; zero, ``none`` and False ask nothing, None leaves the window to the source."""
+    """The limits. Times in seconds; zero, ``none`` and False ask nothing.
+
+    A window of None is the source's to choose.
+    """
 
     soak_s: float = 900.0
     completions: int = 10

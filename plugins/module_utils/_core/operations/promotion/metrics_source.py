@@ -19,7 +19,7 @@ from ...metrics.window import MetricsSource
 from .gate_set import GateSet
 from .gates.metric_limits import MetricLimits
 
-#: Seconds over which is asked, where nobody says otherwise: Prometheus remembers, at routers it is waited for.
+#: Seconds over which is asked, if nobody says otherwise: Prometheus remembers, at routers it is waited for.
 _WINDOW_S = {"prometheus": 300.0, "router": 30.0}
 
 

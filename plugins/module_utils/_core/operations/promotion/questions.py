@@ -29,7 +29,7 @@ from .source_access import SourceAccess
 
 @dataclass(frozen=True)
 class Questions:
-    """Asks the gates of one promotion. ``there`` are the metrics of the source, ``here`` those of the target."""
+    """Asks the gates of one promotion. ``there`` are the source's metrics, ``here`` those of the target."""
 
     source: Source
     access: SourceAccess

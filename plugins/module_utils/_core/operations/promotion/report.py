@@ -77,7 +77,8 @@ def line(going: Promotion) -> str:
         details.append(f"completion {run.verified['completion']['latency_s']} s")
     if going.watched is not None:
         details.append(f"watched {going.watch.period_s:g} s")
-    return f"{run.target.endpoint} is {proved}, as revision {revision}, after {seconds:g} s ({', '.join(details)})"
+    told = f"as revision {revision}, after {seconds:g} s ({', '.join(details)})"
+    return f"{run.target.endpoint} is {proved}, {told}"
 
 
 def _gates(going: Promotion) -> str:
