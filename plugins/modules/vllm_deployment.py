@@ -71,6 +71,16 @@ options:
       - By default one that was given up is refused, and one that did not serve only where
         O(rollback_on_failure) is on.
     type: bool
+  promoted:
+    description:
+      - What to do where the model was promoted, and O(chart_values) would make another model server of it
+        than was proven. V(refuse) fails, and says what differs. V(keep) takes of O(chart_values) what the
+        environment owns, such as C(replicas), and all else from what was promoted. V(replace) deploys
+        O(chart_values).
+      - M(llmops.platform.vllm_promotion) says which values an environment owns.
+    type: str
+    choices: [refuse, keep, replace]
+    default: refuse
 seealso:
   - module: llmops.platform.vllm_release
   - module: llmops.platform.vllm_endpoint_info
@@ -245,6 +255,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.run import Run
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.state import Wanted
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.keeping import kept
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.verifications import REJECTED
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import ReleaseRequest
 from ansible_collections.llmops.platform.plugins.module_utils._module import (
@@ -262,6 +273,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "register": {"type": "bool", "default": True},
     "rollback_on_failure": {"type": "bool"},
     "retry_rejected": {"type": "bool"},
+    "promoted": {"type": "str", "choices": ["refuse", "keep", "replace"], "default": "refuse"},
 }
 
 
@@ -287,6 +299,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         params["rollback_on_failure"], isinstance(target, ReleaseRequest) and target.tier == "production"
     )
     with opened_registry(params, context.progress, context.run_pid) if used else nullcontext() as registry:
+        target, origin = kept(registry, target, params["promoted"])
         this = Run(
             target,
             wanted,
@@ -300,6 +313,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             kind="deploy" if wanted.present else "remove",
             rollback_on_failure=guarded,
             refuses=_refused(params["retry_rejected"], guarded),
+            origin=origin,
         )
         (preview if context.check_mode else deploy)(this)
     done = Outcome(this.changed, deployment_result(this), warnings=this.warnings)

@@ -21,11 +21,13 @@ LIMIT = 1000
 _FIELDS = (
     "id", "release_name", "revision", "digest", "chart_version", "chart_digest", "image", "image_digest",
     "model_source", "model_revision", "recorded_at", "verdict", "reason", "judged_at", "namespace",
+    "source_environment", "source_digest",
 )  # fmt: skip
 _REVISIONS = """
     SELECT m.id, m.release_name, m.release_revision, m.manifest_digest, m.chart_version, m.chart_digest,
            m.image, m.image_digest, m.model_source, m.model_revision, m.created_at,
-           v.verdict, v.reason, v.verified_at, m.objects->0->'metadata'->>'namespace'
+           v.verdict, v.reason, v.verified_at, m.objects->0->'metadata'->>'namespace',
+           m.source_environment, m.source_digest
       FROM deployment_manifests m
       LEFT JOIN LATERAL (
           SELECT verdict, reason, verified_at FROM manifest_verifications
@@ -58,6 +60,8 @@ class Manifest:
     reason: str | None = None  #: why it failed or was revoked
     judged_at: datetime | None = None
     namespace: str | None = None  #: None where that is not on record
+    source_environment: str | None = None  #: where it was promoted from, if it was
+    source_digest: str | None = None  #: digest of what was proven there
 
     @property
     def passed(self) -> bool:

@@ -18,6 +18,7 @@ from . import entries
 from .connection import Session
 from .entry_fields import Entry
 from .lock import OperationRef, claim
+from .manifests import Manifest
 
 # What the entry says too, by the same name.
 _FROM_ENTRY = (
@@ -43,6 +44,13 @@ class Origin:
 
     environment: str
     manifest_digest: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Origin | None:
+        """Return where a recorded manifest was promoted from; None where it was not."""
+        if manifest.source_environment is None or manifest.source_digest is None:
+            return None
+        return cls(manifest.source_environment, manifest.source_digest)
 
 
 @dataclass(frozen=True)

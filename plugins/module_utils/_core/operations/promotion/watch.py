@@ -127,9 +127,9 @@ def _failed_in_a_row(run: Run, wanted: Watch, before: int) -> int:
 def _breach(told: str, seen: Sequence[Gate]) -> PlatformError:
     return PlatformError(
         ErrorClass.VERIFICATION,
-        f"Its watch was breached: {told}",
+        f"The watch after the promotion was breached: {told}",
         "Look at the model's log and at what the source is asked otherwise; then deploy it there again.",
-        {"gates": [gate.as_json() for gate in seen]},
+        {"gates": [gate.as_json() for gate in seen], "failed_step": "watch"},
     )
 
 

@@ -23,6 +23,7 @@ from ...helm.storage import ReleaseRecord, read_release
 from ...registry import verifications
 from ...registry.connection import Session
 from ...registry.manifests import Manifest
+from ...registry.revisions import Origin
 from ...release.recorded import request_of, write_chart
 from ...release.references import missing, pull_secrets
 from ...release.request import CHART, check_owner
@@ -90,6 +91,7 @@ def prepared(
         chart = write_chart(content, Path(folder))
         run.target = request_of(content, target, chart, strategy=strategy, force_conflicts=force_conflicts)
         run.recorded, run.removes_additions = content, force_conflicts
+        run.origin = Origin.of(choice.to)
         _know_keys(run, record)
         run.left = _left_by(choice, record)
         yield Rollback(wish, choice, run, before, **more)

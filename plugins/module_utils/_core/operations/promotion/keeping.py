@@ -1,0 +1,80 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was promoted is not deployed over by accident: its values are the source's, not an inventory's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ...common.errors import invalid
+from ...registry import entries
+from ...registry.connection import Session
+from ...registry.failures import is_without_schema
+from ...registry.manifests import Content, Manifest, read_content, read_manifests
+from ...registry.revisions import Origin
+from ...release.request import ReleaseRequest, ReleaseTarget
+from ..deploy.run import Registry
+from ..differences import value_differences
+from .carried import divide, merged
+
+
+def kept(
+    registry: Registry | None, target: ReleaseTarget, promoted: str
+) -> tuple[ReleaseTarget, Origin | None]:
+    """Return what is to be deployed over something that may have been promoted, and where that came from.
+
+    ``promoted`` is ``refuse``, ``keep`` or ``replace``. Raises ``invalid`` for a deployment that would make
+    another model server of it.
+    """
+    if registry is None or promoted == "replace" or not isinstance(target, ReleaseRequest):
+        return target, None
+    found = _promoted(registry, target)
+    if found is None:
+        return target, None
+    manifest, content = found
+    carried = divide(content.values).carried
+    if promoted == "keep":
+        return replace(target, values=merged(carried, divide(target.values).owned)), Origin.of(manifest)
+    wanted = divide(target.values).carried
+    differences = list(value_differences(_unnamed(carried), _unnamed(wanted)))
+    if differences:
+        raise invalid(
+            "chart_values",
+            "; ".join(differences),
+            f"would undo the promotion of {manifest.source_environment} ({manifest})",
+            "Promote again, or write what was promoted into the inventory. promoted=keep (vllm_promoted) "
+            "deploys only what the environment owns, promoted=replace all of the values.",
+        )
+    return target, Origin.of(manifest)
+
+
+def _promoted(registry: Registry, target: ReleaseTarget) -> tuple[Manifest, Content] | None:
+    """Return the manifest that the target's row names, where it was promoted and its values are on record."""
+
+    def look(session: Session) -> tuple[Manifest, Content] | None:
+        row = entries.read(session, target.model, target.environment)
+        if row is None or row.manifest_digest is None:
+            return None
+        for one in read_manifests(session, target.model, target.environment, target.name):
+            if one.digest == row.manifest_digest:
+                return (one, read_content(session, one)) if one.source_environment else None
+        return None
+
+    try:
+        found = registry.read(look)
+    except Exception as error:
+        # In check mode an earlier task did not really create the tables.
+        if not is_without_schema(error):
+            raise
+        return None
+    return found if found is not None and not found[1].values_redacted else None
+
+
+def _unnamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values without the model's name, which is set for each release."""
+    model = {key: value for key, value in (values.get("model") or {}).items() if key != "name"}
+    return {**values, "model": model}
