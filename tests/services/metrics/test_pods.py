@@ -178,6 +178,12 @@ def test_no_requests_are_inconclusive(cluster: Cluster) -> None:
     gates = cluster.gates(cluster.begin())
     assert [gates[name].verdict for name in ("errors", "latency")] == [GateVerdict.INCONCLUSIVE] * 2
     assert gates["errors"].reason == "no router has answered a request for the model"
+    mark = cluster.begin()
+    answer(cluster.router("router-1"), 500, 404)
+    assert cluster.gates(mark)["errors"].reason == "no answer that says anything of the model server"
+    cluster.routers.clear()
+    gates = cluster.gates(cluster.begin())
+    assert gates["errors"].reason == "there is no pod of a router in namespace llm-staging"
 
 
 def test_a_count_that_is_no_number_is_no_pass(cluster: Cluster) -> None:

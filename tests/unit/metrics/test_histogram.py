@@ -65,6 +65,6 @@ def test_a_histogram_without_its_last_bucket_is_refused() -> None:
 
 def test_a_sum_has_the_bounds_that_all_have() -> None:
     total = Histogram.total([Histogram.of({1: 1, 3: 2, INF: 3}), Histogram.of({3: 10, INF: 20})])
-    assert total.cumulative == ((3, 12), (INF, 23))
+    assert list(total.cumulative) == [(3, 12), (INF, 23)]
     assert total.last_bound == 3
     assert Histogram.total([]).count == 0
