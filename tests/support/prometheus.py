@@ -82,7 +82,7 @@ class Prometheus:
         port_of_pages: int = 0,
         targets: Sequence[Target] = (),
         *,
-        interval: str = "250ms",
+        interval: str = "400ms",
         prefix: str = "",
         web: Mapping[str, Any] | None = None,
     ) -> None:

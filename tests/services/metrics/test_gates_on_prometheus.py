@@ -134,15 +134,16 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     routers = {name: first(name) for name in ROUTERS}
     with Pages() as pages:
         for name, router in routers.items():
-            pages.at[f"/router/{name}"] = router.metrics.render
+            pages.at[f"/router/{name}"] = router.metrics.render()
         for name, value in SERVERS.items():
             pages.at[f"/server/{name}"] = queue(value)
         with Prometheus(tmp_path_factory.mktemp("prometheus"), pages.port, targets) as prometheus:
             read_twice(pages, targets)
             since = datetime.now(UTC)
-            time.sleep(0.3)
+            # So that what is reset was seen within the window, too.
+            read_twice(pages, targets)
             for name, router in routers.items():
-                pages.at[f"/router/{name}"] = later(name, router).metrics.render
+                pages.at[f"/router/{name}"] = later(name, router).metrics.render()
             read_twice(pages, targets)
             pages.at["/router/away/two"] = None
             read_twice(pages, targets)
@@ -217,6 +218,10 @@ def test_latency_is_the_bound_of_its_bucket(stage: Stage) -> None:
     between = stage.gates("slow", MetricLimits(latency_s=4.5))["latency"]
     assert between.verdict is GateVerdict.FAIL
     assert "within 3 s (the next bucket below 4.5 s)" in between.reason
+    # Below the first bound nobody knows anything.
+    below = stage.gates("slow", MetricLimits(latency_s=0.01))["latency"]
+    assert (below.verdict, below.samples) == (GateVerdict.INCONCLUSIVE, 200)
+    assert "no bucket has a bound up to 0.01 s" in below.reason
     assert stage.gates("slow", MetricLimits(latency_s=5))["latency"].verdict is GateVerdict.PASS
 
 

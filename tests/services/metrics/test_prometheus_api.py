@@ -167,7 +167,9 @@ def test_what_is_sent_and_what_the_server_warns_of() -> None:
     content = json.loads(success(resultType="vector", result=[{"metric": {"pod": "a"}, "value": [1, "NaN"]}]))
     body = json.dumps({**content, "warnings": ["a store is away"]}).encode()
     with RawServer(reply(body)) as server:
-        vector = PrometheusAPI(f"{server.url}/tenant/", token=SECRET, tenant="ours").query("a+b", now())
+        vector = PrometheusAPI(f"{server.url}/tenant/", token=f"{SECRET}\n", tenant="ours").query(
+            "a+b", now()
+        )
         (request,) = server.requests
     assert vector.warnings == ("a store is away",)
     assert math.isnan(vector.series[0].value)
@@ -207,7 +209,8 @@ def test_an_api_that_fails_is_an_error_of_each_gate() -> None:
         ("http://host", {"timeout_s": 0}, "timeout"),
         ("http://host", {"timeout_s": float("nan")}, "timeout"),
         ("http://host", {"token": SECRET, "username": "u"}, "username"),
-        ("http://host", {"token": f"{SECRET}\n"}, "token"),
+        ("http://host", {"token": f"{SECRET}\nX: y"}, "token"),
+        ("http://host", {"username": "a:b", "password": SECRET}, "username"),
         ("https://host", {"ca_cert": "/nowhere"}, "ca_cert"),
     ],
 )
