@@ -98,6 +98,7 @@ FIXED = {
         "_LOOK_EVERY_S": "pace of looks",
     },
     "metrics/pages.py": {"_PAGE_LIMIT_S": "one exchange"},
+    "metrics/promql.py": {"_LOOK_BACK_S": "age"},
     "metrics/prometheus.py": {"TIMEOUT_S": "default of the option for one exchange"},
     "operations/deploy/failure.py": {"_ASK_S": "one exchange after a failure"},
     "registry/connection.py": {

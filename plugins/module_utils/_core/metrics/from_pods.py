@@ -110,7 +110,8 @@ class PodsWindow:
     def answers(self) -> Seen[Answers]:
         """Return the answers of each router."""
         pods = {pod: _answers(counts) for pod, counts in self._grown.items()}
-        return self._seen({pod: answers for pod, answers in pods.items() if answers.judged}, _REQUESTS)
+        asked = {pod: answers for pod, answers in pods.items() if any(answers.statuses.values())}
+        return self._seen(asked, _REQUESTS)
 
     def durations(self) -> Seen[Histogram]:
         """Return how long requests took at each router."""
@@ -167,6 +168,8 @@ class PodsWindow:
         )
         notes = [f"{pod} went away, with what it answered last" for pod in sorted(gone)]
         absent = "" if pods else "no router has answered a request for the model"
+        if not self._after.pods and not gaps:
+            absent = f"there is no pod of a router in namespace {self._subject.router_namespace}"
         return Seen(pods, name, tuple(gaps), tuple(notes), absent)
 
 

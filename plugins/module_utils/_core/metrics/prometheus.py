@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Questions to Prometheus, or to what speaks its API (Thanos, Mimir, VictoriaMetrics): one value a series."""
+"""Questions to Prometheus, or to what speaks its API (Thanos, Mimir): one value a series."""
 
 from __future__ import annotations
 
@@ -67,6 +67,9 @@ class PrometheusAPI:
             raise invalid("timeout", timeout_s, "is not between 0 and 600", "Give a number of seconds.")
         if token and (username or password):
             raise invalid("username", username, "is given beside a token", "Give one of both.")
+        if ":" in username:
+            raise invalid("username", username, "holds a colon, which ends a user's name", "Give another.")
+        token = token.strip()  # a file's last line end
         self._where = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._timeout_s = timeout_s
         basic = base64.b64encode(f"{username}:{password}".encode()).decode() if username or password else ""

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-_BLANK = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
+# How old a value may be that Prometheus still shows.
+_LOOK_BACK_S = 300
+_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
 
 
 def selector(**labels: str) -> str:
     """Return what selects series by labels; a value may hold anything."""
-    return "{" + ",".join(f'{name}="{value.translate(_BLANK)}"' for name, value in labels.items()) + "}"
+    return "{" + ",".join(f'{name}="{value.translate(_ESCAPED)}"' for name, value in labels.items()) + "}"
 
 
 def one_of(name: str, values: Sequence[str]) -> str:
@@ -32,15 +34,18 @@ def counted(
 ) -> str:
     """Return what a counter of our programs grew by in the window before the question's time.
 
-    ``increase`` sees no step from nothing to a counter's first value, which for an error is often the only
-    one. So a series that began in the window (its program tells when) counts from 0, unless it was reset
-    after that, which is ``increase``'s business.
+    ``increase`` extrapolates, and sees no step from nothing to a counter's first value, which for an error
+    is often the only one. So it is asked only where a counter was reset or its pod is gone. Else a counter
+    that was there before the window has grown by the difference, and one that began in the window (its
+    program tells when) by all that it shows.
     """
     name, window = f"{family}{ending}{labels}", duration(window_s)
+    before = f"{name} offset {window}"
     young = f"({family}_created{labels} >= {since.timestamp():.3f})"
-    born = f"({name} and ignoring (le) {young} unless {name} offset {window})"
-    whole = f"({born} unless resets({name}[{window}]) > 0)"
-    return f"sum by ({', '.join(by)}) ({whole} or increase({name}[{window}]))"
+    # Also resets between the value before the window and the first one in it.
+    reset = f"(resets({name}[{duration(window_s + _LOOK_BACK_S)}]) > 0)"
+    exact = f"(({name} - {before}) or ({name} and ignoring (le) {young} unless {before})) unless {reset}"
+    return f"sum by ({', '.join(by)}) ({exact} or increase({name}[{window}]))"
 
 
 def mean(name: str, labels: str, window_s: float) -> str:

@@ -16,7 +16,7 @@ from ....metrics.answers import Answers
 from ....metrics.histogram import Histogram
 from ....metrics.window import MetricsSource, Seen, Subject, Waiting, Window
 from .gate import Gate, GateVerdict, asked
-from .metric_limits import MetricLimits
+from .limits import MetricLimits
 from .worst import Decision, Figure, decide
 
 Figures = TypeVar("Figures")
