@@ -29,8 +29,10 @@ PARTS = [
     "kube-scheduler",
     "kubelet",
     "kwok",
+    "monitors",
     "network-policies",
     "postgresql",
+    "prometheus",
     "redis",
 ]
 
