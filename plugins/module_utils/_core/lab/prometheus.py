@@ -50,7 +50,7 @@ class Prometheus:
 
     @property
     def folder(self) -> Path:
-        """Everything of both; owned by the services' user."""
+        """Everything of both; the services' user owns the data only."""
         return self.settings.path("prometheus")
 
     @property
@@ -69,9 +69,9 @@ class Prometheus:
         return self.folder / "prometheus.yml"
 
     @property
-    def kubeconfig_file(self) -> Path:
-        """A copy that the services' user can read."""
-        return self.folder / "kubeconfig"
+    def data(self) -> Path:
+        """The measurements."""
+        return self.folder / "data"
 
     def daemon(self) -> Daemon:
         """Return the server. It can listen at one address only: the one that pods reach too."""
@@ -79,7 +79,7 @@ class Prometheus:
         argv = [
             str(program(PROMETHEUS)),
             f"--config.file={self.configuration_file}",
-            f"--storage.tsdb.path={self.folder / 'data'}",
+            f"--storage.tsdb.path={self.data}",
             "--storage.tsdb.retention.time=6h",
             "--storage.tsdb.retention.size=512MB",
             f"--web.listen-address={self.address}:{ports.prometheus}",
@@ -93,9 +93,10 @@ class Prometheus:
     def translator(self) -> Daemon:
         """Return the program that follows the cluster. It is well while Prometheus has what it wrote."""
         health = self.settings.ports.monitors
+        kubeconfig = self.settings.pki / "prometheus.kubeconfig"
         argv = [
             str(self.cache.program(MONITORS, TRANSLATOR)),
-            f"--kubeconfig={self.kubeconfig_file}",
+            f"--kubeconfig={kubeconfig}",
             f"--folder={self.folder}",
             f"--prometheus={self.url}",
             f"--promtool={program('promtool')}",
@@ -103,9 +104,9 @@ class Prometheus:
         ]
         return Daemon(
             TRANSLATOR,
-            as_user(argv),
+            argv,
             partial(http_check, health, "/healthz"),
-            inputs=[self.kubeconfig_file],
+            inputs=[kubeconfig],
             follows="kube-apiserver",
             ports=[health],
         )
@@ -187,28 +188,20 @@ class PrometheusStep(Step):
         server = self._server
         if not server.configuration_file.exists() or differs(server.url_file, f"{server.url}\n"):
             return "is not set up yet, or for another address"
-        if differs(server.kubeconfig_file, self._kubeconfig(), 0o640):
-            return "has another way to the API server"
         return self._table.pending(server.daemon())
 
     def apply(self, progress: Progress, deadline: Deadline) -> None:
         """Write the files and start the server."""
         ensure_user()
         server = self._server
-        server.folder.mkdir(parents=True, exist_ok=True)
-        shutil.chown(server.folder, SYSTEM_USER, SYSTEM_USER)
+        server.data.mkdir(parents=True, exist_ok=True)
+        shutil.chown(server.data, SYSTEM_USER, SYSTEM_USER)
         if not server.configuration_file.exists():
             write_if_changed(server.configuration_file, _EMPTY)
-        write_if_changed(server.kubeconfig_file, self._kubeconfig(), 0o640)
-        shutil.chown(server.kubeconfig_file, "root", SYSTEM_USER)
         write_if_changed(server.url_file, f"{server.url}\n")
         daemon = server.daemon()
         if self._table.pending(daemon):
             self._table.start(daemon, progress, deadline)
-
-    def _kubeconfig(self) -> bytes:
-        path = self._server.settings.pki / "prometheus.kubeconfig"
-        return path.read_bytes() if path.exists() else b""
 
 
 class NoPrometheusStep(Step):

@@ -7,6 +7,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -114,7 +115,7 @@ func (p *publisher) files(found objects) map[string][]byte {
 		files["rules/"+strings.Replace(id, "/", "_", 1)+".yaml"] = found.rules[id]
 	}
 	for _, object := range sorted(refused) {
-		if p.said[object] != refused[object] {
+		if before, known := p.said[object]; !known || before != refused[object] {
 			log.Printf("%s is left out: %s", object, refused[object])
 		}
 	}
@@ -143,8 +144,12 @@ func (p *publisher) judge(kind string, text []byte) error {
 		arguments = []string{"check", kind, "--syntax-only", file}
 	}
 	said, err := exec.Command(p.promtool, arguments...).CombinedOutput()
+	var refusal *exec.ExitError
+	if err != nil && !errors.As(err, &refusal) {
+		return err
+	}
 	if err != nil {
-		err = fmt.Errorf("%s", strings.Join(strings.Fields(string(said)), " "))
+		err = errors.New(strings.Join(strings.Fields(string(said)), " "))
 	}
 	p.verdicts[key] = err
 	return err
