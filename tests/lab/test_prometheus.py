@@ -35,7 +35,9 @@ def test_the_charts_monitor_is_followed_and_a_wrong_label_is_no_data(
     rendered = HelmChart(lab.binary("helm")).render(values, release=RELEASE, namespace=namespace)
     # A policy of the chart is among them: the machine itself passes it, as a Prometheus in `monitoring` would.
     assert "NetworkPolicy" in rendered.kinds
-    wanted = [item for item in rendered.objects if "helm.sh/hook" not in item["metadata"].get("annotations", {})]
+    wanted = [
+        item for item in rendered.objects if "helm.sh/hook" not in item["metadata"].get("annotations", {})
+    ]
     applied = kubectl.run("apply", "--namespace", namespace, "-f", "-", stdin=json.dumps(_list(wanted)))
     assert applied.returncode == 0, applied.stderr
 
