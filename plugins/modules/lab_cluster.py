@@ -14,7 +14,7 @@ author:
 description:
   - Starts what is missing of a lab and repairs what is broken. Run again, it changes nothing.
   - A lab is a cluster with one node that runs containers and advertises GPUs, nodes that exist only in the
-    API, the command line tools, PostgreSQL and Redis.
+    API, the command line tools, PostgreSQL, Redis and Prometheus.
   - GPUs are only advertised. Nothing computes on them, so the lab's model server does without.
   - Not for production.
 extends_documentation_fragment:
@@ -81,6 +81,13 @@ options:
       - Whether NetworkPolicies are enforced. Without it they are stored, and have no effect.
       - For provider V(native). With V(kind) and V(existing) it is ignored, as the cluster's network plugin
         decides.
+    type: bool
+    default: true
+  prometheus:
+    description:
+      - Whether a Prometheus scrapes what the ServiceMonitors and PodMonitors of all namespaces select, and
+        loads their PrometheusRules. C(prometheus_url) of the facts says where it answers.
+      - For provider V(native), on Debian and Ubuntu or where Prometheus is installed. Otherwise ignored.
     type: bool
     default: true
   python_services:
@@ -225,6 +232,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "services": {"type": "list", "elements": "str", "choices": ["postgresql", "redis"]},
     "helm3": {"type": "bool", "default": False},
     "network_policies": {"type": "bool", "default": True},
+    "prometheus": {"type": "bool", "default": True},
     "python_services": {
         "type": "list",
         "elements": "dict",
@@ -296,6 +304,7 @@ def _settings(params: Mapping[str, Any]) -> Settings:
         fake_nodes=params["fake_nodes"],
         helm3=params["helm3"],
         network_policies=params["network_policies"],
+        prometheus=params["prometheus"],
         python_services=tuple(
             PythonService(service["image"], Path(service["path"])) for service in params["python_services"]
         ),

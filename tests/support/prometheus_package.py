@@ -6,26 +6,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
+from ansible_collections.llmops.platform.plugins.module_utils._core.lab.prometheus import program, provide
 
 
 def prometheus_program(name: str) -> Path:
-    """Return a program: the installed one, else that of Debian's package, kept in the user's cache."""
-    installed = shutil.which(name)
-    if installed:
-        return Path(installed)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmops-platform" / "promtool"
-    binary = cache / "usr/bin" / name
-    if not binary.exists():
-        assert shutil.which("apt-get"), f"install {name} (it comes with Prometheus), then run again"
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        # Unpacked, not installed: the package would start a server.
-        with tempfile.TemporaryDirectory(dir=cache.parent) as folder:
-            subprocess.run(["apt-get", "-qq", "download", "prometheus"], cwd=folder, check=True, timeout=300)
-            (package,) = Path(folder).glob("*.deb")
-            subprocess.run(["dpkg", "--extract", str(package), str(cache)], check=True, timeout=60)
-    return binary
+    """Return a program: the installed one, else the one that the lab keeps in the user's cache."""
+    provide(lambda line: None, Deadline(900))
+    return program(name)

@@ -29,8 +29,10 @@ PARTS = [
     "kube-scheduler",
     "kubelet",
     "kwok",
+    "monitors",
     "network-policies",
     "postgresql",
+    "prometheus",
     "redis",
 ]
 
@@ -97,6 +99,23 @@ def test_policies_are_let_go_and_enforced_again(lab: Lab) -> None:
     finally:
         lab_run()
     assert judged() == before
+
+
+def test_prometheus_is_taken_away_and_comes_back(lab: Lab, api: ClusterClient) -> None:
+    role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/llmops-lab-prometheus"
+    assert api.find(role)
+    try:
+        without = lab_run(prometheus=False)
+        assert without["changes"] == [{"step": "prometheus", "reason": "is not wanted"}]
+        assert "prometheus_url" not in without["facts"]
+        names = ("prometheus", "prometheus.url", "run/prometheus.json", "run/monitors.json")
+        assert [name for name in names if (lab.folder / name).exists()] == []
+        assert api.find(role) is None
+        assert lab_run(prometheus=False)["changes"] == []
+    finally:
+        again = lab_run()
+    assert again["facts"]["prometheus_url"] == (lab.folder / "prometheus.url").read_text().strip()
+    assert lab_run()["changes"] == []
 
 
 @pytest.mark.full

@@ -44,6 +44,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.lab.componen
     HELM,
     HELM3,
     KUBERNETES,
+    MONITORS,
     NETWORK_POLICIES,
     TOOLS,
     Component,
@@ -62,7 +63,7 @@ from tests.support.model_server import wait_until
 DIGEST = hashlib.sha256(b"program").hexdigest()
 
 
-ALL = (*TOOLS, HELM3, *DAEMONS, NETWORK_POLICIES)
+ALL = (*TOOLS, HELM3, *DAEMONS, NETWORK_POLICIES, MONITORS)
 
 
 def _modules(root: Path) -> Path:
@@ -105,7 +106,11 @@ def test_links_lead_to_the_programs_of_the_present_key(tmp_path: Path) -> None:
 
 OWN = re.compile(r"llmops\.platform/lab/\w+/")
 #: What a program of our own is named after.
-OWN_IS = {"coredns": "github.com/coredns/coredns", "enforcer": "sigs.k8s.io/kube-network-policies"}
+OWN_IS = {
+    "coredns": "github.com/coredns/coredns",
+    "enforcer": "sigs.k8s.io/kube-network-policies",
+    "translator": "github.com/prometheus/prometheus",
+}
 
 
 def test_every_component_has_its_module_files(root: Path) -> None:

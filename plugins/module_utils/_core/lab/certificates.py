@@ -64,6 +64,7 @@ def wanted_certificates(address: str) -> list[Certificate]:
         Certificate("kwok", "llmops-lab:kwok", "system:masters"),
         Certificate("coredns", "llmops-lab:coredns", "system:masters"),
         Certificate("network-policies", "llmops-lab:network-policies", "system:masters"),
+        Certificate("prometheus", "llmops-lab:prometheus"),
         Certificate("controller-manager", "system:kube-controller-manager"),
         Certificate("scheduler", "system:kube-scheduler"),
         Certificate("kube-proxy", "system:kube-proxy"),
@@ -79,6 +80,7 @@ KUBECONFIGS = (
     "kwok",
     "coredns",
     "network-policies",
+    "prometheus",
 )
 
 

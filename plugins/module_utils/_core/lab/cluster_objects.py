@@ -34,6 +34,8 @@ _PATHS = {
     "Service": "/api/v1/namespaces/kube-system/services",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices",
     "Node": "/api/v1/nodes",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 }
 
 
@@ -70,7 +72,7 @@ def apply(client: ClusterClient, manifest: JSONObject, subresource: str = "") ->
 
 
 class ObjectsStep(Step):
-    """Custom resource definitions and the cluster's DNS Service."""
+    """Custom resource definitions, the cluster's DNS Service and the rights of the lab's own programs."""
 
     needs_api = True
 

@@ -144,6 +144,14 @@ NETWORK_POLICIES = Component(
     packages={"network-policies": "llmops.platform/lab/network_policies/enforcer"},
     variables={"main.version": "v0.8.0"},
 )
+# What the prometheus-operator would do, for a Prometheus without discovery through Kubernetes. The versions
+# that it shares with the programs above are theirs, so that Go compiles nine packages for it.
+MONITORS = Component(
+    "monitors",
+    "monitors",
+    packages={"monitors": "llmops.platform/lab/monitors/translator"},
+    variables={"main.version": "v0.313.0"},
+)
 _CRD_FOLDER = "example/prometheus-operator-crd/monitoring.coreos.com_"
 CRDS = Component(
     "crds",

@@ -32,6 +32,7 @@ _AUDIT_POLICY = {
                 "llmops-lab:kwok",
                 "llmops-lab:coredns",
                 "llmops-lab:network-policies",
+                "llmops-lab:prometheus",
                 "system:apiserver",
             ],
         },

@@ -7,17 +7,18 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError
 from .addons import FilesStep, coredns, corefile, corefile_content, kwok
 from .binaries import BinariesStep
 from .certificates import CertificatesStep
-from .cluster_objects import ObjectsStep, definitions, dns_objects
-from .components import CRDS, DAEMONS, NETWORK_POLICIES, Component
+from .cluster_objects import JSONObject, ObjectsStep, definitions, dns_objects
+from .components import CRDS, DAEMONS, MONITORS, NETWORK_POLICIES, Component
 from .control_plane import ControlPlane
 from .daemons import DaemonStep, DaemonTable, processes
 from .gpus import FakeNodesStep, RealNodeStep
@@ -26,6 +27,15 @@ from .network import NetworkStep
 from .network_policies import DAEMON, EnforceStep, LetPassStep, enforcer
 from .node import Node
 from .packages import PackagesStep
+from .prometheus import (
+    PROMETHEUS,
+    TRANSLATOR,
+    NoPrometheusStep,
+    ProgramsStep,
+    Prometheus,
+    PrometheusStep,
+    rights,
+)
 from .provider import LOCK, SERVICES, Provider, Report, lock, require_root
 from .python_images import PythonImageStep
 from .remains import Remains, cgroups_complete, make_cgroups
@@ -37,7 +47,7 @@ _NEEDS_ROOT = "The native lab runs containers and sets up a network"
 
 
 class NativeProvider(Provider):
-    """etcd, API server, controllers, scheduler, one real node, CoreDNS, KWOK, PostgreSQL and Redis."""
+    """etcd, API server, controllers, scheduler, one real node, and the services beside the cluster."""
 
     name = "native"
 
@@ -45,6 +55,7 @@ class NativeProvider(Provider):
         super().__init__(settings)
         self._node = Node(settings, self.cache, self.address)
         self._control_plane = ControlPlane(settings, self.cache, self.address)
+        self._prometheus = Prometheus(settings, self.cache, self.address)
         self._remains = Remains(self._node, settings.cgroup)
         self._strays = StraysStep(settings.folder, self.table)
 
@@ -77,6 +88,7 @@ class NativeProvider(Provider):
         return [
             self._strays,
             PackagesStep(node=True, services=bool(settings.services)),
+            *([ProgramsStep()] if settings.prometheus else []),
             BinariesStep(self.cache, (*self.tools, *self._daemons()), self.tools, settings.bin),
             ModelServerStep(settings),
             *(PythonImageStep(settings, service) for service in settings.python_services),
@@ -99,15 +111,21 @@ class NativeProvider(Provider):
             ObjectsStep(
                 "cluster objects",
                 self.client,
-                lambda: [*definitions(self.cache.data(CRDS)), *dns_objects(settings, self.address)],
+                self._objects,
             ),
             DaemonStep(table, coredns(settings, self.cache)),
             DaemonStep(table, kwok(settings, self.cache, self.address, settings.pki / "kwok.kubeconfig")),
+            *self._monitoring(),
             FakeNodesStep(self.client, settings.fake_nodes),
             RealNodeStep(
                 self.client, settings.real_gpus, kubelet_started=lambda: table.started_at("kubelet")
             ),
         ]
+
+    def facts(self) -> dict[str, Any]:
+        """Add where Prometheus answers."""
+        facts = super().facts()
+        return {**facts, "prometheus_url": self._prometheus.url} if self.settings.prometheus else facts
 
     def running(self) -> list[str]:
         """Return the daemons that run and what containers have left."""
@@ -123,7 +141,8 @@ class NativeProvider(Provider):
         with lock(self.settings.path(LOCK), progress, deadline):
             found = self._remains.found()
             changes = self.stop_daemons(
-                ["kwok", "coredns", "kube-proxy", "kubelet", "containerd", DAEMON], progress
+                [TRANSLATOR, PROMETHEUS, "kwok", "coredns", "kube-proxy", "kubelet", "containerd", DAEMON],
+                progress,
             )
             changes += carry_out([self._strays], progress, deadline)
             if changes or found:
@@ -148,12 +167,29 @@ class NativeProvider(Provider):
         return None
 
     def _daemons(self) -> Sequence[Component]:
-        return (*DAEMONS, *((NETWORK_POLICIES,) if self.settings.network_policies else ()))
+        settings = self.settings
+        return (
+            *DAEMONS,
+            *((NETWORK_POLICIES,) if settings.network_policies else ()),
+            *((MONITORS,) if settings.prometheus else ()),
+        )
 
     def _network_policies(self) -> Sequence[Step]:
         if not self.settings.network_policies:
             return [LetPassStep(self.table)]
         return [DaemonStep(self.table, enforcer(self.settings, self.cache)), EnforceStep(self.settings)]
+
+    def _monitoring(self) -> Sequence[Step]:
+        server = self._prometheus
+        if not self.settings.prometheus:
+            return [NoPrometheusStep(self.table, self.client, server)]
+        return [PrometheusStep(self.table, server), DaemonStep(self.table, server.translator())]
+
+    def _objects(self) -> Iterator[JSONObject]:
+        yield from definitions(self.cache.data(CRDS))
+        yield from dns_objects(self.settings, self.address)
+        if self.settings.prometheus:
+            yield from rights()
 
     def _files(self) -> dict[Path, str]:
         return {

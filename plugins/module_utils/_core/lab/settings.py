@@ -45,6 +45,8 @@ class Ports:
     dns_health: int = 20253
     postgresql: int = 15432
     redis: int = 16379
+    prometheus: int = 19090
+    monitors: int = 20246
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Settings:
     services: tuple[str, ...] = ("postgresql", "redis")
     helm3: bool = False
     network_policies: bool = True
+    prometheus: bool = True
     python_services: tuple[PythonService, ...] = ()
     kubeconfig: Path | None = None
     context: str | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.deadline import Deadline
-from .components import CONTROL_PLANE, COREDNS, ETCD, KWOK, NETWORK_POLICIES
+from .components import CONTROL_PLANE, COREDNS, ETCD, KWOK, MONITORS, NETWORK_POLICIES
 from .daemons import DaemonTable, Process, end, processes
 from .steps import Progress, Step
 
@@ -19,11 +19,12 @@ _PROGRAMS = frozenset(
     {
         *(
             name
-            for component in (CONTROL_PLANE, ETCD, KWOK, COREDNS, NETWORK_POLICIES)
+            for component in (CONTROL_PLANE, ETCD, KWOK, COREDNS, NETWORK_POLICIES, MONITORS)
             for name in component.packages
         ),
         "containerd",
         "postgres",
+        "prometheus",
         "redis-server",
         # Debian's redis-server is a link to this one.
         "redis-check-rdb",

@@ -14,7 +14,7 @@ from ...common.errors import PlatformError
 from ...metrics.window import MetricsSource, Subject
 from .gates.baseline import against_baseline
 from .gates.gate import Gate
-from .gates.metric_limits import MetricLimits
+from .gates.limits import MetricLimits
 from .gates.metrics import gates_of, metric_gates, unasked
 
 

@@ -17,7 +17,7 @@ from ...metrics.from_prometheus import PrometheusSource
 from ...metrics.prometheus import PrometheusAPI
 from ...metrics.window import MetricsSource
 from .gate_set import GateSet
-from .gates.metric_limits import MetricLimits
+from .gates.limits import MetricLimits
 
 #: Seconds over which is asked, if nobody says otherwise: Prometheus remembers, at routers it is waited for.
 _WINDOW_S = {"prometheus": 300.0, "router": 30.0}
