@@ -104,7 +104,8 @@ HEALTH_CHECK = "SELECT record_health_check('m', 'staging', 1, true, 0.1, NULL)"
 ASK = """
     INSERT INTO promotion_approvals (model_name, deployment_environment, source_environment, manifest_digest,
            gate_set_digest, kind{more})
-    VALUES ('m', 'staging', 'qa', 'sha256:' || repeat('0', 64), 'sha256:' || repeat('1', 64), 'requested'{values})
+    VALUES ('m', 'staging', 'qa', 'sha256:' || repeat('0', 64), 'sha256:' || repeat('1', 64),
+            'requested'{values})
 """
 ALLOWED = {
     "llmops_deployer": [
