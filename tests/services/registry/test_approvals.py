@@ -195,6 +195,20 @@ def test_the_database_takes_no_answer_to_something_else(dsn: str) -> None:
             as_actor(dsn, "bob", (RAW, ROW | difference))
 
 
+def test_the_database_takes_no_answer_to_what_is_over(asked: Database, dsn: str) -> None:
+    say_no(asked)
+    no = ROW | {"kind": "withdrawn", "reason": "no", "seconds": None}
+    for answer in (ROW, no):
+        with pytest.raises(psycopg2.errors.RaiseException, match="request 1 is not open any more"):
+            as_actor(dsn, "bob", (RAW, answer))
+    again = ask(asked).after
+    for answer in (ROW, no):
+        with pytest.raises(psycopg2.errors.RaiseException, match="request 1 is not open any more"):
+            as_actor(dsn, "bob", (RAW, answer))
+    as_actor(dsn, "bob", (RAW, ROW | {"request": again.id}))
+    assert gate(asked).open
+
+
 @pytest.mark.usefixtures("asked")
 def test_the_longest_approval_is_taken(dsn: str, database: Database) -> None:
     as_actor(dsn, "bob", (RAW, ROW | {"seconds": 2_592_000}))
