@@ -98,6 +98,7 @@ FIXED = {
         "_LOOK_EVERY_S": "pace of looks",
     },
     "operations/deploy/failure.py": {"_ASK_S": "one exchange after a failure"},
+    "registry/approving.py": {"MOST_S": "what may be asked for: how long an approval holds"},
     "registry/connection.py": {
         "LOCK_TIMEOUT_S": "one exchange, less where less is left",
         "_UNREACHABLE_S": "one exchange",
