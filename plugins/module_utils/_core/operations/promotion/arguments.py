@@ -33,7 +33,7 @@ from ..deploy.state import Wanted
 from .carried import check_keys
 from .carry import Wish, carry
 from .clients import Clients
-from .freeze_windows import freeze_windows
+from .windows import freeze_windows
 from .gate_set import GateSet, check_overrides
 from .metrics_source import metric_limits, metrics_source
 from .promotion import Promotion

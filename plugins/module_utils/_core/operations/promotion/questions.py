@@ -15,7 +15,7 @@ from ...registry import approvals, approving
 from ...registry.connection import Session
 from ..deploy.run import Run
 from .clients import Clients
-from .freeze_windows import FreezeWindow
+from .windows import FreezeWindow
 from .gate_set import GateSet
 from .gates.approval import approval_gate
 from .gates.completions import completions
