@@ -178,7 +178,9 @@ options:
     type: str
     default: git
   token:
-    description: Token or password, for C(https).
+    description:
+      - Token or password, for C(https).
+      - If the value is not specified, the environment variable E(LLMOPS_GITOPS_TOKEN) is used.
     type: str
   ssh_key:
     description: File with the private key, for SSH. By default those of the user, and an agent.
@@ -266,8 +268,8 @@ commit:
   sample: 1f0d2b8d6d34f4b3c2a1908070605040302010f0
 files:
   description:
-    - Paths of the files that were, or in check mode would be, written or removed. A chart is one of them, with a
-      slash at its end.
+    - Paths of the files that were, or in check mode would be, written or removed. A chart is one of them, with
+      a slash at its end.
   returned: success
   type: list
   elements: str
@@ -285,6 +287,8 @@ resolution:
 
 from collections.abc import Mapping
 from typing import Any
+
+from ansible.module_utils.basic import env_fallback
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import (
     Deadline,
@@ -350,7 +354,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "actor": {"type": "str"},
     "reason": {"type": "str"},
     "username": {"type": "str", "default": "git"},
-    "token": {"type": "str", "no_log": True},
+    "token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["LLMOPS_GITOPS_TOKEN"])},
     # The path of a file, not the key.
     "ssh_key": {"type": "path", "no_log": False},
     "known_hosts": {"type": "path"},

@@ -54,4 +54,6 @@ def _scalar(value: Any) -> str:
     if isinstance(value, str) and _BARE.fullmatch(value) and value.lower() not in _WORDS:
         return value
     # JSON is YAML, for what is empty too.
-    return dump_json(value)
+    text = dump_json(value)
+    # But 1e-07 is a text in YAML 1.1.
+    return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
