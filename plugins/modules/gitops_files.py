@@ -268,8 +268,8 @@ commit:
   sample: 1f0d2b8d6d34f4b3c2a1908070605040302010f0
 files:
   description:
-    - Paths of the files that were, or in check mode would be, written or removed. A chart is one of them, with
-      a slash at its end.
+    - Paths of the files that were, or in check mode would be, written or removed.
+    - A chart is one of them, with a slash at its end.
   returned: success
   type: list
   elements: str

@@ -86,17 +86,27 @@ class Bare:
 
         The commit is made in between, when the server has looked at ours and not yet moved the branch.
         """
+        rival = """tree=$(git rev-parse 'refs/heads/main^{tree}')
+commit=$(git commit-tree -p refs/heads/main -m rival "$tree")"""
+        self._meanwhile(times, f"{rival}\ngit update-ref refs/heads/main $commit")
+
+    def rewrite(self, commit: str) -> None:
+        """Have somebody set the branch back by force in the middle of the next push."""
+        self._meanwhile(1, f"git update-ref refs/heads/main {commit}")
+
+    def _meanwhile(self, times: int, script: str) -> None:
+        """Run a script in the middle of the next pushes, as another process would."""
         (self.path / "left").write_text("x" * times)
         self.hook(
             "pre-receive",
             f"""
 cd {self.path}
 unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
-export GIT_AUTHOR_NAME=Rival GIT_AUTHOR_EMAIL=r@example.com GIT_COMMITTER_NAME=Rival GIT_COMMITTER_EMAIL=r@example.com
+export GIT_AUTHOR_NAME=Rival GIT_AUTHOR_EMAIL=rival@example.com
+export GIT_COMMITTER_NAME=Rival GIT_COMMITTER_EMAIL=rival@example.com
 [ -s left ] || exit 0
 printf %s "$(tail -c +2 left)" > left
-tree=$(git rev-parse 'refs/heads/main^{{tree}}')
-git update-ref refs/heads/main "$(git commit-tree -p refs/heads/main -m rival "$tree")"
+{script}
 """,
         )
 
@@ -114,78 +124,89 @@ class GitHttp:
     status: int = 0  #: answered to all, if not 0
 
 
+class _Server(ThreadingHTTPServer):
+    def __init__(self, folder: Path, login: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder, self.login = folder, login
+        self.state = GitHttp(f"http://127.0.0.1:{self.server_port}")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers as the state of its server says."""
+
+    server: _Server
+
+    def do_GET(self) -> None:
+        self._answer(b"")
+
+    def do_POST(self) -> None:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._answer(body)
+
+    def _answer(self, body: bytes) -> None:
+        given = self.headers.get("Authorization", "")
+        state = self.server.state
+        state.seen.append(given)
+        if state.redirect:
+            self._refuse(302, "Location", state.redirect + self.path)
+        elif state.status:
+            self._refuse(state.status, "X", "y")
+        elif given != self.server.login:
+            self._refuse(401, "WWW-Authenticate", 'Basic realm="git"')
+        else:
+            self._serve(body)
+
+    def _refuse(self, status: int, name: str, value: str) -> None:
+        self.send_response(status)
+        self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _serve(self, body: bytes) -> None:
+        path, _, query = self.path.partition("?")
+        environment = {
+            "PATH": os.environ["PATH"],
+            "GIT_PROJECT_ROOT": str(self.server.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REMOTE_USER": "somebody",
+            "REMOTE_ADDR": "127.0.0.1",
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }
+        answer = subprocess.run(
+            ["git", "http-backend"], input=body, capture_output=True, env=environment, check=True
+        ).stdout
+        head, _, content = answer.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - of the base class
+        pass
+
+
 @contextmanager
 def git_http(folder: Path, user: str, password: str) -> Iterator[GitHttp]:
     """Serve the repositories of a folder by ``git http-backend``."""
     login = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-    state = GitHttp("")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(b"")
-
-        def do_POST(self) -> None:
-            if self.headers.get("Transfer-Encoding") == "chunked":
-                body = b""
-                while size := int(self.rfile.readline(), 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-            else:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self._answer(body)
-
-        def _answer(self, body: bytes) -> None:
-            given = self.headers.get("Authorization", "")
-            state.seen.append(given)
-            if state.redirect:
-                self._refuse(302, "Location", state.redirect + self.path)
-            elif state.status:
-                self._refuse(state.status, "X", "y")
-            elif given != login:
-                self._refuse(401, "WWW-Authenticate", 'Basic realm="git"')
-            else:
-                self._serve(body)
-
-        def _refuse(self, status: int, name: str, value: str) -> None:
-            self.send_response(status)
-            self.send_header(name, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def _serve(self, body: bytes) -> None:
-            path, _, query = self.path.partition("?")
-            environment = {
-                "PATH": os.environ["PATH"],
-                "GIT_PROJECT_ROOT": str(folder),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "REMOTE_USER": user,
-                "REMOTE_ADDR": "127.0.0.1",
-                "REQUEST_METHOD": self.command,
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            }
-            answer = subprocess.run(
-                ["git", "http-backend"], input=body, capture_output=True, env=environment, check=True
-            ).stdout
-            head, _, content = answer.partition(b"\r\n\r\n")
-            headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-            self.send_response(int(headers.pop("Status", "200").split()[0]))
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - of the base class
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_port}"
+    with _Server(folder, login) as server:
+        state = server.state
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield state

@@ -10,11 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.support.chart import CHART
 from tests.support.git_server import Bare
-from tests.support.playbooks import PlayResult, PlayRunner
-from tests.support.run_module import RunModule
+from tests.support.playbooks import PlayResult, PlayRunner, module_play
 
 PLAYBOOK = "playbooks/gitops.yml"
 
@@ -65,20 +63,22 @@ def test_a_secret_in_an_inventory_is_refused_by_name(bare: Bare, play: PlayRunne
     assert "c4n4ry" not in refused.output + repr(refused.tasks)
 
 
-@pytest.mark.parametrize("mode", ["action", "module"])
-def test_a_directory_both_ways(run_module: RunModule, tmp_path: Path, mode: str) -> None:
-    from tests.support.chart import CHART
-
+def test_a_directory_both_ways(play: PlayRunner, tmp_path: Path) -> None:
+    """What the one way has written, the other way has nothing to change about."""
+    root = tmp_path / "checkout"
+    root.mkdir()
     arguments = {
         "model": "org/model",
         "environment": "staging",
         "namespace": "llm-staging",
         "chart_path": str(CHART),
-        "directory": str(tmp_path),
+        "directory": str(root),
         "source_repository": "https://git.example.com/models.git",
     }
-    done = run_module("gitops_files", arguments, mode=mode)
-    assert done.changed, done.result
-    assert done.result["commit"] is None
-    assert (tmp_path / done.result["application_path"]).is_file()
-    assert not run_module("gitops_files", arguments, mode=mode).changed
+    first, second = (module_play("gitops_files", arguments, in_process=here) for here in (True, False))
+    inside, alone = play.run([*first, *second]).check().tasks
+    assert (inside.changed, alone.changed) == (True, False)
+    assert (root / inside.result["application_path"]).is_file()
+    same = ("application", "application_path", "values_path", "chart_path", "commit")
+    assert [inside.result[key] for key in same] == [alone.result[key] for key in same]
+    assert inside.result["commit"] is None

@@ -24,6 +24,7 @@ SAID = [
     ("fatal: repository 'https://h/a/' not found", "invalid"),
     ("remote: no\n!\tx:y\t[remote rejected] (pre-receive hook declined)", "invalid"),
     ("fatal: transport 'ext' not allowed", "invalid"),
+    ("fatal: unable to access 'http://h/': The requested URL returned error: 302", "invalid"),
     ("fatal: unable to access 'https://h/': Could not resolve host: h", "infrastructure"),
     ("fatal: unable to access 'https://h/': Failed to connect to h port 443", "infrastructure"),
     ("fatal: unable to access 'https://h/': The requested URL returned error: 503", "infrastructure"),

@@ -66,7 +66,7 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
         "The server has refused the commit, and says why above: correct that, or ask who runs it.",
     ),
     (
-        r"transport '\S*' not allowed|redirect|not valid: is this a git repository",
+        r"transport '\S*' not allowed|redirect|error: 30\d\b|not valid: is this a git repository",
         ErrorClass.INVALID,
         "Give the address at which the repository is (gitops_repository).",
     ),

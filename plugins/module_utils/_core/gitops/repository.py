@@ -81,6 +81,7 @@ class GitRepository:
 
     def change(self, plan: Plan, message: str, *, check_mode: bool) -> Stored:
         """Look, plan, commit and push, until the commit is in the branch or there is nothing to commit."""
+        seen = ""
         while True:
             try:
                 stored = self._attempt(plan, message, check_mode=check_mode)
@@ -88,17 +89,23 @@ class GitRepository:
                     return stored
                 seen = f"somebody else has changed {self._options.branch} meanwhile"
             except PlatformError as error:
+                if error.error_class is ErrorClass.TIMEOUT and seen:
+                    # Cut off in the middle of one more attempt, which says less than those before.
+                    raise self._too_late(seen) from error
                 if error.error_class is not ErrorClass.INFRASTRUCTURE:
                     raise
                 seen = error.message
             if self._deadline.expired():
-                raise self._deadline.timeout_error(
-                    "The change of the repository",
-                    seen,
-                    "Check that the repository can be reached and who else writes to it, then run again.",
-                )
+                raise self._too_late(seen)
             self._progress(f"{seen}; trying again")
             self._deadline.pause(self._backoff.next())
+
+    def _too_late(self, seen: str) -> PlatformError:
+        return self._deadline.timeout_error(
+            "The change of the repository",
+            seen,
+            "Check that the repository can be reached and who else writes to it, then run again.",
+        )
 
     def _attempt(self, plan: Plan, message: str, *, check_mode: bool) -> Stored | None:
         """Return what is done, None where the branch is not any more what it was."""
