@@ -16,7 +16,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.wante
 from tests.support.chart import MODEL
 from tests.support.git_files import OPTIONS, SOURCE, request
 
-FINALIZERS = ["resources-finalizer.argocd.argoproj.io"]
+FINALIZERS = ["resources-finalizer.argocd.argoproj.io/foreground"]
 AUTOMATED = {"prune": True, "selfHeal": True}
 
 

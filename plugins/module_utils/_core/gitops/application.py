@@ -23,7 +23,8 @@ from .wanted import Wanted
 WRITER = "llmops.platform/writer"
 #: The full name of the model, as on the objects of the chart.
 MODEL = "llmops.platform/model-name"
-_FINALIZER = "resources-finalizer.argocd.argoproj.io"
+#: Argo CD's own, by the one of its names to which no API server objects.
+_FINALIZER = "resources-finalizer.argocd.argoproj.io/foreground"
 _RETRY: JSONObject = {"limit": 5, "backoff": {"duration": "5s", "factor": 2, "maxDuration": "3m"}}
 
 
