@@ -56,7 +56,7 @@ def test_models_side_by_side_land_in_one_repository(bare: Bare, play: PlayRunner
 
 
 def test_a_secret_in_an_inventory_is_refused_by_name(bare: Bare, play: PlayRunner) -> None:
-    where = {"gitops_repository": bare.url, "gitops_values": {"secrets": {"apiKey": "c4n4ry"}}}
+    where = {"gitops_repository": bare.url, "vllm_values": {"secrets": {"apiKey": "c4n4ry"}}}
     refused = gitops(play, where, "--limit", "second", "-vvv", "--diff")
     assert refused.rc != 0
     assert "chart_values.secrets.apiKey" in refused.output
