@@ -142,6 +142,13 @@ def cases(place: Place) -> list[Case]:
     rules = {**database, "environment": "staging"}
     approval = {**database, "model": MODEL, "environment": "production", "state": "withdrawn", "reason": "no"}
     locking = {**database, "model": MODEL, "environment": "staging"}
+    files = {
+        **RELEASE,
+        "namespace": "agreement",
+        "chart_path": str(ROOT / "roles/vllm/files/chart/vllm-deployment"),
+        "directory": str(ROOT / "build"),
+        "source_repository": "https://git.example.com/models.git",
+    }
     objects = {
         **cluster,
         "namespace": place.namespace,
@@ -291,6 +298,20 @@ def cases(place: Place) -> list[Case]:
             "approval of nothing",
             "registry_approval",
             {**approval, "state": "approved"},
+            error_class="invalid",
+        ),
+        Case("plan of files for Git", "gitops_files", files, check=True, diff=True),
+        Case("no files to remove", "gitops_files", {**files, "state": "absent"}, diff=True),
+        Case(
+            "files with a secret",
+            "gitops_files",
+            {**files, "chart_values": {"secrets": {"apiKey": "not to be seen"}}},
+            error_class="invalid",
+        ),
+        Case(
+            "files for a program",
+            "gitops_files",
+            {**files, "directory": None, "repository": "ext::true"},
             error_class="invalid",
         ),
         Case("plan of a lock", "lock", locking, check=True, diff=True),

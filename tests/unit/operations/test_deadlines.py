@@ -92,6 +92,8 @@ FIXED = {
         "_MODELS_LIMIT_S": "one exchange",
         "_LAST_CHANCE_S": "what is left of a deadline for one more try",
     },
+    "gitops/credentials.py": {"_CONNECT_S": "one exchange, less where less is left"},
+    "gitops/git.py": {"_END_S": "how long a process that was told to end may take"},
     "helm/binary.py": {
         "_VERSION_S": "one exchange",
         "_PATIENCE_S": "wait for another who asks",
@@ -114,7 +116,18 @@ FIXED = {
     "release/comparison.py": {"_AWAY_S": "how long a symptom has to last"},
     "release/tools.py": {"_DEFAULT_ROLLOUT_MARGIN_S": "default of the option rollout_timeout"},
 }
-ROOMS = ("cluster", "common", "endpoint", "helm", "metrics", "operations", "placement", "registry", "release")
+ROOMS = (
+    "cluster",
+    "common",
+    "endpoint",
+    "gitops",
+    "helm",
+    "metrics",
+    "operations",
+    "placement",
+    "registry",
+    "release",
+)
 
 
 def _fixed(path: Path) -> set[str]:

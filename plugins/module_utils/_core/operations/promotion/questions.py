@@ -15,7 +15,6 @@ from ...registry import approvals, approving
 from ...registry.connection import Session
 from ..deploy.run import Run
 from .clients import Clients
-from .windows import FreezeWindow
 from .gate_set import GateSet
 from .gates.approval import approval_gate
 from .gates.completions import completions
@@ -25,6 +24,7 @@ from .gates.metrics import metric_gates
 from .gates.registry import idle, soak, verified
 from .source import Source, read_standing
 from .source_access import SourceAccess
+from .windows import FreezeWindow
 
 
 @dataclass(frozen=True)
