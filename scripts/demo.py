@@ -60,7 +60,7 @@ class Clients:
         return f"meanwhile {good} of {len(self._answers)} requests through the router were answered"
 
     def _ask(self) -> None:
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.05):
             self._answers.append(ask(self._router, MODEL))
 
 
@@ -83,7 +83,8 @@ def play(playbook: str, where: str, *arguments: str, status: int = 0, since: str
 
 def report(done: subprocess.CompletedProcess[str]) -> str:
     """Return what a playbook reports at its end, or why it failed."""
-    failed = re.search(r"^\[ERROR\]: Task failed: Action failed: (.*)$", done.stderr, re.MULTILINE)
+    said = done.stdout + done.stderr
+    failed = re.search(r"^\[ERROR\]: Task failed: Action failed: (.*)$", said, re.MULTILINE)
     if failed:
         return failed[1]
     found = re.search(r"^ok: [^\n]*=> ?\n(    msg: .*?)(?=\n\n)", done.stdout, re.DOTALL | re.MULTILINE)
@@ -151,7 +152,7 @@ def bad_version(router: str) -> None:
     # What failed once is not promoted twice, so each demo has its own.
     env = {
         "MODEL_SERVER_FAULT": "http-500",
-        "MODEL_SERVER_FAULT_AFTER": "60",
+        "MODEL_SERVER_FAULT_AFTER": "30",
         "DEMO": time.strftime("%H%M%S"),
     }
     extra = [{"name": name, "value": value} for name, value in env.items()]

@@ -51,7 +51,7 @@ class Promotion:
     ask_more: AskMore
     watch: Watch
     overrides: Mapping[str, Override] = field(default_factory=dict)
-    #: Called where nothing but an approval is missing: it is asked for.
+    #: Called where nothing but the approval is closed: it is asked for, unless somebody has refused it.
     request_approval: Callable[[], None] | None = None
 
     # ---
@@ -102,8 +102,11 @@ def consider(going: Promotion) -> None:
     stopped = closed(ask(going))
     if not stopped:
         return
-    only_missing = [(gate.name, gate.verdict) for gate in stopped] == [("approval", GateVerdict.INCONCLUSIVE)]
-    if only_missing and going.request_approval is not None and not going.run.check_mode:
+    if (
+        [gate.name for gate in stopped] == ["approval"]
+        and going.request_approval
+        and not going.run.check_mode
+    ):
         going.request_approval()
     raise _stopped(going, stopped)
 
