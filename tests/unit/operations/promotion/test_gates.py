@@ -60,7 +60,7 @@ LOCK = Lock("m", "staging", 7, "6ba7b810", Holder("ann@desk"), NOW, True, False,
         ({"verdict": FAILED}, FAIL, "did not serve"),
         ({"verdict": REVOKED}, FAIL, "(2026-11-30T12:00:00.000000Z, maria): rolled back: wrong answers"),
         ({"entry": None}, FAIL, "staging has the model no more"),
-        ({"entry": replace(ENTRY, manifest_digest=OTHER)}, FAIL, "something else by now, revision 3 (sha256:b"),
+        ({"entry": replace(ENTRY, manifest_digest=OTHER)}, FAIL, "else by now, revision 3 (sha256:b"),
         # The same manifest, made anew: it is not what was looked at.
         ({"entry": replace(ENTRY, release_revision=4)}, FAIL, "runs something else by now, revision 4"),
         ({"entry": replace(ENTRY, manifest_digest=None)}, FAIL, "runs something else by now"),
@@ -210,7 +210,7 @@ def test_a_gate_that_cannot_be_asked_is_no_failure() -> None:
         (Gate("latency", FAIL, "slow", "> 600", 3.0, "s"), "gate latency: fail; slow"),
         (Gate("soak", INCONCLUSIVE, "new", None, 900.0, "s"), "gate soak: inconclusive; new"),
         (Gate("errors", PASS, "none", 0.0, 0.01, "ratio"), "gate errors: pass 0 of 0.01 ratio; none"),
-        (Gate("queue", FAIL, "", 12, 10, overridden="peak"), "gate queue: fail 12 of 10 (overridden: peak); "),
+        (Gate("queue", FAIL, "", 12, 10, overridden="up"), "gate queue: fail 12 of 10 (overridden: up); "),
     ],
 )  # fmt: skip
 def test_a_gate_in_one_line(gate: Gate, line: str) -> None:
