@@ -55,7 +55,9 @@ def asked(site: Production) -> PlayResult:
     return site.promote("good")
 
 
-def test_a_promotion_asks_for_its_approval_and_writes_nothing_else(site: Production, asked: PlayResult) -> None:
+def test_a_promotion_asks_for_its_approval_and_writes_nothing_else(
+    site: Production, asked: PlayResult
+) -> None:
     told = failure(asked, "good")
     assert (told["error_class"], told["closed"]) == ("verification", ["approval"])
     assert verdicts(told) | {"approval": ""} == {
@@ -88,13 +90,16 @@ def test_what_was_proven_and_approved_is_in_production(site: Production, promote
     source, row = site.staging.row("good"), site.row("good")
     assert source is not None
     assert row is not None
-    assert (row["deployment_status"], done["source"]["manifest_digest"]) == ("ready", source["manifest_digest"])
+    assert (row["deployment_status"], done["source"]["manifest_digest"]) == (
+        "ready",
+        source["manifest_digest"],
+    )
     lineage = site.query(
-        "SELECT source_environment, source_manifest_digest FROM deployment_manifests"
+        "SELECT source_environment, source_digest FROM deployment_manifests"
         " WHERE deployment_environment = 'production' AND model_name = 'good'"
     )
     assert lineage == [("staging", source["manifest_digest"])]
-    assert [step["name"] for step in done["steps"]][0] == "pass the gates"
+    assert done["steps"][0]["name"] == "pass the gates"
     assert site.outcomes("good") == [("promote", "succeeded")]
     assert {site.version(model) for model in site.models} == {"1"}
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import psycopg2
 import psycopg2.extras
-from psycopg2 import sql
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
@@ -34,8 +33,7 @@ _VALUES: dict[str, Any] = {
 }
 _MODEL = {"revision": "8c22764a7e3675c50d4c7c9a4edb474456022b16", "sizeBillions": 8}
 
-#: Of these a promotion may write none before its gates have passed. The journal of operations is no part of it.
-TABLES = (
+_TABLES = (
     "model_registry_entries",
     "deployment_manifests",
     "manifest_verifications",
@@ -73,7 +71,9 @@ class Place(Site):
 
     def row(self, model: str) -> dict[str, Any] | None:
         """Return a model's row in this environment."""
-        statement = "SELECT * FROM model_registry_entries WHERE model_name = %s AND deployment_environment = %s"
+        statement = (
+            "SELECT * FROM model_registry_entries WHERE model_name = %s AND deployment_environment = %s"
+        )
         with (
             psycopg2.connect(self.dsn) as connection,
             connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
@@ -125,7 +125,8 @@ class Place(Site):
             "INSERT INTO manifest_verifications"
             " (model_name, deployment_environment, manifest_digest, verdict, reason, evidence)"
             " SELECT model_name, deployment_environment, manifest_digest, %s, %s, %s::jsonb"
-            "   FROM model_registry_entries WHERE model_name = %s AND deployment_environment = %s RETURNING 1",
+            "   FROM model_registry_entries WHERE model_name = %s AND deployment_environment = %s"
+            " RETURNING 1",
             (verdict, None if verdict == "passed" else "answers badly", evidence, model, self.environment),
         )
 
@@ -199,9 +200,8 @@ class Production(Place):
     def everything(self) -> dict[str, Any]:
         """Return all that a promotion could write: rows of the registry, objects of both namespaces."""
         found: dict[str, Any] = {}
-        for table in TABLES:
-            rows = sql.SQL("SELECT to_jsonb(t)::text FROM {} t ORDER BY 1").format(sql.Identifier(table))
-            found[table] = self.query(rows)
+        for table in _TABLES:
+            found[table] = self.query(f"SELECT to_jsonb(t)::text FROM {table} t ORDER BY 1")  # noqa: S608
         for place in (self, self.staging):
             for kind, mark in _KINDS.items():
                 metadata = [item["metadata"] for item in place.objects(kind)]
@@ -221,7 +221,8 @@ def two_places(lab: Lab, api: ClusterClient, runner: PlayRunner, prefix: str) ->
     with ExitStack() as stack:
         dsn = stack.enter_context(fresh_database(lab))
         staging, production = (
-            stack.enter_context(fresh_namespace(api, f"{prefix}-{name}")) for name in ("staging", "production")
+            stack.enter_context(fresh_namespace(api, f"{prefix}-{name}"))
+            for name in ("staging", "production")
         )
         yield Production(Place(lab, api, staging, dsn, runner, "staging"), production)
 
