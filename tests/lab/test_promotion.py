@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
+from ansible_collections.llmops.platform.plugins.module_utils._module import Context
+from ansible_collections.llmops.platform.plugins.modules import registry_approval
 from tests.support.lab import Lab
 from tests.support.playbooks import PlayResult, PlayRunner
 from tests.support.promotion_site import Production, failure, report, two_places, version
@@ -76,9 +79,10 @@ def test_a_promotion_asks_for_its_approval_and_writes_nothing_else(
 @pytest.fixture(scope="module")
 def promoted(site: Production, asked: PlayResult) -> PlayResult:
     """Return the run that promoted all three, after somebody else had approved one of them."""
-    refused = failure(site.approve("good", promotion_actor="CORP\\Alice@elsewhere"), "good")
-    assert refused["error_class"] == "invalid"
-    assert "may not approve it" in refused["msg"]
+    arguments = {"dsn": site.dsn, "model": "good", "environment": "production"}
+    defaults = {name: option.get("default") for name, option in registry_approval.ARGUMENT_SPEC.items()}
+    with pytest.raises(PlatformError, match="may not approve it"):
+        registry_approval.run({**defaults, **arguments, "actor": "CORP\\Alice@elsewhere"}, Context())
     site.approve("good", promotion_actor="bob", reason="evaluated").check()
     return site.promote("all", "--forks", "3")
 
