@@ -39,9 +39,9 @@ def test_who_is_raced_for_ever_says_so_in_time(bare: Bare, write: Write) -> None
     bare.commit("README.md", "mine")
     bare.race(1000)
     began = time.monotonic()
-    with pytest.raises(PlatformError, match="did not finish within 2 s") as caught:
-        write(timeout=2.0)
-    assert time.monotonic() - began < 6
+    with pytest.raises(PlatformError, match="did not finish within 3 s") as caught:
+        write(timeout=3.0)
+    assert time.monotonic() - began < 30
     assert caught.value.error_class.value == "timeout"
 
 
