@@ -92,7 +92,7 @@ def test_a_server_that_is_away_is_told_in_time(write: Write) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(PlatformError, match="Last seen: git fetch: ") as caught:
-        write(repository=f"http://127.0.0.1:{port}/a.git", timeout=1.0)
+        write(repository=f"http://127.0.0.1:{port}/a.git", timeout=3.0)
     assert caught.value.error_class.value == "timeout"
 
 
@@ -149,6 +149,6 @@ def test_what_ssh_says_is_understood(
 ) -> None:
     _ssh(tmp_path, monkeypatch, message)
     with pytest.raises(PlatformError) as caught:
-        write(repository="git@git.example.com:a.git", timeout=1.0)
+        write(repository="git@git.example.com:a.git", timeout=3.0)
     assert caught.value.error_class.value == error_class
     assert message.strip() in str(caught.value)

@@ -7,12 +7,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..common.errors import ErrorClass, PlatformError
 from .git import Git
 from .tree import no_plain_file
 
 _FILE_MODES = (b"100644", b"100755")
+
+
+class _Entry(NamedTuple):
+    mode: bytes
+    identity: bytes
+    path: str
 
 
 @dataclass(frozen=True)
@@ -33,17 +40,16 @@ class GitTree:
         found = self._contents(folder, self._listed("-r", folder))
         return {path.removeprefix(f"{folder}/"): content for path, content in found.items()}
 
-    def _listed(self, *what: str) -> list[tuple[bytes, bytes, str]]:
-        """Return mode, object and path of each entry."""
+    def _listed(self, *what: str) -> list[_Entry]:
         if self.commit is None:
             return []
         *options, path = what
         output = self.git.run("ls-tree", "-z", "--full-tree", *options, self.commit, "--", path)
         entries = []
         for line in output.split(b"\0")[:-1]:
-            facts, _, name = line.partition(b"\t")
-            mode, _, identity = facts.split(b" ")
-            entries.append((mode, identity, name.decode(errors="surrogateescape")))
+            facts, name = line.split(b"\t", 1)
+            mode, *rest = facts.split(b" ")
+            entries.append(_Entry(mode, rest[-1], name.decode(errors="surrogateescape")))
         return entries
 
     def _check_parents(self, path: str) -> None:
@@ -51,24 +57,25 @@ class GitTree:
         parts = path.split("/")[:-1]
         for number in range(1, len(parts) + 1):
             parent = "/".join(parts[:number])
-            for mode, _, _ in self._listed(parent):
-                if mode != b"040000":
-                    raise no_plain_file(parent)
+            if any(entry.mode != b"040000" for entry in self._listed(parent)):
+                raise no_plain_file(parent)
 
-    def _contents(self, what: str, entries: list[tuple[bytes, bytes, str]]) -> dict[str, bytes]:
-        for mode, _, path in entries:
-            if mode not in _FILE_MODES:
-                raise no_plain_file(path)
+    def _contents(self, what: str, entries: list[_Entry]) -> dict[str, bytes]:
+        for entry in entries:
+            if entry.mode not in _FILE_MODES:
+                raise no_plain_file(entry.path)
         if not entries:
             return {}
-        stream = self.git.run("cat-file", "--batch", stdin=b"".join(b"%s\n" % item[1] for item in entries))
+        stream = self.git.run(
+            "cat-file", "--batch", stdin=b"".join(b"%s\n" % entry.identity for entry in entries)
+        )
         found = {}
-        for _, _, path in entries:
-            head, _, stream = stream.partition(b"\n")
+        for entry in entries:
+            head, stream = stream.split(b"\n", 1)
             if not head.rsplit(b" ", 1)[-1].isdigit():
                 raise PlatformError(
                     ErrorClass.INFRASTRUCTURE, f"The repository does not give {what}.", "Run again."
                 )
             size = int(head.rsplit(b" ", 1)[-1])
-            found[path], stream = stream[:size], stream[size + 1 :]
+            found[entry.path], stream = stream[:size], stream[size + 1 :]
         return found

@@ -35,7 +35,7 @@ _BASE, _NEW = "refs/llmops/base", "refs/llmops/new"
 # What a push is answered with where the branch is not at the commit that was named, by us or by the server.
 _RACED = re.compile(
     r"^!\t.*(\[rejected\]|\[remote rejected\] \((cannot lock ref|failed to update ref|incorrect old value|"
-    r"remote ref updated|reference already exists|fetch first|non-fast-forward|stale info|failed to lock))",
+    r"remote ref updated|reference already exists|shallow update not allowed|failed to lock))",
     re.MULTILINE,
 )
 _NO_BRANCH = "couldn't find remote ref"
