@@ -56,6 +56,7 @@ OTHERS: dict[str, Any] = {
     "min_samples": 51,
     "window_s": 60.0,
     "approval": False,
+    "approval_by_other_login": True,
     "freeze": [{"name": "holidays", "from": "2026-12-20", "to": "2027-01-02", "timezone": "UTC"}],
     "capacity": False,
 }

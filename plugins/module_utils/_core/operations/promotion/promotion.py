@@ -102,11 +102,8 @@ def consider(going: Promotion) -> None:
     stopped = closed(ask(going))
     if not stopped:
         return
-    if (
-        [gate.name for gate in stopped] == ["approval"]
-        and going.request_approval
-        and not going.run.check_mode
-    ):
+    missing = [(gate.name, gate.verdict is GateVerdict.ERROR) for gate in stopped] == [("approval", False)]
+    if missing and going.request_approval is not None and not going.run.check_mode:
         going.request_approval()
     raise _stopped(going, stopped)
 

@@ -65,7 +65,7 @@ class Questions:
     def _completions(self) -> Iterator[Gate]:
         gates = self.gates
         if gates.completions > 0:
-            ask = self.access.asker(gates.max_latency_s, lambda _line: None)
+            ask = self.access.asker(gates.max_latency_s, self.run.waits.total)
             yield completions(ask, gates.completions, gates.max_latency_s)
 
     def _metrics(self) -> list[Gate]:
