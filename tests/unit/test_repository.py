@@ -35,7 +35,8 @@ LAYERS: dict[str, set[str]] = {
     "endpoint": {"common", "cluster"},
     "exports": {"common", "registry"},
     "release": {"common", "cluster", "helm", "placement"},
-    "operations": {"common", "cluster", "helm", "placement", "registry", "endpoint", "release"},
+    "gitops": {"common", "cluster", "helm", "registry", "release"},
+    "operations": {"common", "cluster", "helm", "placement", "registry", "endpoint", "release", "gitops"},
     "lab": {"common", "cluster", "registry"},
 }
 

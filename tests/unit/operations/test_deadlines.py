@@ -92,6 +92,12 @@ FIXED = {
         "_MODELS_LIMIT_S": "one exchange",
         "_LAST_CHANCE_S": "what is left of a deadline for one more try",
     },
+    "gitops/wait.py": {
+        "_REPEAT_LINE_S": "pace of lines",
+        "_TOGETHER_S": "pace of looks",
+        "_FIRST_REFRESH_S": "pace of looks",
+        "_LONGEST_REFRESH_S": "pace of looks",
+    },
     "helm/binary.py": {
         "_VERSION_S": "one exchange",
         "_PATIENCE_S": "wait for another who asks",
@@ -110,7 +116,7 @@ FIXED = {
     "release/comparison.py": {"_AWAY_S": "how long a symptom has to last"},
     "release/tools.py": {"_DEFAULT_ROLLOUT_MARGIN_S": "default of the option rollout_timeout"},
 }
-ROOMS = ("cluster", "common", "endpoint", "helm", "operations", "placement", "registry", "release")
+ROOMS = ("cluster", "common", "endpoint", "gitops", "helm", "operations", "placement", "registry", "release")
 
 
 def _fixed(path: Path) -> set[str]:
