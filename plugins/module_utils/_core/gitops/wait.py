@@ -14,7 +14,8 @@ from functools import partial
 from ..cluster.client import APIError, ClusterClient, JSONObject, segment
 from ..common.actor import actor
 from ..common.deadline import Backoff, Deadline, patiently
-from ..common.errors import ErrorClass, PlatformError
+from ..common.errors import ErrorClass, PlatformError, invalid
+from ..common.names import check_namespace
 from .application_status import Next, Seen, Verdict, judge
 from .application_sync import refresh_patch, sync_patch
 from .lineage import Lineage
@@ -27,6 +28,7 @@ _TOGETHER_S = 0.25
 _FIRST_REFRESH_S, _LONGEST_REFRESH_S = 5.0, 60.0
 #: Answers after which a watch is not asked for again: it is not allowed, or there is none.
 _NO_WATCH = (403, 404, 405)
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -36,6 +38,18 @@ class ApplicationName:
 
     name: str
     namespace: str = "argocd"
+
+    @classmethod
+    def checked(cls, name: str, namespace: str) -> ApplicationName:
+        """Return the names that a caller gave; raises ``invalid`` for what cannot be one."""
+        if not _NAME.fullmatch(name):
+            raise invalid(
+                "name",
+                name,
+                "is no name of an Application",
+                "Use up to 253 of a-z, 0-9, - and ., beginning and ending with a letter or digit.",
+            )
+        return cls(name, check_namespace(namespace))
 
     @property
     def collection(self) -> str:
@@ -55,7 +69,7 @@ class Delivered:
     before: JSONObject | None
     after: JSONObject
     synced: bool
-    reason: str
+    verdict: Verdict
 
 
 def read_application(client: ClusterClient, which: ApplicationName) -> JSONObject | None:
@@ -90,8 +104,7 @@ def wait_for_commit(
     ``locked`` where somebody reverted the commit or deletes the Application.
     """
     before = patiently(partial(read_application, client, which), deadline, progress)
-    started = ObservedApplication.of(before).operation if before is not None else None
-    seen = Seen(may_sync=may_sync, before=started.started if started is not None else "")
+    seen = seen_at_first(before, may_sync=may_sync)
     news = _News(which, deadline, progress)
     changes = _Changes(client, which, deadline)
     refreshes = _Refreshes(client, which, deadline)
@@ -102,7 +115,7 @@ def wait_for_commit(
         seen = replace(seen, refreshed=refreshes.done(item))
         verdict = judge(item, lineage, seen)
         if verdict.next is Next.DONE and item is not None:
-            return Delivered(before, item, seen.has_synced, verdict.reason)
+            return Delivered(before, item, seen.has_synced, verdict)
         if verdict.next in (Next.FAILED, Next.SUPERSEDED):
             raise application_error(which, verdict)
         if verdict.of_workload and (cause := workload_cause()) is not None:
@@ -124,6 +137,12 @@ def wait_for_commit(
             refreshes.ask()
         if changes.wait(version, backoff.next()):
             backoff.reset()
+
+
+def seen_at_first(item: JSONObject | None, *, may_sync: bool) -> Seen:
+    """Return what is known when a wait begins: the sync that is there was not meant by it."""
+    operation = ObservedApplication.of(item).operation if item is not None else None
+    return Seen(before=operation.started if operation is not None else "", may_sync=may_sync)
 
 
 def application_error(which: ApplicationName, verdict: Verdict) -> PlatformError:
