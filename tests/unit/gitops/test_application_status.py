@@ -313,6 +313,13 @@ ROWS = [
         Seen(refreshed=True, before=EARLY, may_sync=True),
     ),
     Row(
+        "it failed in this run, though we may sync",
+        application(sync=OUT, operationState=REJECTED),
+        Next.FAILED,
+        "",
+        MAY_SYNC,
+    ),
+    Row(
         "it failed before this run, and again",
         application(sync=OUT, operationState={**REJECTED, "startedAt": FINISHED}),
         Next.FAILED,
