@@ -135,7 +135,7 @@ application:
     health: Healthy
     automated: true
 waited_s:
-  description: Seconds that the wait took.
+  description: How long the task waited.
   returned: success
   type: float
   sample: 41.7
