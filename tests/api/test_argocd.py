@@ -9,6 +9,7 @@ The chart is of objects that need no node.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import Con
 from ansible_collections.llmops.platform.plugins.modules.argocd_sync import ARGUMENT_SPEC, run
 from tests.support.argocd import argocd_definitions
 from tests.support.argocd_server import ArgoCD, running_argocd
+from tests.support.control_plane import OPEN_NODE
 from tests.support.git_server import Clone, Repository, git_repository
 from tests.support.lab import Lab, fresh_namespace
 from tests.support.module_arguments import with_defaults
@@ -183,7 +185,7 @@ def test_a_manual_policy_is_synced_by_us_and_once(site: Site) -> None:
     site.follow({})
     assert site.sync(commit, check=True).changed
     with pytest.raises(PlatformError, match="somebody to sync") as caught:
-        site.sync(commit, sync=False, timeout=8)
+        site.sync(commit, sync=False, timeout=20)
     assert caught.value.error_class is ErrorClass.TIMEOUT
     assert site.image() == "none"
 
@@ -243,13 +245,38 @@ def test_a_sync_window_is_waited_for_and_told(site: Site, api: ClusterClient, ar
     try:
         site.follow({})
         with pytest.raises(PlatformError, match="blocked by sync window") as caught:
-            site.sync(commit, timeout=15)
+            site.sync(commit, timeout=20)
         assert caught.value.error_class is ErrorClass.TIMEOUT
     finally:
         api.patch(project, {"spec": {"syncWindows": None}})
     # The controller looks again as soon as it is asked to.
     site.sync(commit)
     assert site.image() == "second"
+
+
+def test_the_end_is_when_the_pods_are_ready_and_not_when_it_is_written(
+    site: Site, api: ClusterClient
+) -> None:
+    before = site.deploy("second")
+    site.follow(AUTOMATED)
+    site.sync(before)
+    commit = site.repository.commit({"chart/templates/server.yaml": SERVER})
+    with pytest.raises(PlatformError, match="it is Progressing") as caught:
+        site.sync(commit, timeout=12)
+    assert caught.value.error_class is ErrorClass.TIMEOUT
+
+    node = f"/api/v1/nodes/{OPEN_NODE}"
+    later = threading.Timer(3, api.patch, [node, {"metadata": {"labels": {"argocd": site.namespace}}}])
+    later.start()
+    try:
+        done = site.sync(commit)
+    finally:
+        later.join()
+        api.patch(node, {"metadata": {"labels": {"argocd": None}}})
+    assert done.result["application"]["health"] == "Healthy"
+    assert done.result["waited_s"] > 2.5
+    server = api.get(f"/apis/apps/v1/namespaces/{site.namespace}/deployments/server")
+    assert server["status"]["availableReplicas"] == 1
 
 
 def test_another_target_s_commit_may_come_first(site: Site) -> None:
@@ -289,6 +316,26 @@ def test_a_project_that_is_not_there(site: Site) -> None:
     assert caught.value.error_class is ErrorClass.INVALID
 
 
+# No fake node takes it before it has the label.
+SERVER = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: server
+spec:
+  selector:
+    matchLabels: {app: server}
+  template:
+    metadata:
+      labels: {app: server}
+    spec:
+      automountServiceAccountToken: false
+      nodeSelector:
+        argocd: {{ .Release.Namespace }}
+      containers:
+        - name: server
+          image: none
+"""
 ELSEWHERE = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: elsewhere\n  namespace: {}\n"
 
 
