@@ -30,7 +30,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.writi
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import Helm
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.rendering import asked_strategy
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import ReleaseRequest
-from tests.support.argo_cd import application_definition, read_application, rendered
+from tests.support.argocd import argocd_definitions
+from tests.support.argocd_rendering import read_application, rendered
 from tests.support.chart import ENVIRONMENTS, EVERYTHING
 from tests.support.git_files import OPTIONS, request
 from tests.support.kubectl import Kubectl
@@ -41,7 +42,7 @@ CREATE = ("create", "--dry-run=server", "--validate=strict", "--output=name", "-
 @pytest.fixture(scope="module", autouse=True)
 def definition(api: ClusterClient) -> Iterator[None]:
     """Install Argo CD's own definition of Applications."""
-    with application_definition(api):
+    with argocd_definitions(api):
         yield
 
 

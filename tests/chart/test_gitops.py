@@ -31,7 +31,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.helm.chart i
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.recorded import Recorded
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.rendering import asked_strategy
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import ReleaseRequest
-from tests.support.argo_cd import read_application, rendered
+from tests.support.argocd_rendering import read_application, rendered
 from tests.support.chart import ENVIRONMENTS, EVERYTHING, HelmChart
 from tests.support.git_files import OPTIONS, request
 

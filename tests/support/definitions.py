@@ -2,11 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-<<<<<<< HEAD
-"""Custom resource definitions of others, from their Go modules, there for as long as a test needs them."""
-=======
 """Definitions (CRDs) of other projects, from their Go modules, in a cluster for as long as a test needs."""
->>>>>>> 9a56e415464728e3d4e3eb47f78a3d4abb44df17
 
 from __future__ import annotations
 
@@ -23,14 +19,10 @@ import yaml
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 
 _PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+#: As safe as the other one, and ten times as fast where it is built in.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-<<<<<<< HEAD
-@contextmanager
-def installed(api: ClusterClient, module: str, files: Iterable[str]) -> Iterator[None]:
-    """Install the definitions in these files of a module that the cluster lacks, and remove these again."""
-    definitions = [_read(_folder(module) / file) for file in files]
-=======
 def go_module(module: str) -> Path:
     """Return the folder of a Go module, ``path@version``, whose content Go has verified."""
     answer = subprocess.run(
@@ -42,8 +34,7 @@ def go_module(module: str) -> Path:
 @contextmanager
 def installed(api: ClusterClient, files: Iterable[Path]) -> Iterator[None]:
     """Install the definitions of some files that the cluster lacks, and remove these again."""
-    definitions = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
->>>>>>> 9a56e415464728e3d4e3eb47f78a3d4abb44df17
+    definitions = [yaml.load(path.read_text(encoding="utf-8"), _LOADER) for path in files]  # noqa: S506
     made = [definition for definition in definitions if _create(api, definition)]
     try:
         for definition in made:
@@ -54,24 +45,6 @@ def installed(api: ClusterClient, files: Iterable[Path]) -> Iterator[None]:
             api.delete(f"{_PATH}/{definition['metadata']['name']}")
 
 
-<<<<<<< HEAD
-def _folder(module: str) -> Path:
-    answer = subprocess.run(
-        ["go", "mod", "download", "-json", module], capture_output=True, text=True, check=True
-    )
-    return Path(json.loads(answer.stdout)["Dir"])
-
-
-def _read(file: Path) -> dict[str, Any]:
-    definition: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), _LOADER)  # noqa: S506 - a safe one
-    return definition
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-=======
->>>>>>> 9a56e415464728e3d4e3eb47f78a3d4abb44df17
 def _create(api: ClusterClient, definition: dict[str, Any]) -> bool:
     if api.find(f"{_PATH}/{definition['metadata']['name']}") is not None:
         return False

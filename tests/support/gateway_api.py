@@ -6,30 +6,19 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from contextlib import AbstractContextManager
-
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
-from tests.support.definitions import installed
-=======
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from tests.support.definitions import go_module, installed
->>>>>>> 9a56e415464728e3d4e3eb47f78a3d4abb44df17
 
 MODULE = "sigs.k8s.io/gateway-api@v1.6.3"
 _KINDS = ("gatewayclasses", "gateways", "httproutes")
 
 
-def gateway_api(api: ClusterClient) -> AbstractContextManager[None]:
+@contextmanager
+def gateway_api(api: ClusterClient) -> Iterator[None]:
     """Install the definitions that the cluster lacks, and remove these again."""
-<<<<<<< HEAD
-    folder = "config/crd/standard"
-    return installed(api, MODULE, [f"{folder}/gateway.networking.k8s.io_{kind}.yaml" for kind in _KINDS])
-=======
     folder = go_module(MODULE) / "config/crd/standard"
     with installed(api, [folder / f"gateway.networking.k8s.io_{kind}.yaml" for kind in _KINDS]):
         yield
->>>>>>> 9a56e415464728e3d4e3eb47f78a3d4abb44df17

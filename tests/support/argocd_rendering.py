@@ -2,26 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Argo CD does with an Application: its own definition, and how its repo-server calls Helm."""
+"""How Argo CD's repo-server calls Helm for an Application."""
 
 from __future__ import annotations
 
 import subprocess
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
-from tests.support.definitions import installed
-
-MODULE = "github.com/argoproj/argo-cd/v3@v3.2.12"
-
-
-def application_definition(api: ClusterClient) -> AbstractContextManager[None]:
-    """Install the definition of Applications."""
-    return installed(api, MODULE, ["manifests/crds/application-crd.yaml"])
 
 
 def rendered(helm: Path, root: Path, application: dict[str, Any]) -> str:
