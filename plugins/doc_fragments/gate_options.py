@@ -28,6 +28,18 @@ options:
       context:
         description: Context in it.
         type: str
+      host:
+        description: URL of its API server, instead of a kubeconfig, such as with two credentials in AWX.
+        type: str
+      api_key:
+        description: Token for it.
+        type: str
+      ca_cert:
+        description: File with the authorities of its certificate.
+        type: path
+      validate_certs:
+        description: Whether its certificate is checked, by default yes.
+        type: bool
       access:
         description: How its endpoint is reached for live completions.
         type: str

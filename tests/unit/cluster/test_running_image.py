@@ -16,9 +16,16 @@ DIGEST = "sha256:" + "7d" * 32
 
 
 def _pod(image: str, **metadata: Any) -> dict[str, Any]:
+    # As kubelet has them: by name, whatever their order is in the pod.
     return {
         "metadata": metadata,
-        "status": {"containerStatuses": [{"imageID": image}, {"imageID": "sidecar"}]},
+        "spec": {"containers": [{"name": "istio-proxy"}, {"name": "vllm"}]},
+        "status": {
+            "containerStatuses": [
+                {"name": "istio-proxy", "imageID": "istio@sha256:" + "99" * 32},
+                {"name": "vllm", "imageID": image},
+            ]
+        },
     }
 
 
@@ -26,7 +33,7 @@ def _pod(image: str, **metadata: Any) -> dict[str, Any]:
     ("pods", "image"),
     [
         ([], None),
-        ([{"metadata": {}}], None),
+        ([{"metadata": {}, "spec": {"containers": []}}], None),
         ([_pod(f"docker.io/vllm/vllm-openai@{DIGEST}")] * 2, DIGEST),
         ([_pod(DIGEST)], DIGEST),
         ([_pod("docker-pullable://model-server:0.1.0")], None),

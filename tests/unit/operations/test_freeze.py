@@ -161,6 +161,8 @@ def test_people_read_when_it_ends_by_both_clocks() -> None:
         ({"from": "2026-12-20", "to": "2026-12-19", "timezone": "UTC"}, "to"),
         ({"from": "2026-12-20T18:00", "to": "2026-12-20T18:00", "timezone": "UTC"}, "to"),
         ({"days": ["fri"], "until": "18:00", "timezone": "UTC"}, None),
+        ({"from": "0001-01-01", "to": "2026-12-20", "timezone": "UTC"}, "from"),
+        ({"from": "2026-12-20", "to": "9999-12-31", "timezone": "UTC"}, "to"),
     ],
 )
 def test_a_wrong_window_is_named(window: dict[str, Any], field: str | None) -> None:

@@ -50,6 +50,10 @@ _RETRIED_POD_FAILURES = frozenset(
 )
 
 
+#: The model server's container in the chart's pods, beside which meshes and agents put theirs.
+SERVER_CONTAINER = "vllm"
+
+
 @dataclass(frozen=True)
 class Observed:
     """The objects of one rollout, read at about the same time."""
@@ -499,10 +503,21 @@ def running_image(pods: Sequence[JSONObject]) -> str | None:
 
 def running_images(pods: Sequence[JSONObject]) -> set[str]:
     """Return the digests of the images that the pods of a release run, as far as they say."""
-    found = {
-        str(status.get("imageID", "")).rpartition("@")[2]
-        for pod in pods
-        if not is_terminating(pod)
-        for status in (pod.get("status", {}).get("containerStatuses") or [])[:1]
-    }
+    found = {image.rpartition("@")[2] for image in image_ids(pods)}
     return {image for image in found if image.startswith("sha256:")}
+
+
+def image_ids(pods: Sequence[JSONObject]) -> set[str]:
+    """Return what nodes call the images of the model servers, such as ``repository@sha256:...``."""
+    ids = {_server_status(pod).get("imageID") for pod in pods if not is_terminating(pod)}
+    return {str(image) for image in ids if image}
+
+
+def _server_status(pod: JSONObject) -> JSONObject:
+    """Return the status of the model server's container: kubelet sorts them by name, sidecars among them."""
+    statuses: dict[str, JSONObject] = {
+        status["name"]: status for status in pod.get("status", {}).get("containerStatuses") or ()
+    }
+    # A chart of one's own may call it otherwise, and has it first.
+    names = [SERVER_CONTAINER, *(container["name"] for container in pod["spec"]["containers"])]
+    return next((statuses[name] for name in names if name in statuses), {})

@@ -59,6 +59,10 @@ OTHERS: dict[str, Any] = {
     "approval_by_other_login": True,
     "freeze": [{"name": "holidays", "from": "2026-12-20", "to": "2027-01-02", "timezone": "UTC"}],
     "capacity": False,
+    "overridden": ("soak",),
+    "watch_s": 0.0,
+    "environment_keys": ("image.repository",),
+    "prometheus": "https://prometheus.example.com",
 }
 
 

@@ -42,6 +42,8 @@ from .source_access import SourceAccess, image_to_pin
 from .watch import Watch
 from .windows import freeze_windows
 
+_SOURCE_CONNECTION = ("kubeconfig", "context", "host", "api_key", "ca_cert", "validate_certs")
+
 
 @contextmanager
 def prepared(
@@ -65,7 +67,14 @@ def prepared(
     gates = GateSet.of(params["gates"], tier, capacity=params["check_capacity"])
     freeze = freeze_windows(gates.freeze, "gates.freeze")
     overrides = check_overrides(params.get("overrides") or ())
-    watch = _watch(params.get("watch"), tier)
+    watch = _watch(params.get("watch") or {}, tier)
+    gates = replace(
+        gates,
+        overridden=tuple(sorted(overrides)),
+        watch_s=watch.period_s,
+        environment_keys=tuple(sorted(params["environment_keys"])),
+        prometheus=_prometheus_url(params) or "",
+    )
     wish = Wish(
         params["chart_path"],
         params["chart_values"],
@@ -165,8 +174,23 @@ def _source_environment(params: Mapping[str, Any], target: ReleaseTarget) -> str
 
 
 def _source_client(params: Mapping[str, Any], target: ClusterClient) -> ClusterClient:
-    """Return a client for the source's cluster: the target's, unless it is said to be another."""
-    given = {key: params["source"][key] for key in ("kubeconfig", "context") if params["source"][key]}
+    """Return a client for the source's cluster: the target's, unless it is said to be another.
+
+    Nothing of who logs in to the target is sent to another cluster, and nothing of it hides what is said.
+    """
+    source = params["source"]
+    given = {key: source[key] for key in _SOURCE_CONNECTION if source[key] is not None}
+    proxies = {key: params[key] for key in ("proxy", "no_proxy")}
+    if source["kubeconfig"] or source["host"]:
+        return ClusterClient(Authentication.from_params({**proxies, **given}))
+    others = sorted(given.keys() - {"context"})
+    if others or (given and params["host"]):
+        raise invalid(
+            "source.kubeconfig",
+            None,
+            f"is missing, but {', '.join(others or ['context'])} is given",
+            "Give the kubeconfig or the host of the source's cluster as well.",
+        )
     return ClusterClient(Authentication.from_params({**params, **given})) if given else target
 
 
@@ -181,13 +205,18 @@ def _pin(access: SourceAccess, progress: Callable[[str], None]) -> str | None:
         return None
 
 
-def _watch(given: Mapping[str, Any] | None, tier: str) -> Watch:
-    if given is None:
-        return Watch()
-    period = given["period_s"]
+def _prometheus_url(params: Mapping[str, Any]) -> str | None:
+    """Return where the gates are asked, which is a part of what is approved."""
+    given = params["source"]["prometheus"] or params["prometheus"] or {}
+    return given.get("url")
+
+
+def _watch(given: Mapping[str, Any], tier: str) -> Watch:
+    interval = given.get("interval_s", Watch.interval_s)
+    period = given.get("period_s")
     if period is None:
         period = 300.0 if tier == "production" else 0.0
-    for name, value, least in (("period_s", period, 0.0), ("interval_s", given["interval_s"], 0.1)):
+    for name, value, least in (("period_s", period, 0.0), ("interval_s", interval, 0.1)):
         if not least <= value < math.inf:
             raise invalid(f"watch.{name}", value, "is not a time", f"Give seconds, {least:g} or more.")
-    return Watch(period, given["interval_s"])
+    return Watch(period, interval)

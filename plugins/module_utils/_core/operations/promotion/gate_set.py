@@ -58,6 +58,10 @@ class GateSet:
     approval_by_other_login: bool = False  #: who asked and who approved are two users of the database, too
     freeze: Sequence[Mapping[str, Any]] = ()
     capacity: bool = True
+    overridden: Sequence[str] = ()  #: gates that somebody takes on himself
+    watch_s: float = 300.0
+    environment_keys: Sequence[str] = ()
+    prometheus: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, Any], tier: str, *, capacity: bool = True) -> GateSet:
@@ -69,7 +73,7 @@ class GateSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the limits: an approval does not hold for others."""
+        """SHA-256 of all that says how strict a promotion is: an approval does not hold for another one."""
         return digest({**asdict(self), "freeze": [dict(window) for window in self.freeze]})
 
 

@@ -27,7 +27,9 @@ _NOW = "SELECT clock_timestamp()"
 # What served for a while since it was last spoken against; and what serves now, as far as it was looked at.
 _SOAK = """
     SELECT greatest(
-               (SELECT max((evidence->'soak'->>'duration_s')::float8) FROM manifest_verifications v
+               (SELECT max(CASE WHEN jsonb_typeof(evidence->'soak'->'duration_s') = 'number'
+                                THEN (evidence->'soak'->>'duration_s')::float8 END)
+                  FROM manifest_verifications v
                  WHERE v.model_name = %(model)s AND v.deployment_environment = %(environment)s
                    AND v.manifest_digest = %(digest)s AND v.verdict = 'passed' AND v.id > coalesce((
                        SELECT max(id) FROM manifest_verifications

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...cluster.client import ClusterClient, segment
-from ...cluster.workload import is_terminating
+from ...cluster.workload import image_ids
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
 from ...endpoint.arguments import DEFAULTS, check_arguments
@@ -36,14 +36,9 @@ class SourceAccess:
         """Return what the pods' nodes call the image that they run, such as ``repository@sha256:...``."""
         entry = self.source.entry
         path = f"/api/v1/namespaces/{segment(entry.namespace or '')}/pods"
-        pods = self.client.list_pages(path, {"labelSelector": selector(entry.release_name or "")})
-        found = {
-            str(status.get("imageID", ""))
-            for pod in pods
-            if not is_terminating(pod)
-            for status in (pod.get("status", {}).get("containerStatuses") or [])[:1]
-        }
-        return found - {""}
+        return image_ids(
+            list(self.client.list_pages(path, {"labelSelector": selector(entry.release_name or "")}))
+        )
 
     def asker(self, limit_s: float, total: Deadline) -> Callable[[], float]:
         """Return what asks for one completion and returns its seconds, see ``gates.completions``.

@@ -75,6 +75,8 @@ def freeze_windows(given: Sequence[Mapping[str, Any]], field: str = "freeze_wind
 
 
 def _window(given: Mapping[str, Any], field: str) -> FreezeWindow:
+    if not isinstance(given, Mapping):
+        raise invalid(field, given, "is no freeze window", f"Give a mapping of {', '.join(_KEYS)}.")
     for key in given:
         if key not in _KEYS:
             raise invalid(field, key, "is no part of a freeze window", f"It has {', '.join(_KEYS)}.")
@@ -135,6 +137,9 @@ def _date(given: Any, where: tzinfo, field: str, *, last: bool) -> datetime:
         raise invalid(field, None, "is missing", advice)
     # YAML makes a date of one without quotes, and a text becomes the same here.
     text = given.isoformat() if isinstance(given, date) else str(given)
+    # What lies at the end of the calendar has no time in another zone.
+    if text.startswith(("0", "9999")):
+        raise invalid(field, text, "is no year of ours", advice)
     try:
         day = date.fromisoformat(text)
     except ValueError:

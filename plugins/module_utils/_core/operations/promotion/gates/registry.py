@@ -47,7 +47,7 @@ def soak(source: Source, seen: Standing, limit_s: float) -> Gate:
     if value is None:
         return gate(GateVerdict.INCONCLUSIVE, f"no health checker has looked at it in {place}")
     told = f"{value:.0f} s without a fall in {place}"
-    if value < limit_s:
+    if not value >= limit_s:  # also what is no number
         return gate(GateVerdict.INCONCLUSIVE, f"{told}, {limit_s - value:.0f} s are still to come")
     return gate(GateVerdict.PASS, told)
 
