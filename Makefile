@@ -31,11 +31,12 @@ help: ## Show this list
 setup: ## System packages, Python environment, collection link
 	@scripts/timed setup scripts/setup
 
-demo: lab ## Set an environment apart; as its deployer deploy local models and the router on the embedded lab, ask them by name, disable one, roll one back
-	scripts/timed environment ansible-playbook playbooks/environment.yml -i inventories/local
-	scripts/timed deploy ansible-playbook playbooks/deploy.yml -i inventories/local $(DEMO_ARGS)
-	scripts/timed router ansible-playbook playbooks/router.yml -i inventories/local
-	scripts/timed ask scripts/demo.py
+demo: lab ## On the embedded lab: deploy to staging, promote to production through gates, and see a bad version take itself back
+	scripts/timed staging ansible-playbook playbooks/environment.yml -i inventories/local -e lab_environment=staging
+	scripts/timed production ansible-playbook playbooks/environment.yml -i inventories/local -e lab_environment=production
+	scripts/timed deploy ansible-playbook playbooks/deploy.yml -i inventories/local -e lab_environment=staging $(DEMO_ARGS)
+	scripts/timed router ansible-playbook playbooks/router.yml -i inventories/local -e lab_environment=production
+	scripts/timed promote scripts/demo.py
 	@scripts/timed --report
 
 # The tests and the benchmark compare with Helm 3 too.

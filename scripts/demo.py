@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Show what ``make demo`` made, as anybody would look at it, and how a model goes back."""
+"""Show how a version comes from staging to production, and how a bad one takes itself back."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from pathlib import Path
 import psycopg2
 import yaml
 
-NAMESPACE = "llm-development"
+STAGING, PRODUCTION = "staging", "production"
 INVENTORY = "inventories/local"
-#: The model that is taken from clients, given back and changed: host in the inventory, and its name.
+#: The model that is promoted: host in the inventory, and its name.
 HOST, MODEL = "llama-3-8b", "meta-llama/Llama-3.1-8B-Instruct"
 QUESTION = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}
 
 
 def run(lab: Path, *command: str) -> str:
-    """Run a program of the lab as the deployer, whose kubeconfig the environment's playbook has written."""
-    environment = {**os.environ, "KUBECONFIG": str(lab / "deployer.kubeconfig")}
+    """Run a program as production's deployer, whose kubeconfig the environment's playbook has written."""
+    environment = {**os.environ, "KUBECONFIG": str(lab / "deployer-production.kubeconfig")}
     arguments = [str(lab / "bin" / command[0]), *command[1:]]
     return subprocess.run(arguments, env=environment, check=True, capture_output=True, text=True).stdout
 
@@ -60,43 +60,40 @@ class Clients:
         return f"meanwhile {good} of {len(self._answers)} requests through the router were answered"
 
     def _ask(self) -> None:
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.05):
             self._answers.append(ask(self._router, MODEL))
 
 
-def run_playbook(playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a playbook for the one model, and show the command."""
-    command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", INVENTORY, "--limit", HOST, *arguments]
+def play(playbook: str, where: str, *arguments: str, status: int = 0, since: str | None = None) -> None:
+    """Run a playbook for the one model; show the command, its steps from one on, its end and its seconds."""
+    chosen = ["-e", f"lab_environment={where}", "--limit", HOST, *arguments]
+    command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", INVENTORY, *chosen]
     title(f"$ {shlex.join(command)}")
-    return subprocess.run(command, check=False, capture_output=True, text=True)
-
-
-def play(playbook: str, *arguments: str) -> None:
-    """Run a playbook and show its report."""
     began = time.monotonic()
-    done = run_playbook(playbook, *arguments)
-    if done.returncode != 0:
-        sys.exit(done.stdout + done.stderr)
-    print(f"{report(done)}\n({time.monotonic() - began:.1f} s)", flush=True)
-
-
-def change(router: str, playbook: str, *arguments: str, since: str, status: int = 0) -> None:
-    """Run a playbook that changes the model while clients ask for it; show how it went from a step on."""
-    began = time.monotonic()
-    with Clients(router) as clients:
-        done = run_playbook(playbook, *arguments)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     took = time.monotonic() - began
     if done.returncode != status:
         sys.exit(done.stdout + done.stderr)
     # Each line of progress begins with the host and the release.
     steps = "\n".join(re.findall(rf"^{HOST}: \S+: (.*)$", done.stderr, re.MULTILINE))
-    print(f"{steps[max(0, steps.find(since)) :]}\n{report(done)}\n({took:.1f} s; {clients})", flush=True)
+    if since is not None:
+        print(steps[max(0, steps.find(since)) :])
+    print(f"{report(done)}\n({took:.1f} s)", flush=True)
 
 
 def report(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what a playbook reports at its end."""
+    """Return what a playbook reports at its end, or why it failed."""
+    said = done.stdout + done.stderr
+    failed = re.search(r"^\[ERROR\]: Task failed: Action failed: (.*)$", said, re.MULTILINE)
+    if failed:
+        return failed[1]
     found = re.search(r"^ok: [^\n]*=> ?\n(    msg: .*?)(?=\n\n)", done.stdout, re.DOTALL | re.MULTILINE)
     return str(yaml.safe_load(found[1])["msg"]).rstrip() if found else done.stdout
+
+
+def as_person(name: str) -> list[str]:
+    """Return arguments that act for somebody, as AWX does for who is logged in."""
+    return ["-e", f"promotion_actor={name}"]
 
 
 def with_values(values: Mapping[str, object]) -> list[str]:
@@ -116,14 +113,10 @@ def show(name: str, text: str) -> None:
 
 
 def address(lab: Path, service: str) -> str:
-    """Return the address of a Service, which the lab's node can reach."""
-    return run(lab, "kubectl", "-n", NAMESPACE, "get", "service", service, "-o", "jsonpath={.spec.clusterIP}")
-
-
-def models(router: str) -> list[str]:
-    """Return the models that the router offers."""
-    with urllib.request.urlopen(f"{router}/v1/models", timeout=10) as answer:
-        return [entry["id"] for entry in json.load(answer)["data"]]
+    """Return the address of a Service in production, which the lab's node can reach."""
+    return run(
+        lab, "kubectl", "-n", "llm-production", "get", "service", service, "-o", "jsonpath={.spec.clusterIP}"
+    )
 
 
 def ask(router: str, model: str) -> str:
@@ -142,52 +135,55 @@ def ask(router: str, model: str) -> str:
         return f"no answer: {error}"
 
 
-def go_back(router: str) -> None:
-    """Show a version that does not serve, which is undone, and one that serves, which is gone back from."""
-    size = {"sizeBillions": 8}
-    # An image that nobody has built. What failed once is not undone twice, so each demo has its own.
-    bad = with_values({"model": size, "image": {"tag": time.strftime("nightly-%Y%m%d-%H%M%S")}})
-    undo = ["-e", "vllm_rollback_on_failure=true"]
-    change(router, "deploy", *undo, *bad, since="does not serve", status=2)
-    # Nor is what a rollback gave up deployed again by accident.
-    longer = 1024 + int(time.time()) % 4096
-    play("deploy", *with_values({"model": {**size, "maxModelLen": longer}}))
-    change(router, "rollback", "-e", "reason=answers are cut off", since="from revision")
+def first_promotion(lab: Path, router: str) -> None:
+    """Bring what staging runs to production, once somebody else has approved it."""
+    play("promote", PRODUCTION, *as_person("alice"), status=2)
+    play("approve", PRODUCTION, *as_person("bob"), "-e", "reason=agreed in OPS-7")
+    play("promote", PRODUCTION, *as_person("alice"), since="gate ")
+    show("$ kubectl get pods", run(lab, "kubectl", "get", "pods", "-n", "llm-production", "-o", "wide"))
+    answer = ask(router, MODEL)
+    show(f"POST {router}/v1/chat/completions", answer)
+    if not answer.startswith("200"):
+        sys.exit("The router did not follow the registry.")
+
+
+def bad_version(router: str) -> None:
+    """Promote a version that serves in staging, and fails under the load of production."""
+    # What failed once is not promoted twice, so each demo has its own.
+    env = {
+        "MODEL_SERVER_FAULT": "http-500",
+        "MODEL_SERVER_FAULT_AFTER": "30",
+        "DEMO": time.strftime("%H%M%S"),
+    }
+    extra = [{"name": name, "value": value} for name, value in env.items()]
+    play("deploy", STAGING, *with_values({"model": {"sizeBillions": 8, "extraEnv": extra}}))
+    with Clients(router) as clients:
+        play("promote", PRODUCTION, "-e", "lab_approval=false", status=2, since="watching")
+    print(clients, flush=True)
 
 
 def main() -> None:
-    """Show releases, pods, registry, and answers, then how a model is disabled, and how it goes back."""
+    """Promote, ask, and promote what takes itself back; show each with its seconds."""
     lab = Path(sys.argv[1] if len(sys.argv) > 1 else "/var/lib/llmops-lab")
     router = f"http://{address(lab, 'router')}"
-    reason = ["-e", "reason=demo"]
-    if MODEL not in models(router):
-        # A demo that was interrupted left it so, and no deployment gives back what a person took away.
-        play("enable", *reason)
-    show("$ helm list", run(lab, "helm", "-n", NAMESPACE, "list"))
-    show("$ kubectl get pods", run(lab, "kubectl", "-n", NAMESPACE, "get", "pods", "-o", "wide"))
+    first_promotion(lab, router)
+    bad_version(router)
+    show("Registry (model_registry_entries)", registry_rows(lab))
+
+
+def registry_rows(lab: Path) -> str:
+    """Return what the registry says of the model."""
     with psycopg2.connect((lab / "registry.dsn").read_text().strip()) as connection:
         cursor = connection.cursor()
         cursor.execute(
-            "SELECT model_name, deployment_status, deployment_endpoint, release_revision"
-            " FROM model_registry_entries WHERE deployment_namespace = %s ORDER BY model_name",
-            (NAMESPACE,),
+            "SELECT deployment_environment, deployment_status, deployment_endpoint, release_revision"
+            " FROM model_registry_entries WHERE model_name = %s ORDER BY deployment_environment DESC",
+            (MODEL,),
         )
         rows = cursor.fetchall()
-    show(
-        "Registry (model_registry_entries)",
-        "\n".join(f"{model}  {status}  {url}  revision {revision}" for model, status, url, revision in rows),
+    return "\n".join(
+        f"{place}: {status}  {url}  revision {revision}" for place, status, url, revision in rows
     )
-    post = f"POST {router}/v1/chat/completions"
-    show(f"{post}, by name", "\n".join(ask(router, model) for model in models(router)))
-    play("disable", *reason)
-    refused = ask(router, MODEL)
-    show(post, refused)
-    play("enable", *reason)
-    answered = ask(router, MODEL)
-    show(post, answered)
-    if not (refused.startswith("404") and answered.startswith("200")):
-        sys.exit("The router did not follow the registry.")
-    go_back(router)
 
 
 if __name__ == "__main__":

@@ -157,6 +157,13 @@ options:
           - Whether somebody else than who asked has to have approved it, see
             M(llmops.platform.registry_approval). By default where the tier is production.
         type: bool
+      approval_by_other_login:
+        description:
+          - Whether request and approval also have to come from two users of the database. Names are what a
+            run says of itself, and a database's user is proven. Use it where approvers have logins of their
+            own.
+        type: bool
+        default: false
       freeze:
         description:
           - Windows of time in which nothing is promoted. Each has a C(name), a C(timezone) of IANA, and

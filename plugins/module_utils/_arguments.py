@@ -166,6 +166,7 @@ GATES_SPEC: dict[str, Any] = {
             "min_samples": {"type": "int", "default": 50},
             "window_s": {"type": "float"},
             "approval": {"type": "bool"},
+            "approval_by_other_login": {"type": "bool", "default": False},
             "freeze": {"type": "list", "elements": "dict", "default": []},
         },
     },

@@ -183,7 +183,7 @@ approval:
     expires_at: "2026-11-02T13:14:07.120331Z"
     holds: true
 line:
-  description: The same in one line for people.
+  description: What was done, in one line for people.
   returned: success
   type: str
   sample: >-

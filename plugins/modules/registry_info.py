@@ -91,8 +91,8 @@ options:
     default: 0
   approvals:
     description:
-      - Return so many of the last requests for promotions to one target, and the answers to them. Needs
-        O(model) and O(environment).
+      - Return so many of the last requests for promotions to one target, and the answers to them.
+        Needs O(model) and O(environment).
     type: int
     default: 0
   timeout:
@@ -454,9 +454,9 @@ manifests:
       judged_at: "2026-11-02T09:14:05.000000Z"
 approvals:
   description:
-    - The last requests for promotions to the target, approvals and withdrawals, newest first. Each has the
-      fields of RV(llmops.platform.registry_approval#module:approval), and C(counts), which says whether it is
-      the newest of its source, manifest and gates.
+    - The last requests for promotions to the target, approvals and withdrawals, newest first.
+    - Each has the fields of RV(llmops.platform.registry_approval#module:approval), and C(counts), which says
+      whether it is the newest of its source, manifest and gates.
   returned: O(approvals) above V(0)
   type: list
   elements: dict

@@ -24,7 +24,7 @@ extends_documentation_fragment:
   - llmops.platform.operation_options
   - llmops.platform.gate_options
   - llmops.platform.attributes
-  - llmops.platform.attributes.info
+  - llmops.platform.attributes.info_module
 seealso:
   - module: llmops.platform.vllm_promotion
 """

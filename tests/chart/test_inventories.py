@@ -185,7 +185,10 @@ def test_what_an_environment_is_deployed_with_is_not_the_administrators(inventor
         assert variables["environment_context"], host
         assert {variables["vllm_kubeconfig"], variables["environment_deployer_kubeconfig"]} in (
             {"~/.kube/llmops-{{ vllm_environment }}.yaml", "{{ vllm_kubeconfig }}"},
-            {"{{ environment_deployer_kubeconfig }}", "{{ lab_dir }}/deployer.kubeconfig"},
+            {
+                "{{ environment_deployer_kubeconfig }}",
+                "{{ lab_dir }}/deployer-{{ vllm_environment }}.kubeconfig",
+            },
         ), host
         # Nor may the account make namespaces, or has more than one context.
         assert not {name for name in variables if name.endswith(("create_namespace", "vllm_context"))}, host

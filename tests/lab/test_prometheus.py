@@ -10,11 +10,12 @@ import copy
 import json
 import re
 import urllib.parse
-import urllib.request
 from typing import Any
 
+import urllib3
+
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
-from tests.support.chart import HelmChart
+from tests.support.chart import HelmChart, Rendered
 from tests.support.kubectl import Kubectl
 from tests.support.lab import Lab
 from tests.support.lab_runs import wait
@@ -33,12 +34,9 @@ def test_the_charts_monitor_is_followed_and_a_wrong_label_is_no_data(
         "alerts": {"enabled": True},
     }
     rendered = HelmChart(lab.binary("helm")).render(values, release=RELEASE, namespace=namespace)
-    # A policy of the chart is among them: the machine passes it, as a Prometheus in `monitoring` would.
+    # The chart's policy admits nobody who is there; the machine passes it.
     assert "NetworkPolicy" in rendered.kinds
-    wanted = [
-        item for item in rendered.objects if "helm.sh/hook" not in item["metadata"].get("annotations", {})
-    ]
-    applied = kubectl.run("apply", "--namespace", namespace, "-f", "-", stdin=json.dumps(_list(wanted)))
+    applied = kubectl.run("apply", "--namespace", namespace, "-f", "-", stdin=_without_hooks(rendered))
     assert applied.returncode == 0, applied.stderr
 
     def up(**labels: str) -> list[dict[str, str]]:
@@ -66,7 +64,7 @@ def test_the_charts_monitor_is_followed_and_a_wrong_label_is_no_data(
         monitor["metadata"] = {"name": name, "namespace": namespace}
         monitor["spec"]["endpoints"] = [{"port": "http", **change}]
         api.create(path, monitor)
-    selector = wanted_labels(rendered.one("Deployment"))
+    selector = rendered.one("Deployment")["spec"]["selector"]["matchLabels"]
     endpoint = {"port": "http", "path": "/metrics", "interval": "1s"}
     api.create(
         MONITORS.format(namespace, "podmonitors"),
@@ -84,20 +82,14 @@ def test_the_charts_monitor_is_followed_and_a_wrong_label_is_no_data(
     assert re.search(rf"ServiceMonitor {namespace}/beyond is left out: .*enableHttp2", log)
 
 
-def wanted_labels(deployment: dict[str, Any]) -> dict[str, str]:
-    """Return the labels by which a Deployment finds its pods."""
-    found: dict[str, str] = deployment["spec"]["selector"]["matchLabels"]
-    return found
-
-
-def _list(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "List", "items": items}
+def _without_hooks(rendered: Rendered) -> str:
+    items = [item for item in rendered.objects if "helm.sh/hook" not in json.dumps(item["metadata"])]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
 def _ask(lab: Lab, path: str) -> Any:
-    url = f"{lab.facts['prometheus_url']}/api/v1/{path}"
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
-        return json.load(answer)["data"]
+    answer = urllib3.request("GET", f"{lab.facts['prometheus_url']}/api/v1/{path}", timeout=10)
+    return answer.json()["data"]
 
 
 def _query(lab: Lab, expression: str) -> list[dict[str, Any]]:

@@ -644,7 +644,7 @@ def wait_after(run: RunningPlay, mark: str, text: str) -> None:
 
 
 #: The same for a deployment that undoes itself.
-UNDONE = ["does not serve, so it goes back", "clients: ", "(sha256:", "verifying a completion", "registering"]
+UNDONE = ["it goes back", "clients: ", "(sha256:", "verifying a completion", "registering"]
 
 
 @pytest.mark.full

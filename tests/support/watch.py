@@ -19,7 +19,10 @@ from tests.support.site import Site
 
 #: A model that does not answer for so long does not serve.
 _PATIENCE_S = 1.5
-_STATUS = "SELECT deployment_status FROM model_registry_entries WHERE model_name = %s"
+_STATUS = (
+    "SELECT deployment_status FROM model_registry_entries"
+    " WHERE model_name = %s AND deployment_environment = coalesce(%s, deployment_environment)"
+)
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,16 @@ class Seen:
 
 
 class Watch:
-    """Asks a model of a site directly at its Service; a context manager."""
+    """Asks a model of a site directly at its Service; a context manager.
 
-    def __init__(self, site: Site, model: str, release: str, pause_s: float = 0.05) -> None:
+    The environment has to be named where the model has a row in several.
+    """
+
+    def __init__(
+        self, site: Site, model: str, release: str, environment: str | None = None, pause_s: float = 0.05
+    ) -> None:
         self._site, self._model, self._release, self._pause_s = site, model, release, pause_s
+        self._environment = environment
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._failure: BaseException | None = None
@@ -72,7 +81,7 @@ class Watch:
                 connection.autocommit = True
 
                 def status() -> str:
-                    cursor.execute(_STATUS, (self._model,))
+                    cursor.execute(_STATUS, (self._model, self._environment))
                     row = cursor.fetchone()
                     return str(row[0]) if row else "absent"
 

@@ -340,7 +340,17 @@ def test_even_the_owner_does_not_rewrite_the_log(query: Query, read: Run, statem
 
 @pytest.mark.parametrize(
     "action",
-    ["entry.update", "operation.started", "manifest.recorded", "lock.forced", "", "x", "A.b", "a b.c"],
+    [
+        "entry.update",
+        "operation.started",
+        "manifest.recorded",
+        "approval.approved",
+        "lock.forced",
+        "",
+        "x",
+        "A.b",
+        "a b.c",
+    ],
 )
 def test_what_triggers_write_cannot_be_claimed(query: Query, action: str) -> None:
     with pytest.raises(psycopg2.errors.RaiseException, match="action"):

@@ -54,6 +54,9 @@ INSERT INTO operation_steps (operation_id, number, name) VALUES ('{operation}', 
 INSERT INTO operation_locks (model_name, deployment_environment, operation_id, expires_at)
     VALUES ('m', '{e}', '{operation}', now());
 INSERT INTO health_check_rules (deployment_environment, successes) VALUES ('{e}', 9);
+INSERT INTO promotion_approvals
+    (model_name, deployment_environment, source_environment, manifest_digest, gate_set_digest, kind)
+    VALUES ('m', '{e}', 'qa', 'sha256:' || repeat('2', 64), 'sha256:' || repeat('1', 64), 'requested');
 SELECT router_heartbeat('router-{e}', '{e}', NULL, NULL, '{{}}');
 SELECT acquire_lease('health-check/{e}', 'somebody', 0.001);
 """
@@ -119,7 +122,7 @@ WRITES = {
             " manifest_digest, gate_set_digest, kind, request_id, reason)"
             " SELECT model_name, deployment_environment, source_environment, manifest_digest,"
             " gate_set_digest, 'withdrawn', id, 'no' FROM promotion_approvals"
-            " WHERE kind = 'requested' AND deployment_environment = '{e}' ORDER BY id DESC LIMIT 1"
+            " WHERE deployment_environment = '{e}' ORDER BY id LIMIT 1"
         ),
         (
             "INSERT INTO health_check_rules (deployment_environment, failures) VALUES ('{e}', 1)"

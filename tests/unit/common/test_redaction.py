@@ -118,6 +118,7 @@ def test_secrets_of_kubernetes_lose_their_data() -> None:
         {"secrets": {"hfToken": {"existingSecret": "hugging-face", "key": "token"}}},
         {"valueFrom": {"secretKeyRef": {"name": "hugging-face", "key": "token"}}, "name": "HF_TOKEN"},
         {"imagePullSecrets": [{"name": "registry"}]},
+        {"image": {"pullSecrets": ["registry"]}},
         {"volumes": [{"name": "tls", "secret": {"secretName": "certificate"}}]},
         {"ingress": {"tlsSecret": "certificate"}},
         {"automountServiceAccountToken": False},

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,11 @@ ADDRESS = "192.0.2.7"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty cache, on a machine where nothing is installed."""
+    """Return an empty cache, on a machine without Prometheus and apt."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    found = shutil.which
+    hidden = ("prometheus", "promtool", "apt-get")
+    monkeypatch.setattr("shutil.which", lambda name, **how: None if name in hidden else found(name, **how))
     return tmp_path / "llmops-platform"
 
 

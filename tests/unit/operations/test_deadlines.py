@@ -92,6 +92,14 @@ FIXED = {
         "_MODELS_LIMIT_S": "one exchange",
         "_LAST_CHANCE_S": "what is left of a deadline for one more try",
     },
+    "gitops/credentials.py": {"_CONNECT_S": "one exchange, less where less is left"},
+    "gitops/git.py": {"_END_S": "how long a process that was told to end may take"},
+    "gitops/wait.py": {
+        "_REPEAT_LINE_S": "pace of lines",
+        "_TOGETHER_S": "pace of looks",
+        "_FIRST_REFRESH_S": "pace of looks",
+        "_LONGEST_REFRESH_S": "pace of looks",
+    },
     "helm/binary.py": {
         "_VERSION_S": "one exchange",
         "_PATIENCE_S": "wait for another who asks",
@@ -101,6 +109,8 @@ FIXED = {
     "metrics/promql.py": {"_LOOK_BACK_S": "age"},
     "metrics/prometheus.py": {"TIMEOUT_S": "default of the option for one exchange"},
     "operations/deploy/failure.py": {"_ASK_S": "one exchange after a failure"},
+    "operations/promotion/metrics_source.py": {"_WINDOW_S": "default of the option gates.window_s"},
+    "registry/approving.py": {"MOST_S": "what may be asked for: how long an approval holds"},
     "registry/connection.py": {
         "LOCK_TIMEOUT_S": "one exchange, less where less is left",
         "_UNREACHABLE_S": "one exchange",
@@ -113,7 +123,18 @@ FIXED = {
     "release/comparison.py": {"_AWAY_S": "how long a symptom has to last"},
     "release/tools.py": {"_DEFAULT_ROLLOUT_MARGIN_S": "default of the option rollout_timeout"},
 }
-ROOMS = ("cluster", "common", "endpoint", "helm", "metrics", "operations", "placement", "registry", "release")
+ROOMS = (
+    "cluster",
+    "common",
+    "endpoint",
+    "gitops",
+    "helm",
+    "metrics",
+    "operations",
+    "placement",
+    "registry",
+    "release",
+)
 
 
 def _fixed(path: Path) -> set[str]:

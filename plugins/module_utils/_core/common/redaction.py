@@ -17,7 +17,7 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 # Names of Secrets, as charts and specs call them: a reference, which a reader needs.
-_REFERENCE_KEY = re.compile(r"(existing|tls|pull)[-_]?secret$", re.IGNORECASE)
+_REFERENCE_KEY = re.compile(r"(existing|tls|pull)[-_]?secrets?$", re.IGNORECASE)
 # Up to the last "@" before the path: a password may hold an "@" that somebody forgot to encode.
 _URL_PASSWORD = re.compile(
     r"(?P<head>[a-z][a-z0-9+.-]{0,30}://[^:/@\s]*:)(?:[^/\s]+|[^@\s]+)(?=@)", re.IGNORECASE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..cluster.manifests import parse_manifest
@@ -35,10 +35,19 @@ def chart_metadata(chart: Path) -> tuple[str, str]:
 
 def chart_digest(chart: Path) -> str:
     """Return the SHA-256 over names and contents of a chart's files, those behind links too."""
+    return digest_of_files(chart_files(chart))
+
+
+def chart_files(chart: Path) -> dict[str, bytes]:
+    """Return the contents of a chart's files, by their paths in the chart."""
+    return {name: path.read_bytes() for name, path in _files(chart)}
+
+
+def digest_of_files(files: Mapping[str, bytes]) -> str:
+    """Return the digest of a chart with these files."""
     total = hashlib.sha256()
-    for name, path in sorted(_files(chart)):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        total.update(f"{content}  {name}\n".encode())
+    for name, content in sorted(files.items()):
+        total.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
     return f"sha256:{total.hexdigest()}"
 
 

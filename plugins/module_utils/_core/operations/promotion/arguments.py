@@ -33,7 +33,6 @@ from ..deploy.state import Wanted
 from .carried import check_keys
 from .carry import Wish, carry
 from .clients import Clients
-from .freeze_windows import freeze_windows
 from .gate_set import GateSet, check_overrides
 from .metrics_source import metric_limits, metrics_source
 from .promotion import Promotion
@@ -41,6 +40,7 @@ from .questions import Questions
 from .source import read_source
 from .source_access import SourceAccess, image_to_pin
 from .watch import Watch
+from .windows import freeze_windows
 
 
 @contextmanager

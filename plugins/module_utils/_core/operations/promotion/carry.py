@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,6 +15,7 @@ import yaml
 from ...cluster.client import JSONObject
 from ...cluster.manifests import find_object
 from ...common.errors import PlatformError, invalid
+from ...helm.binary import ReleaseSpec
 from ...release.rendering import Rendered, Renderer
 from ...release.request import ReleaseRequest, ReleaseTarget
 from ...release.tools import Tools, Waits
@@ -70,10 +70,9 @@ def carry(
         create_namespace=wish.create_namespace,
         force_conflicts=wish.force_conflicts,
     )
-    given = merged(_tier_values(request), request.values)
     changed = (
         line
-        for line in value_differences(source.content.values, given)
+        for line in value_differences(_values(original.spec), _values(request.spec(None)))
         if not line.startswith(("values.environment:", "values.tier:", "values.slug:"))
     )
     return Carried(
@@ -86,7 +85,7 @@ def carry(
 
 def require_same_server(original: Rendered, wanted: Rendered) -> None:
     """Raise ``invalid`` where the target's pods would start the server otherwise than the source's do."""
-    changed = list(_server_differences(_container(original.objects), _container(wanted.objects)))
+    changed = list(_server_differences(_server(original.objects), _server(wanted.objects)))
     if changed:
         raise invalid(
             "chart_values",
@@ -133,9 +132,12 @@ def _other_chart(chart: str, problem: str) -> PlatformError:
     )
 
 
-def _tier_values(request: ReleaseRequest) -> dict[str, Any]:
-    path = Path(request.chart) / f"values-{request.tier}.yaml"
-    return yaml.safe_load(path.read_text("utf-8")) or {} if path.is_file() else {}
+def _values(spec: ReleaseSpec) -> dict[str, Any]:
+    """Return all that Helm is given: what a tier brings differs too, and stands in no inventory."""
+    found: dict[str, Any] = {}
+    for path in spec.values_files:
+        found = merged(found, yaml.safe_load(path.read_text("utf-8")) or {})
+    return merged(found, spec.values)
 
 
 def _container(objects: list[JSONObject]) -> JSONObject:
@@ -144,15 +146,24 @@ def _container(objects: list[JSONObject]) -> JSONObject:
     return found
 
 
-def _server_differences(before: JSONObject, after: JSONObject) -> Iterator[str]:
-    was, will = dict(leaves(_server(before))), dict(leaves(_server(after)))
+def _server_differences(source: JSONObject, target: JSONObject) -> Iterator[str]:
+    was, will = dict(leaves(source)), dict(leaves(target))
     for name in sorted({*was, *will}):
         if was.get(name) != will.get(name):
-            yield f"{name}: {shown(was.get(name))} -> {shown(will.get(name))}"
+            before, after = was.get(name), will.get(name)
+            yield f"{name}: {shown(_apart(before, after))} -> {shown(_apart(after, before))}"
 
 
-def _server(container: JSONObject) -> dict[str, Any]:
+def _apart(value: Any, other: Any) -> Any:
+    """Return of a list what the other one has not: the first hundred of its characters may be the same."""
+    if not (isinstance(value, list) and isinstance(other, list)):
+        return value
+    return [item for item in value if item not in other]
+
+
+def _server(objects: list[JSONObject]) -> dict[str, Any]:
     """Return what decides what the server answers. Which Secret a variable comes from does not."""
+    container = _container(objects)
     env = {item["name"]: item.get("value", "of a reference") for item in container.get("env") or ()}
     limits = (container.get("resources") or {}).get("limits")
     return {
@@ -160,6 +171,7 @@ def _server(container: JSONObject) -> dict[str, Any]:
         "args": container.get("args"),
         "limits": limits,
         "env": {name: value for name, value in env.items() if name not in _OF_A_SECRET},
+        "config": (find_object(objects, "ConfigMap") or {}).get("data"),
     }
 
 

@@ -55,6 +55,7 @@ class GateSet:
     min_samples: int = 50
     window_s: float | None = None
     approval: bool = True
+    approval_by_other_login: bool = False  #: who asked and who approved are two users of the database, too
     freeze: Sequence[Mapping[str, Any]] = ()
     capacity: bool = True
 

@@ -51,7 +51,7 @@ class Promotion:
     ask_more: AskMore
     watch: Watch
     overrides: Mapping[str, Override] = field(default_factory=dict)
-    #: Called where nothing but an approval is missing: it is asked for.
+    #: Called where nothing but the approval is closed: it is asked for, unless somebody has refused it.
     request_approval: Callable[[], None] | None = None
 
     # ---
@@ -102,8 +102,8 @@ def consider(going: Promotion) -> None:
     stopped = closed(ask(going))
     if not stopped:
         return
-    only_missing = [(gate.name, gate.verdict) for gate in stopped] == [("approval", GateVerdict.INCONCLUSIVE)]
-    if only_missing and going.request_approval is not None and not going.run.check_mode:
+    missing = [(gate.name, gate.verdict is GateVerdict.ERROR) for gate in stopped] == [("approval", False)]
+    if missing and going.request_approval is not None and not going.run.check_mode:
         going.request_approval()
     raise _stopped(going, stopped)
 
@@ -177,11 +177,12 @@ def _stopped(going: Promotion, gates: Sequence[Gate]) -> PlatformError:
     """Return the error of gates that let nothing pass."""
     only_errors = all(gate.verdict is GateVerdict.ERROR for gate in gates)
     told = "; ".join(f"{gate.name} ({gate.verdict.value}): {gate.reason}" for gate in gates)
+    written = "The release was not changed" if going.run.touched else "Nothing was written"
     return PlatformError(
         ErrorClass.INFRASTRUCTURE if only_errors else ErrorClass.VERIFICATION,
         f"{going.run.target.name} is not promoted, {len(gates)} of {len(going.asked)} gates are closed: "
         f"{told}",
-        "Nothing was written. See to what the gates say, then run again; or take a gate on yourself with "
+        f"{written}. See to what the gates say, then run again; or take a gate on yourself with "
         "overrides (promotion_overrides), which names it and says why.",
         {"gates": [gate.as_json() for gate in going.asked], "closed": [gate.name for gate in gates]},
     )
@@ -209,10 +210,17 @@ def _decided(going: Promotion, take: Callable[[Run], None], run: Run) -> None:
     """Take a step that writes, after the gates that may have closed meanwhile were asked again."""
     if going.asked:
         gates = _overruled(going, _decide(going))
+        known = {gate.name: gate for gate in (*going.asked, *gates)}
+        going.asked = _in_order(list(known.values()))
         if stopped := closed(gates):
-            known = {gate.name: gate for gate in (*going.asked, *gates)}
-            going.asked = _in_order(list(known.values()))
             raise _stopped(going, stopped)
+    elif not run.compared().in_sync:
+        # It was there when the gates were to be asked, so that none of them was.
+        raise PlatformError(
+            ErrorClass.LOCKED,
+            f"{run.target.name} was changed by somebody else since this run first looked",
+            "Nothing was written. Look at what is there, then run again: the gates are asked then.",
+        )
     take(run)
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from ...endpoint.verification import verify_service
 from ...registry import approvals, approving
 from ...registry.connection import Session
 from ..deploy.run import Run
 from .clients import Clients
-from .freeze_windows import FreezeWindow
 from .gate_set import GateSet
 from .gates.approval import approval_gate
 from .gates.completions import completions
@@ -25,6 +23,7 @@ from .gates.metrics import metric_gates
 from .gates.registry import idle, soak, verified
 from .source import Source, read_standing
 from .source_access import SourceAccess
+from .windows import FreezeWindow
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Questions:
         if self.freeze:
             yield freeze_gate(self.freeze, seen.now)
         if gates.approval:
-            yield approval_gate(session, self._subject)
+            yield approval_gate(session, self._subject, other_login=gates.approval_by_other_login)
 
     def ask_more(self) -> list[Gate]:
         """Return the gates for which the source's server and its metrics are asked."""
@@ -66,7 +65,7 @@ class Questions:
     def _completions(self) -> Iterator[Gate]:
         gates = self.gates
         if gates.completions > 0:
-            ask = self.access.asker(gates.max_latency_s, lambda _line: None)
+            ask = self.access.asker(gates.max_latency_s, self.run.waits.total)
             yield completions(ask, gates.completions, gates.max_latency_s)
 
     def _metrics(self) -> list[Gate]:
@@ -81,9 +80,16 @@ class Questions:
 
     def request_approval(self) -> None:
         """Ask for an approval, on behalf of who runs this."""
-        registry = self.run.used_registry
-        done = registry.write(partial(approving.request, subject=self._subject, by=registry.holder.name))
-        if done.changed:
+        registry, subject = self.run.used_registry, self._subject
+
+        def work(session: Session) -> bool:
+            known = approvals.newest(session, subject)
+            # Whoever refused it is not asked again by the next run.
+            if known is not None and known.kind == approvals.WITHDRAWN:
+                return False
+            return approving.request(session, subject, by=registry.holder.name).changed
+
+        if registry.write(work):
             self.run.say(f"an approval was asked for by {registry.holder.name}; somebody else gives it")
 
     @property

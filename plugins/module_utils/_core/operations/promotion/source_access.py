@@ -45,13 +45,17 @@ class SourceAccess:
         }
         return found - {""}
 
-    def asker(self, limit_s: float, progress: Callable[[str], None]) -> Callable[[], float]:
-        """Return what asks for one completion and returns its seconds, see ``gates.completions``."""
+    def asker(self, limit_s: float, total: Deadline) -> Callable[[], float]:
+        """Return what asks for one completion and returns its seconds, see ``gates.completions``.
+
+        Each gets a share of ``total``.
+        """
         arguments = self._arguments(limit_s * _PATIENCE)
         check_arguments(arguments)
 
         def ask() -> float:
-            report = verify_service(self.client, arguments, Deadline(limit_s * _PATIENCE), progress)
+            deadline = total.share(limit_s * _PATIENCE)
+            report = verify_service(self.client, arguments, deadline, lambda _line: None)
             return float(report["completion"]["latency_s"])
 
         return ask

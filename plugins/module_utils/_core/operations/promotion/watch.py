@@ -75,13 +75,20 @@ def is_watched(run: Run) -> bool:
 
 
 def keep_watch(run: Run, wanted: Watch) -> list[Gate]:
-    """Watch until the period is over; return what was seen last. Raises ``verification`` for a breach."""
+    """Watch until the period is over; return what was seen last.
+
+    Raises ``verification`` for a breach, and ``timeout`` where no time was left for the whole period: a watch
+    that was cut off is none.
+    """
     run.say(f"watching for {wanted.period_s:g} s what clients get")
     # What is there was made by this operation, or by one that was killed in its watch.
     run.step, run.on_trial = Step.VERIFY, True
     deadline = run.waits.total.share(wanted.period_s)
     with run.tools.permit.step(STEP) as detail:
         seen = _follow(run, wanted, deadline)
+        if deadline.seconds < wanted.period_s:
+            run.step, run.on_trial = Step.FINISH, False
+            raise _cut_off(run, wanted, deadline)
         detail["manifest_digest"] = run.compared().rendered.digest
         detail["watched_s"] = round(deadline.elapsed(), 1)
         detail["gates"] = [gate.as_json() for gate in seen]
@@ -112,7 +119,9 @@ def _failed_in_a_row(run: Run, wanted: Watch, before: int) -> int:
     try:
         wanted.complete()
     except PlatformError as error:
-        if error.error_class not in (ErrorClass.VERIFICATION, ErrorClass.TIMEOUT):
+        # What was not answered by the end of the run's own time says nothing.
+        asked = error.error_class in (ErrorClass.VERIFICATION, ErrorClass.TIMEOUT)
+        if not asked or run.waits.total.expired():
             run.say(f"a completion could not be asked for: {error.message}")
             return before
         if before + 1 >= _FAILURES:
@@ -122,6 +131,15 @@ def _failed_in_a_row(run: Run, wanted: Watch, before: int) -> int:
         run.say(f"a completion was not answered: {error.message}")
         return before + 1
     return 0
+
+
+def _cut_off(run: Run, wanted: Watch, deadline: Deadline) -> PlatformError:
+    return run.waits.total.timeout_error(
+        f"The {run.kind} of {run.target.name}",
+        f"nothing spoke against it, but the watch was cut off after {deadline.seconds:.0f} s of "
+        f"{wanted.period_s:g} s",
+        "Run again: it is watched anew. Or give a longer timeout (vllm_timeout).",
+    )
 
 
 def _breach(told: str, seen: Sequence[Gate]) -> PlatformError:

@@ -40,7 +40,7 @@ def undo(run: Run, error: PlatformError) -> bool:
     another = _another(run)
     try:
         with prepared(another, Wish(), strategy="auto", force_conflicts=True, rejects=False) as going:
-            run.say(f"does not serve, so it goes back to {going.choice.to}")
+            run.say(f"it goes back to {going.choice.to}")
             walk(another, {**going.steps, Step.FINISH: (partial(_end, error), "registry_s")})
             if going.plan is None:
                 describe(going)

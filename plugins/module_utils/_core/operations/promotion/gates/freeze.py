@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from ..freeze_windows import FreezeWindow
+from ..windows import FreezeWindow
 from .gate import Gate, GateVerdict
 
 NAME = "freeze"

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a target's files go and what they say, from the arguments of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..common.actor import actor, awx_job
+from ..common.errors import invalid
+from .address import check_address, check_branch
+from .application import MODEL, WRITER, ApplicationOptions
+from .commit import Note
+from .credentials import Credentials
+from .repository import RepositoryOptions
+from .signature import Signature
+
+
+def checked_where(params: Mapping[str, Any]) -> RepositoryOptions | Path:
+    """Return the branch of a repository, or the directory. Raises ``invalid``."""
+    if params["directory"]:
+        return Path(params["directory"])
+    author, committer = params["author"], params["committer"]
+    return RepositoryOptions.checked(
+        params["repository"],
+        params["branch"],
+        Credentials(
+            params["username"],
+            params["token"] or "",
+            params["ssh_key"] or "",
+            params["known_hosts"] or "",
+            params["ca_cert"] or "",
+        ),
+        Signature.parsed(author, "author") if author else None,
+        Signature.parsed(committer, "committer") if committer else None,
+        params["git_binary"],
+    )
+
+
+def checked_application(params: Mapping[str, Any]) -> ApplicationOptions:
+    """Return what the Application says beyond its target. Raises ``invalid``."""
+    source = params["source_repository"] or params["repository"]
+    if not source:
+        raise invalid(
+            "source_repository",
+            source,
+            "is missing",
+            "Give the address at which Argo CD finds what is in the directory (gitops_source_repository).",
+        )
+    for name in ("application_namespace", "project", "writer"):
+        if not params[name] or not params[name].isprintable():
+            raise invalid(name, params[name], "is no name", "Give a name.")
+    return ApplicationOptions(
+        source_repository=check_address(source, "source_repository").url,
+        source_revision=check_branch(params["source_revision"] or params["branch"], "source_revision"),
+        namespace=params["application_namespace"],
+        project=params["project"],
+        destination_server=params["destination_server"],
+        destination_name=params["destination_name"] or "",
+        automated=params["automated"],
+        prune=params["prune"],
+        self_heal=params["self_heal"],
+        cascade=params["cascade"],
+        labels=_texts(params, "labels"),
+        annotations=_texts(params, "annotations"),
+        writer=params["writer"],
+    )
+
+
+def checked_note(params: Mapping[str, Any]) -> Note:
+    """Return who changes something and why. Raises ``invalid``."""
+    return Note(params["actor"] or actor(), params["reason"] or "", awx_job())
+
+
+def _texts(params: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Return labels or annotations; YAML reads ``true`` and numbers as something else than text."""
+    advice = "Put the value into quotes, and leave out what is set here."
+    for key, value in params[name].items():
+        if not isinstance(value, str) or key in (WRITER, MODEL):
+            raise invalid(f"{name}.{key}", value, "is not a text, or is not yours to set", advice)
+    return dict(params[name])

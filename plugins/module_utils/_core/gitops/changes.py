@@ -1,0 +1,128 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What has to be changed about a target's files, decided from those that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..cluster.manifests import parse_manifest
+from ..common.errors import PlatformError, invalid
+from ..helm.chart import digest_of_files
+from ..release.request import ReleaseTarget
+from .application import MODEL, WRITER, ApplicationOptions, application
+from .layout import Layout
+from .tree import Changes, Tree
+from .wanted import Chart, Wanted
+from .yaml_text import yaml_text
+
+_HEAD = "# Written by llmops.platform for {name}. What is changed here by hand is written over.\n"
+
+
+def changes_for(wanted: Wanted, options: ApplicationOptions, layout: Layout, tree: Tree) -> Changes:
+    """Return what brings the files of a target to what is wanted. A chart's folder is only ever added."""
+    target, folder = wanted.target, chart_path(wanted, layout)
+    check_consent(tree.read(layout.application(target.name)), target, options.writer)
+    there = tree.files(folder)
+    if there:
+        _check_chart(wanted.chart, folder, there)
+    elif wanted.chart.files is None:
+        raise invalid(
+            "to",
+            folder,
+            "is not in the repository, so the chart of that revision cannot be gone back to",
+            "Restore that folder from the repository's history, or deploy from values.",
+        )
+    tier_file = f"values-{wanted.tier}.yaml"
+    has_tier_file = tier_file in (there or wanted.chart.files or {})
+    head = _HEAD.format(name=target.name)
+    files = {
+        layout.application(target.name): application(
+            wanted, options, folder, tier_file if has_tier_file else None
+        ),
+        layout.values(target.name): _sorted(wanted.values),
+    }
+    writes, before = {}, {}
+    for path, content in files.items():
+        text, old = (head + yaml_text(content)).encode(), tree.read(path)
+        if old is not None:
+            before[path] = old
+        if old != text:
+            writes[path] = text
+    return Changes(writes, (), {} if there else {folder: wanted.chart.files or {}}, before)
+
+
+def removal_of(target: ReleaseTarget, writer: str, layout: Layout, tree: Tree) -> Changes:
+    """Return what takes a target's two files away. Charts stay, for others and for going back."""
+    check_consent(tree.read(layout.application(target.name)), target, writer)
+    before = {
+        path: content
+        for path in (layout.application(target.name), layout.values(target.name))
+        if (content := tree.read(path)) is not None
+    }
+    return Changes(removals=tuple(before), before=before)
+
+
+def chart_path(wanted: Wanted, layout: Layout) -> str:
+    """Return the folder of a target's chart."""
+    return layout.chart(wanted.chart.name, wanted.chart.version, wanted.chart.digest)
+
+
+def check_consent(content: bytes | None, target: ReleaseTarget, writer: str) -> None:
+    """Raise ``invalid`` for an Application that names another writer, or is another model's."""
+    if content is None:
+        return
+    annotations = _annotations(content)
+    consent = annotations.get(WRITER)
+    if consent != writer:
+        said = f"lets {consent!r} write it" if consent else "names nobody who may write it"
+        raise invalid(
+            "writer",
+            writer,
+            f"may not write the Application of {target.name}, which {said}",
+            f"Whoever owns it gives it the annotation {WRITER}: {writer}; or set gitops_writer.",
+        )
+    if annotations.get(MODEL) != target.model:
+        raise invalid(
+            "name",
+            target.name,
+            f"is the Application of another model, {annotations.get(MODEL)!r}",
+            "Choose another name.",
+        )
+
+
+def _annotations(content: bytes) -> Mapping[str, Any]:
+    try:
+        (item,) = parse_manifest(content.decode())
+        annotations = item["metadata"]["annotations"]
+    except (PlatformError, KeyError, TypeError, ValueError):
+        return {}
+    return annotations if isinstance(annotations, Mapping) else {}
+
+
+def _check_chart(chart: Chart, folder: str, there: Mapping[str, bytes]) -> None:
+    # What Helm's digest leaves out, such as .gitattributes, changes nothing about the chart.
+    counted = {name: data for name, data in there.items() if _counts(name)}
+    if digest_of_files(counted) != chart.digest:
+        raise invalid(
+            "path",
+            folder,
+            "was changed in the repository, where a chart's folder stays as it was written",
+            "Restore it from the repository's history, or remove it to have it written anew.",
+        )
+
+
+def _counts(name: str) -> bool:
+    *folders, file = name.split("/")
+    return not any(part.startswith(".") for part in folders) and (file == ".helmignore" or file[0] != ".")
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_sorted(item) for item in value]
+    return value

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a change would look like to those who read it, with secrets hidden that somebody else has written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cluster.manifests import parse_manifest
+from ..common.errors import PlatformError
+from ..common.redaction import redact, redact_free_text
+from .tree import Changes
+from .yaml_text import yaml_text
+
+
+def differences(changes: Changes) -> list[dict[str, str]]:
+    """Return before and after of each file; of the files of a chart only that they come."""
+    shown = [
+        _difference(path, changes.before.get(path), changes.writes.get(path))
+        for path in sorted({*changes.writes, *changes.removals})
+    ]
+    for folder, files in changes.folders.items():
+        after = "".join(f"{name}\n" for name in sorted(files))
+        shown.append({"before": "", "after": after, "before_header": folder, "after_header": folder})
+    return shown
+
+
+def _difference(path: str, before: bytes | None, after: bytes | None) -> dict[str, str]:
+    return {"before": _shown(before), "after": _shown(after), "before_header": path, "after_header": path}
+
+
+def _shown(content: bytes | None) -> str:
+    if content is None:
+        return ""
+    text = content.decode(errors="replace")
+    try:
+        data: list[Any] = parse_manifest(text)
+    except PlatformError:
+        return redact_free_text(text)
+    return "---\n".join(yaml_text(redact(item)) for item in data)

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is changed about a target's files, as a table of what is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
+    ErrorClass,
+    PlatformError,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.changes import (
+    changes_for,
+    removal_of,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.layout import Layout
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.tree import Changes
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.wanted import (
+    Wanted,
+    wanted_again,
+    wanted_by,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.recorded import Recorded
+from tests.support.chart import MODEL
+from tests.support.git_files import OPTIONS, Files, request
+
+LAYOUT = Layout.below("models")
+APPLICATION = f"models/applications/vllm-{request().name}.yaml"
+VALUES = f"models/values/vllm-{request().name}.yaml"
+
+
+def plan(files: Files, wanted: Wanted | None = None, writer: str = OPTIONS.writer) -> Changes:
+    return changes_for(wanted or wanted_by(request()), replace(OPTIONS, writer=writer), LAYOUT, files)
+
+
+def written(**options: Any) -> Files:
+    files = Files()
+    files.apply(plan(files, wanted_by(request(**options))))
+    return files
+
+
+def recorded(**changes: Any) -> Recorded:
+    wanted = wanted_by(request())
+    chart = wanted.chart
+    fields = {
+        "revision": 2,
+        "digest": "sha256:m",
+        "objects": [],
+        "values": wanted.values,
+        "values_redacted": False,
+        "chart_name": chart.name,
+        "chart_version": chart.version,
+        "chart_digest": chart.digest,
+    }
+    return Recorded(**{**fields, **changes})
+
+
+def test_a_new_target_gets_two_files_and_its_chart() -> None:
+    changes = plan(Files())
+    (chart,) = changes.folders
+    assert changes.paths == sorted([APPLICATION, VALUES, f"{chart}/"])
+    assert f"path: {chart}\n" in changes.writes[APPLICATION].decode()
+    assert {"Chart.yaml", "values.yaml", "templates/deployment.yaml"} <= set(changes.folders[chart])
+
+
+def test_the_same_again_changes_nothing() -> None:
+    assert not plan(written())
+
+
+def test_other_values_change_one_file() -> None:
+    assert plan(written(), wanted_by(request(values={"replicas": 3}))).paths == [VALUES]
+
+
+def test_another_target_has_files_of_its_own_and_shares_the_chart() -> None:
+    files = written(model="org/other")
+    before = dict(files.content)
+    changes = plan(files)
+    assert changes.paths == [APPLICATION, VALUES]
+    files.apply(changes)
+    assert before.items() <= files.content.items()
+
+
+def test_a_hand_s_change_is_written_over() -> None:
+    files = written()
+    files.content[VALUES] += b"replicas: 7\n"
+    changes = plan(files)
+    assert changes.paths == [VALUES]
+    assert changes.before[VALUES].endswith(b"replicas: 7\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b"writer: llmops.platform", b"writer: somebody", "lets 'somebody' write it"),
+        (b"    llmops.platform/writer: llmops.platform\n", b"", "names nobody who may write it"),
+        (b"llmops.platform/model-name: meta-llama/", b"llmops.platform/model-name: other/", "another model"),
+        (b"apiVersion", b"{[", "names nobody"),
+    ],
+)
+def test_an_application_of_somebody_else_is_left_alone(old: bytes, new: bytes, said: str) -> None:
+    files = written()
+    assert old in files.content[APPLICATION]
+    files.content[APPLICATION] = files.content[APPLICATION].replace(old, new)
+    with pytest.raises(PlatformError, match=said):
+        plan(files)
+    with pytest.raises(PlatformError, match=said):
+        removal_of(request(), OPTIONS.writer, LAYOUT, files)
+
+
+def test_another_writer_needs_consent() -> None:
+    with pytest.raises(PlatformError, match=r"lets 'llmops\.platform' write it"):
+        plan(written(), writer="somebody")
+
+
+def test_a_chart_that_was_changed_is_refused_and_not_mended() -> None:
+    files = written()
+    (path,) = [name for name in files.content if name.endswith("templates/service.yaml")]
+    files.content[path] += b"\n"
+    with pytest.raises(PlatformError, match="stays as it was written"):
+        plan(files)
+
+
+def test_what_git_keeps_beside_a_chart_is_no_part_of_it() -> None:
+    files = written()
+    folder = next(name for name in files.content if name.endswith("/Chart.yaml")).rpartition("/")[0]
+    files.content[f"{folder}/.gitattributes"] = b"* text=auto\n"
+    assert not plan(files)
+
+
+def test_a_removal_leaves_the_charts() -> None:
+    files = written()
+    files.apply(removal_of(request(), OPTIONS.writer, LAYOUT, files))
+    assert {name.split("/")[1] for name in files.content} == {"charts"}
+    assert not removal_of(request(), OPTIONS.writer, LAYOUT, files)
+
+
+def test_a_recorded_revision_comes_back_with_the_chart_that_was_kept() -> None:
+    first = written()
+    files = written(values={"replicas": 3})
+    files.apply(plan(files, wanted_again(recorded(), request())))
+    assert files.content == first.content
+
+
+def test_a_chart_that_was_not_kept_is_told() -> None:
+    with pytest.raises(PlatformError, match="is not in the repository"):
+        plan(Files(), wanted_again(recorded(), request()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"values_redacted": True}, "secrets in plain text"),
+        (
+            {"values": {"model": {"name": "org/other"}, "environment": "staging"}},
+            "not recorded for this model",
+        ),
+        ({"values": {"model": {"name": MODEL}, "environment": "production"}}, "not recorded for this model"),
+        ({"values": {}}, "not recorded for this model"),
+        ({"chart_digest": ""}, "is no SHA-256"),
+        ({"chart_version": "../.."}, "is no version"),
+    ],
+)
+def test_a_record_that_cannot_be_gone_back_to_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(PlatformError, match=said) as caught:
+        plan(written(), wanted_again(recorded(**changes), request()))
+    assert caught.value.error_class is ErrorClass.INVALID
