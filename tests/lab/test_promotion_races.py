@@ -35,8 +35,12 @@ CONTROLLED = {"extraEnv": [{"name": "MODEL_SERVER_CONTROL", "value": "1"}]}
 DRAIN = {"drain": {"preStopSeconds": 2, "shutdownTimeoutSeconds": 1, "marginSeconds": 1}}
 
 
+#: So many models need more GPUs than the lab has for everybody.
+NO_GPU = {"gpu": {"count": 0}}
+
+
 @contextmanager
-def first_promoted(
+def second_waits(
     lab: Lab, folder: Path, prefix: str, models: dict[str, dict[str, Any]]
 ) -> Iterator[Production]:
     """Make a production that runs version 1 of all models, with the second in staging.
@@ -47,16 +51,15 @@ def first_promoted(
     api = ClusterClient(Authentication(kubeconfig=str(lab.kubeconfig)))
     with two_places(lab, api, PlayRunner(folder), prefix) as site:
         site.variables |= {"vllm_takeover_after": 600, "vllm_lock_ttl": 600}
-        forks = ("--forks", "5")
-        for name in models:
-            site.staging.models[name] = version("1", **DRAIN)
-            site.models[name] = version("1", **DRAIN)
-        site.staging.deploy(*forks).check()
-        site.promote("all", *forks).check()
+        site.models = {name: version("1", **NO_GPU, **DRAIN) for name in models}
+        site.staging.models = {name: version("2", model=CONTROLLED, **NO_GPU, **DRAIN) for name in models}
+        first = site.start("--forks", "4")
+        first.wait_for("taking the lock")
+        # By now the registry's schema is there.
+        site.staging.start("--forks", "4").wait(600).check()
+        first.wait(600).check()
         for name, own in models.items():
-            site.staging.models[name] = version("2", model=CONTROLLED, **DRAIN)
             site.models[name] |= own
-        site.staging.deploy(*forks).check()
         yield site
 
 
@@ -101,7 +104,7 @@ def killed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
     models = {kill.name: kill.variables for kill in KILLS} | {
         kill.name: {"promotion_watch": {"period_s": 60, "interval_s": 0.5}} for kill in UNDONE
     }
-    with first_promoted(lab, tmp_path_factory.mktemp("killed"), "killed", models) as site:
+    with second_waits(lab, tmp_path_factory.mktemp("killed"), "killed", models) as site:
         pool = ThreadPoolExecutor(2)
         try:
             yield {kill.name: pool.submit(_kill_and_resume, site, kill) for kill in KILLS} | {
@@ -186,7 +189,7 @@ RACES = ("twice", "against", "back", "moved", "expires", "elsewhere", "ahead")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     """Return a production that runs version 1 of some models, with version 2 in staging."""
     models: dict[str, dict[str, Any]] = {name: {} for name in RACES}
-    with first_promoted(lab, tmp_path_factory.mktemp("races"), "races", models) as site:
+    with second_waits(lab, tmp_path_factory.mktemp("races"), "races", models) as site:
         for name in ("expires", "elsewhere", "ahead"):
             site.models[name] |= {
                 "promotion_gates": {**site.variables["promotion_gates"], "approval": True},
@@ -197,7 +200,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product
 
 def test_of_two_promotions_at_once_one_is_told_who_is_at_work_or_waits(site: Production) -> None:
     first = site.begin("twice")
-    first.wait_for("helm upgrade")
+    wait_after(first, "taking the lock", "needs an upgrade")
     with paused(first):
         told = failure(site.promote("twice"), "twice")
         assert told["closed"] == ["idle"]
@@ -240,11 +243,11 @@ def test_what_staging_runs_no_more_is_not_promoted(site: Production) -> None:
     with site.locked("moved"):
         running = site.begin("moved", vllm_lock_timeout=120)
         running.wait_for("taking the lock")
-        site.staging.models["moved"] = version("3", **DRAIN)
+        site.staging.models["moved"] = version("3", **NO_GPU, **DRAIN)
         site.staging.deploy("--limit", "moved").check()
     told = failure(running.wait(120), "moved")
     assert told["error_class"] == "locked"
-    assert "staging runs revision 3" in told["msg"]
+    assert "staging runs revision 2" in told["msg"]
     assert site.written("moved")[:3] == before[:3]
     assert site.version("moved") == "1"
 
@@ -279,7 +282,7 @@ def test_an_approval_for_another_digest_or_other_gates_lets_nothing_pass(site: P
     told = failure(site.promote("elsewhere", promotion_gates=looser), "elsewhere")
     assert told["closed"] == ["approval"]
     assert "approved something else (gates" in told["msg"]
-    site.staging.models["elsewhere"] = version("3", **DRAIN)
+    site.staging.models["elsewhere"] = version("3", **NO_GPU, **DRAIN)
     site.staging.deploy("--limit", "elsewhere").check()
     told = failure(site.promote("elsewhere"), "elsewhere")
     assert told["closed"] == ["approval"]
@@ -355,8 +358,8 @@ def test_ten_models_at_once_then_some_at_a_time_and_one_that_is_not_let_pass(
 ) -> None:
     names = [f"model-{number}" for number in range(10)]
     with two_places(lab, api, PlayRunner(tmp_path), "ten") as site:
-        site.staging.models = {name: version("1") for name in names}
-        site.models = {name: version("1") for name in names}
+        site.staging.models = {name: version("1", **NO_GPU) for name in names}
+        site.models = {name: version("1", **NO_GPU) for name in names}
         site.staging.deploy("--forks", "10").check()
         site.staging.give_verdict("model-3", "revoked")
         result = site.promote("all", "--forks", "10")
@@ -365,7 +368,7 @@ def test_ten_models_at_once_then_some_at_a_time_and_one_that_is_not_let_pass(
         assert served == [name for name in names if name != "model-3"], result.output
         assert site.status("model-3") == "absent"
 
-        site.staging.models = {name: version("2") for name in names}
+        site.staging.models = {name: version("2", **NO_GPU) for name in names}
         site.staging.deploy("--forks", "10").check()
         serial = [
             {
