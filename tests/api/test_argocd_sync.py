@@ -33,7 +33,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.wait 
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules.argocd_sync import ARGUMENT_SPEC, run
-from tests.support.applications import Controller, application, applications, compared, operation
+from tests.support.applications import REFRESH, Controller, application, applications, compared, operation
 from tests.support.argocd import argocd_definitions
 from tests.support.lab import Lab
 from tests.support.model_server import wait_until
@@ -324,6 +324,16 @@ def test_check_mode_writes_nothing(
     assert told.diff is not None
     assert (told.diff["before"] != told.diff["after"]) is changed
     assert _version(api, namespace) == version
+
+
+def test_check_mode_while_a_refresh_is_on_its_way(
+    api: ClusterClient, namespace: str, make: Callable[..., None], sync: Sync
+) -> None:
+    make(BEFORE, automated=False)
+    asked = {"metadata": {"annotations": {REFRESH: "normal"}}}
+    api.patch(f"{applications(namespace)}/{NAME}", asked)
+    told = sync(check=True)
+    assert (told.result["next"], told.changed) == ("wait", True)
 
 
 def test_check_mode_of_nothing_and_of_a_failure(make: Callable[..., None], sync: Sync) -> None:
