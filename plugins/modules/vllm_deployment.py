@@ -81,6 +81,13 @@ options:
     type: str
     choices: [refuse, keep, replace]
     default: refuse
+  environment_keys:
+    description:
+      - Further keys of the values that this environment owns, as for M(llmops.platform.vllm_promotion). Only
+        what was promoted is compared by them.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: llmops.platform.vllm_release
   - module: llmops.platform.vllm_endpoint_info
@@ -274,6 +281,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "rollback_on_failure": {"type": "bool"},
     "retry_rejected": {"type": "bool"},
     "promoted": {"type": "str", "choices": ["refuse", "keep", "replace"], "default": "refuse"},
+    "environment_keys": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -299,7 +307,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         params["rollback_on_failure"], isinstance(target, ReleaseRequest) and target.tier == "production"
     )
     with opened_registry(params, context.progress, context.run_pid) if used else nullcontext() as registry:
-        target, origin = kept(registry, target, params["promoted"])
+        target, origin = kept(registry, target, params["promoted"], params["environment_keys"])
         this = Run(
             target,
             wanted,

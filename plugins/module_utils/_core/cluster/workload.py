@@ -509,8 +509,13 @@ def running_images(pods: Sequence[JSONObject]) -> set[str]:
 
 def image_ids(pods: Sequence[JSONObject]) -> set[str]:
     """Return what nodes call the images of the model servers, such as ``repository@sha256:...``."""
-    ids = {_server_status(pod).get("imageID") for pod in pods if not is_terminating(pod)}
-    return {str(image) for image in ids if image}
+    # One that was evicted, or whose node went, stays on record for days.
+    there = [pod for pod in pods if not is_terminating(pod) and _is_there(pod)]
+    return {str(image) for pod in there if (image := _server_status(pod).get("imageID"))}
+
+
+def _is_there(pod: JSONObject) -> bool:
+    return pod.get("status", {}).get("phase") not in ("Failed", "Succeeded")
 
 
 def _server_status(pod: JSONObject) -> JSONObject:

@@ -28,7 +28,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.p
     GateVerdict,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.watch import (
-    STEP,
     Watch,
     keep_watch,
 )
@@ -130,7 +129,7 @@ def test_a_watch_asks_again_and_again_until_its_period_is_over() -> None:
     assert (done.clients.begun, done.clients.asked, done.server.asked) == (1, 4, 4)
     assert (done.run.step, done.run.on_trial, done.run.warnings) == (Step.FINISH, False, [])
     (name, outcome, detail), *others = done.permit.steps
-    assert (name, outcome, others) == (STEP, "succeeded", [])
+    assert (name, outcome, others) == (WATCH_STEP, "succeeded", [])
     assert detail["manifest_digest"] == done.run.compared().rendered.digest
     assert (detail["watched_s"], detail["gates"]) == (60.0, [GOOD.as_json()])
 
@@ -149,7 +148,7 @@ def test_a_breach_ends_it_at_once_and_speaks_against_what_was_promoted(before: i
     assert done.error.details["gates"] == [BAD.as_json()]
     assert done.error.details["failed_step"] == "watch"
     assert against_the_model(done)
-    assert done.permit.steps[0][:2] == (STEP, "failed")
+    assert done.permit.steps[0][:2] == (WATCH_STEP, "failed")
 
 
 @pytest.mark.parametrize("gate", [FEW, DOWN])
@@ -210,7 +209,7 @@ def test_a_watch_that_the_whole_deadline_cuts_off_is_no_watch() -> None:
     assert "after 40 s of 60 s" in done.error.message
     # It is taken up again, and nothing is taken back.
     assert not against_the_model(done)
-    assert (done.permit.steps[0][:2], done.run.on_trial) == ((STEP, "failed"), False)
+    assert (done.permit.steps[0][:2], done.run.on_trial) == ((WATCH_STEP, "failed"), False)
 
 
 def test_a_breach_within_a_watch_that_is_cut_off_is_one() -> None:

@@ -38,20 +38,33 @@ def settle(run: Run, error: Exception) -> None:
 
     Whatever goes wrong here: the failure itself matters more, so it is only told.
     """
-    kind = error.error_class if isinstance(error, PlatformError) else None
     name_step(run, error)
     if run.registry is None:
         return
-    told = str(error) or type(error).__name__
     if run.wanted.present and run.wanted.registers:
         correct_row(run, error)
         _try(run, "the failure of the manifest was not recorded", lambda: reject_manifest(run, error))
-    name = kind.value if kind else "unknown"
+    give_back(run, error)
+
+
+def give_back(run: Run, error: Exception) -> None:
+    """Note that the operation failed, and give its lock back."""
+    name = error.error_class.value if isinstance(error, PlatformError) else "unknown"
+    told = str(error) or type(error).__name__
     _try(
         run,
         "the lock was not given back",
         lambda: finish.end(run, outcome="failed", error_class=name, reason=told),
     )
+
+
+def say_what_serves(run: Run, error: Exception) -> None:
+    """Tell in the error what clients have now."""
+    if not isinstance(error, PlatformError) or run.row is None:
+        return
+    error.details["entry_status"] = run.row.status
+    if run.row.status == "ready" and run.touched:
+        error.message = f"{error.message.rstrip('.')}. The model still answers, so clients keep it"
 
 
 def _try(run: Run, otherwise: str, work: Callable[[], None]) -> None:

@@ -133,10 +133,11 @@ def _other_chart(chart: str, problem: str) -> PlatformError:
 
 
 def _values(spec: ReleaseSpec) -> dict[str, Any]:
-    """Return all that Helm is given: what a tier brings differs too, and stands in no inventory."""
+    """Return all that the chart is rendered with: what a tier brings differs, and stands in no inventory."""
     found: dict[str, Any] = {}
-    for path in spec.values_files:
-        found = merged(found, yaml.safe_load(path.read_text("utf-8")) or {})
+    for path in (spec.chart / "values.yaml", *spec.values_files):
+        if path.is_file():
+            found = merged(found, yaml.safe_load(path.read_text("utf-8")) or {})
     return merged(found, spec.values)
 
 

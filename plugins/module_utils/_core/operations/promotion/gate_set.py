@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -74,7 +75,9 @@ class GateSet:
     @property
     def digest(self) -> str:
         """SHA-256 of all that says how strict a promotion is: an approval does not hold for another one."""
-        return digest({**asdict(self), "freeze": [dict(window) for window in self.freeze]})
+        # YAML makes dates of what is written without quotes.
+        freeze = json.loads(json.dumps([dict(window) for window in self.freeze], default=str))
+        return digest({**asdict(self), "freeze": freeze})
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,15 +19,16 @@ from ...registry.revisions import Origin
 from ...release.request import ReleaseRequest, ReleaseTarget
 from ..deploy.run import Registry
 from ..differences import value_differences
-from .carried import divide, merged
+from .carried import check_keys, divide, merged
 
 
 def kept(
-    registry: Registry | None, target: ReleaseTarget, promoted: str
+    registry: Registry | None, target: ReleaseTarget, promoted: str, keys: Sequence[str] = ()
 ) -> tuple[ReleaseTarget, Origin | None]:
     """Return what is to be deployed over something that may have been promoted, and where that came from.
 
-    ``promoted`` is ``refuse``, ``keep`` or ``replace``. Raises ``invalid`` for a deployment that would make
+    ``promoted`` is ``refuse``, ``keep`` or ``replace``, and ``keys`` are those that the environment owns
+    beside the usual ones. Raises ``invalid`` for a deployment that would make
     another model server of it.
     """
     if registry is None or promoted == "replace" or not isinstance(target, ReleaseRequest):
@@ -36,10 +37,19 @@ def kept(
     if found is None:
         return target, None
     manifest, content = found
-    carried = divide(content.values).carried
+    if content.values_redacted:
+        raise invalid(
+            "promoted",
+            promoted,
+            f"needs the values of {manifest}, which was promoted with secrets that are not on record",
+            "Promote again, or deploy all of the values with promoted=replace (vllm_promoted).",
+        )
+    owned = check_keys(keys)
+    carried = divide(content.values, owned).carried
     if promoted == "keep":
-        return replace(target, values=merged(carried, divide(target.values).owned)), Origin.of(manifest)
-    wanted = divide(target.values).carried
+        values = merged(carried, divide(target.values, owned).owned)
+        return replace(target, values=values), Origin.of(manifest)
+    wanted = divide(target.values, owned).carried
     differences = list(value_differences(_unnamed(carried), _unnamed(wanted)))
     if differences:
         raise invalid(
@@ -53,7 +63,7 @@ def kept(
 
 
 def _promoted(registry: Registry, target: ReleaseTarget) -> tuple[Manifest, Content] | None:
-    """Return the manifest that the target's row names, where it was promoted and its values are on record."""
+    """Return the manifest that the target's row names, if that was promoted."""
 
     def look(session: Session) -> tuple[Manifest, Content] | None:
         row = entries.read(session, target.model, target.environment)
@@ -71,7 +81,7 @@ def _promoted(registry: Registry, target: ReleaseTarget) -> tuple[Manifest, Cont
         if not is_without_schema(error):
             raise
         return None
-    return found if found is not None and not found[1].values_redacted else None
+    return found
 
 
 def _unnamed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,8 +30,9 @@ from ..proven_image import require_image
 from .carry import Carried, require_same_server
 from .gate_set import GATES, GateSet, Override
 from .gates.gate import Gate, GateVerdict, closed, overruled
+from .journal import GATES_STEP, is_watched, passed_gates
 from .source import Source, read_source
-from .watch import Watch, is_watched, keep_watch
+from .watch import Watch, keep_watch
 
 #: Asks the gates that cost something: they are not asked again before the release.
 AskMore = Callable[[], Sequence[Gate]]
@@ -56,6 +57,7 @@ class Promotion:
 
     # ---
     asked: list[Gate] = field(default_factory=list)  #: none where what is promoted is there already
+    passed: bool = False  #: that the gates let pass is in the journal
     watched: list[Gate] | None = None  #: what the watch saw last; None where nothing was watched
 
     @property
@@ -87,8 +89,20 @@ def promote(going: Promotion) -> None:
         except Exception as error:
             failure.name_step(run, error)
             if not (isinstance(error, PlatformError) and undone(run, error)):
-                failure.settle(run, error)
+                _settle(run, error)
             raise
+
+
+def _settle(run: Run, error: Exception) -> None:
+    """Leave the registry in the truth, but for what nobody was to touch: closed gates take no model away."""
+    untouched = run.operation is None and not run.touched and run.step is Step.PLAN
+    stopped = isinstance(error, PlatformError) and "closed" in error.details
+    announced = run.row is not None and run.row.status == "deploying"
+    if (untouched or stopped) and not announced:
+        failure.give_back(run, error)
+        return
+    failure.settle(run, error)
+    failure.say_what_serves(run, error)
 
 
 def preview_promotion(going: Promotion) -> None:
@@ -102,10 +116,20 @@ def consider(going: Promotion) -> None:
     stopped = closed(ask(going))
     if not stopped:
         return
-    missing = [(gate.name, gate.verdict is GateVerdict.ERROR) for gate in stopped] == [("approval", False)]
-    if missing and going.request_approval is not None and not going.run.check_mode:
+    if _waits_for_approval(stopped) and going.request_approval is not None and not going.run.check_mode:
         going.request_approval()
     raise _stopped(going, stopped)
+
+
+#: What may open by itself while somebody else looks at the request.
+_OPENS_IN_TIME = {"soak", "idle", "freeze", "capacity"}
+
+
+def _waits_for_approval(stopped: Sequence[Gate]) -> bool:
+    """Tell whether an approval is missing, and nothing that has to be mended first."""
+    by_name = {gate.name: gate.verdict for gate in stopped}
+    approval = by_name.pop("approval", GateVerdict.ERROR)
+    return approval is not GateVerdict.ERROR and by_name.keys() <= _OPENS_IN_TIME
 
 
 def ask(going: Promotion) -> list[Gate]:
@@ -116,13 +140,28 @@ def ask(going: Promotion) -> list[Gate]:
     for line in (*going.carried.differences, *_contradicted(going)):
         run.say(line)
     capacity = _room(going)
-    if run.plan is not None and not run.planned().changed:
+    if run.plan is not None and not run.planned().changed and _was_let_pass(going):
         return []
     gates = [*_decide(going), *capacity, *going.ask_more()]
     going.asked = _in_order(_overruled(going, gates))
     for gate in going.asked:
         run.say(gate.line)
     return going.asked
+
+
+def _was_let_pass(going: Promotion) -> bool:
+    """Tell whether what is there needs no gates: clients have it, or it passed them in a run that died.
+
+    What came there otherwise, such as by hand, or was taken from clients since, has to pass them.
+    """
+    run = going.run
+    noted = passed_gates(run)
+    if noted is not None and noted.get("gate_set_digest") == going.gates.digest:
+        if going.watch.clients is not None:
+            going.watch.clients.before = [Gate.from_json(one) for one in noted.get("before") or ()]
+        return True
+    row, digest = run.row, run.compared().rendered.digest
+    return row is not None and row.status == "ready" and row.manifest_digest == digest
 
 
 def _contradicted(going: Promotion) -> list[str]:
@@ -203,7 +242,25 @@ def _lock(going: Promotion, run: Run) -> None:
 
 def _plan(going: Promotion, run: Run) -> None:
     require_same_server(going.carried.original, run.compared().rendered)
+    _refuse_rejected(run)
     plan.take(run)
+
+
+def _refuse_rejected(run: Run) -> None:
+    """Raise ``verification`` for what did not serve in the target or was given up, if it is there or not."""
+    digest = run.compared().rendered.digest
+    found = run.verdict_on(digest)
+    if found is None or found.verdict not in run.refuses:
+        return
+    # A run that was killed while it went back is gone on with.
+    run.refused = True
+    raise PlatformError(
+        ErrorClass.VERIFICATION,
+        f"{run.target.name}: this very manifest ({digest[:19]}) {found}",
+        "Promote another version. Where the cause lay elsewhere and is gone, promote it with retry_rejected "
+        "(promotion_retry_rejected).",
+        {"manifest_digest": digest},
+    )
 
 
 def _decided(going: Promotion, take: Callable[[Run], None], run: Run) -> None:
@@ -225,14 +282,24 @@ def _decided(going: Promotion, take: Callable[[Run], None], run: Run) -> None:
 
 
 def _release(going: Promotion, run: Run) -> None:
-    _decided(going, lambda _run: None, run)
-    if going.watch.wanted and going.watch.clients is not None:
-        going.watch.clients.note_before()
-    with run.tools.permit.step("pass the gates") as detail:
-        detail["source"] = {"environment": going.source.environment, "manifest_digest": going.source.digest}
-        detail["gates"] = [gate.as_json() for gate in going.asked]
-        _audit_overrides(going)
+    _pass_gates(going, run)
     release.take(run)
+
+
+def _pass_gates(going: Promotion, run: Run) -> None:
+    """Note that the gates let pass, once more asked, before clients can get what they let pass."""
+    clients = going.watch.clients
+    if going.watch.wanted and clients is not None:
+        clients.note_before()
+    _decided(going, lambda _run: None, run)
+    with run.tools.permit.step(GATES_STEP) as detail:
+        detail["source"] = {"environment": going.source.environment, "manifest_digest": going.source.digest}
+        detail["manifest_digest"] = run.compared().rendered.digest
+        detail["gate_set_digest"] = going.gates.digest
+        detail["gates"] = [gate.as_json() for gate in going.asked]
+        detail["before"] = [gate.as_json() for gate in clients.before] if clients is not None else []
+        _audit_overrides(going)
+    going.passed = True
 
 
 def _audit_overrides(going: Promotion) -> None:
@@ -269,10 +336,13 @@ def _verify(going: Promotion, run: Run) -> None:
 
 
 def _register(going: Promotion, run: Run) -> None:
-    """Give the model to clients. A watch that was cut off is for who holds the lock."""
-    if run.operation is None and going.watch.wanted and not is_watched(run):
+    """Give the model to clients. What passes gates, or is watched once more, is for who holds the lock."""
+    passes = bool(going.asked) and not going.passed
+    if run.operation is None and (passes or (going.watch.wanted and not is_watched(run))):
         run.needs_lock = True
         return
+    if passes:
+        _pass_gates(going, run)
     register.take(run)
 
 

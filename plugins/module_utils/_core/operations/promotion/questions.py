@@ -22,7 +22,7 @@ from .gates.gate import Gate
 from .gates.metrics import metric_gates
 from .gates.registry import idle, soak, verified
 from .source import Source, read_standing
-from .source_access import SourceAccess
+from .source_access import PATIENCE, SourceAccess
 from .windows import FreezeWindow
 
 
@@ -75,7 +75,8 @@ class Questions:
     def complete(self) -> None:
         """Ask what was promoted for one completion. Raises where it is not answered."""
         run = self.run
-        deadline = run.waits.total.share(run.verification["timeout"])
+        patience = min(run.verification["timeout"], PATIENCE * run.verification["max_latency_s"])
+        deadline = run.waits.total.share(patience)
         verify_service(run.tools.client, run.verification, deadline, lambda _line: None)
 
     def request_approval(self) -> None:

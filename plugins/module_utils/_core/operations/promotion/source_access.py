@@ -21,7 +21,7 @@ from ..rollback.look import api_key_secret
 from .source import Source
 
 #: A completion that takes this many times the limit is not waited for any longer.
-_PATIENCE = 5
+PATIENCE = 5
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class SourceAccess:
 
         Each gets a share of ``total``.
         """
-        arguments = self._arguments(limit_s * _PATIENCE)
+        arguments = self._arguments(limit_s * PATIENCE)
         check_arguments(arguments)
 
         def ask() -> float:
-            deadline = total.share(limit_s * _PATIENCE)
+            deadline = total.share(limit_s * PATIENCE)
             report = verify_service(self.client, arguments, deadline, lambda _line: None)
             return float(report["completion"]["latency_s"])
 
@@ -74,8 +74,10 @@ def image_to_pin(access: SourceAccess) -> str | None:
 
     Raises ``verification`` where pods run another image than was recorded, or several.
     """
-    ids, manifest = access.image_ids(), access.source.manifest
-    digests = {one.rpartition("@")[2] for one in ids}
+    found, manifest = access.image_ids(), access.source.manifest
+    # Where some nodes tell a digest that can be pulled, what the others call it is no other image.
+    pullable = {one for one in found if "@sha256:" in one}
+    digests = {one.rpartition("@")[2] for one in pullable or found}
     if len(digests) > 1 or (manifest.image_digest and digests - {manifest.image_digest}):
         raise PlatformError(
             ErrorClass.VERIFICATION,
@@ -83,4 +85,4 @@ def image_to_pin(access: SourceAccess) -> str | None:
             f"{manifest.image_digest or 'one image'} was proven",
             "Somebody moved the tag: deploy the model there again, with image.digest.",
         )
-    return next((one.rpartition("@")[2] for one in ids if "@sha256:" in one), None)
+    return next((one.rpartition("@")[2] for one in pullable), None)

@@ -15,29 +15,17 @@ from dataclasses import dataclass
 
 from ...common.deadline import Deadline
 from ...common.errors import ErrorClass, PlatformError
-from ...registry.connection import Session
 from ..deploy.next_step import Step
 from ..deploy.run import Run
 from .clients import Clients
 from .gates.gate import Gate, GateVerdict
-
-#: How the journal calls it.
-STEP = "watch the promotion"
+from .journal import WATCH_STEP
 
 #: Completions of ours that fail one after the other before that is a breach: one may meet a pod that goes.
 _FAILURES = 2
 
-_WATCHED = """
-    SELECT EXISTS (
-        SELECT FROM operations o JOIN operation_steps s ON s.operation_id = o.id
-         WHERE o.model_name = %(model)s AND o.deployment_environment = %(environment)s
-           AND s.name = %(step)s AND s.outcome = 'succeeded'
-           AND s.detail ->> 'manifest_digest' = %(digest)s
-           AND s.started_at >= (
-               SELECT max(created_at) FROM deployment_manifests
-                WHERE model_name = o.model_name AND deployment_environment = o.deployment_environment
-                  AND manifest_digest = %(digest)s))
-"""
+#: Between two looks after the end, where the last one has to be made sure of.
+_LAST_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,22 +46,6 @@ class Watch:
         return self.period_s > 0
 
 
-def is_watched(run: Run) -> bool:
-    """Tell whether what is there was watched to the end, by this run or by one before."""
-    values = {
-        "model": run.target.model,
-        "environment": run.target.environment,
-        "step": STEP,
-        "digest": run.compared().rendered.digest,
-    }
-
-    def look(session: Session) -> bool:
-        row = session.row(_WATCHED, values)
-        return row is not None and bool(row[0])
-
-    return run.used_registry.read(look)
-
-
 def keep_watch(run: Run, wanted: Watch) -> list[Gate]:
     """Watch until the period is over; return what was seen last.
 
@@ -84,7 +56,7 @@ def keep_watch(run: Run, wanted: Watch) -> list[Gate]:
     # What is there was made by this operation, or by one that was killed in its watch.
     run.step, run.on_trial = Step.VERIFY, True
     deadline = run.waits.total.share(wanted.period_s)
-    with run.tools.permit.step(STEP) as detail:
+    with run.tools.permit.step(WATCH_STEP) as detail:
         seen = _follow(run, wanted, deadline)
         if deadline.seconds < wanted.period_s:
             run.step, run.on_trial = Step.FINISH, False
@@ -97,40 +69,67 @@ def keep_watch(run: Run, wanted: Watch) -> list[Gate]:
     return seen
 
 
+@dataclass
+class _Completions:
+    """What came of the completions that the watch itself asks for."""
+
+    run: Run
+    ask: Callable[[], object]
+    answered: int = 0
+    failed: int = 0  #: one after the other, up to now
+
+    def look(self) -> None:
+        """Ask for one. Raises ``verification`` for the last of too many in a row that were not answered."""
+        try:
+            self.ask()
+        except PlatformError as error:
+            if not _is_the_servers(error) or self.run.waits.total.expired():
+                self.run.say(f"a completion could not be asked for: {error.message}")
+                return
+            self.failed += 1
+            if self.failed >= _FAILURES:
+                told = f"{_FAILURES} completions in a row were not answered: {error.message}"
+                raise _breach(told, []) from error
+            self.run.say(f"a completion was not answered: {error.message}")
+            return
+        self.answered, self.failed = self.answered + 1, 0
+
+    @property
+    def gate(self) -> Gate:
+        """What they say by now."""
+        known = self.answered > 0 and self.failed == 0
+        told = (
+            f"{self.answered} were answered" if known else "none could be asked for, or the last one failed"
+        )
+        verdict = GateVerdict.PASS if known else GateVerdict.INCONCLUSIVE
+        return Gate("completions", verdict, told, samples=self.answered, source="endpoint")
+
+
+def _is_the_servers(error: PlatformError) -> bool:
+    """Tell whether it is the server that did not answer, and not the way to it."""
+    if error.error_class is ErrorClass.TIMEOUT:
+        return bool(error.details.get("of_the_server"))
+    return error.error_class is ErrorClass.VERIFICATION
+
+
 def _follow(run: Run, wanted: Watch, deadline: Deadline) -> list[Gate]:
-    failures = 0
+    completions = _Completions(run, wanted.complete) if wanted.complete is not None else None
+    # A short watch looks more often than it was told to: once is not enough to see anything.
+    pause = min(wanted.interval_s, deadline.seconds / (2 * _FAILURES))
     if wanted.clients is not None:
         wanted.clients.begin()
     while True:
-        deadline.pause(min(wanted.interval_s, deadline.remaining()))
+        run.waits.total.pause(min(pause, max(deadline.remaining(), _LAST_PAUSE_S)))
         run.tools.permit.watch()
-        failures = _failed_in_a_row(run, wanted, failures)
+        if completions is not None:
+            completions.look()
         seen = wanted.clients.ask() if wanted.clients is not None else []
         if breach := [gate for gate in seen if gate.verdict is GateVerdict.FAIL]:
             raise _breach("; ".join(f"{gate.name}: {gate.reason}" for gate in breach), seen)
-        if deadline.expired():
-            return seen
-
-
-def _failed_in_a_row(run: Run, wanted: Watch, before: int) -> int:
-    """Ask for a completion; return how many have failed one after the other. Raises for too many."""
-    if wanted.complete is None:
-        return 0
-    try:
-        wanted.complete()
-    except PlatformError as error:
-        # What was not answered by the end of the run's own time says nothing.
-        asked = error.error_class in (ErrorClass.VERIFICATION, ErrorClass.TIMEOUT)
-        if not asked or run.waits.total.expired():
-            run.say(f"a completion could not be asked for: {error.message}")
-            return before
-        if before + 1 >= _FAILURES:
-            raise _breach(
-                f"{_FAILURES} completions in a row were not answered: {error.message}", []
-            ) from error
-        run.say(f"a completion was not answered: {error.message}")
-        return before + 1
-    return 0
+        # With one that failed at the end nobody knows yet.
+        undecided = completions is not None and completions.failed > 0 and not run.waits.total.expired()
+        if deadline.expired() and not undecided:
+            return [*([completions.gate] if completions is not None else []), *seen]
 
 
 def _cut_off(run: Run, wanted: Watch, deadline: Deadline) -> PlatformError:

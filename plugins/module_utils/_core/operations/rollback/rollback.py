@@ -132,7 +132,7 @@ def roll_back(going: Rollback) -> None:
             walk(run, going.steps)
         except Exception as error:
             failure.settle(run, error)
-            _say_what_serves(run, error)
+            failure.say_what_serves(run, error)
             raise
     if going.plan is None:
         describe(going)
@@ -249,12 +249,3 @@ def _verify(run: Run) -> None:
     verify.take(run)
     if run.recorded is not None:
         require_image(run, run.recorded.image_digest, look.image_of(run.recorded.objects))
-
-
-def _say_what_serves(run: Run, error: Exception) -> None:
-    """Tell in the error what clients have now."""
-    if not isinstance(error, PlatformError) or run.row is None:
-        return
-    error.details["entry_status"] = run.row.status
-    if run.row.status == "ready" and run.touched:
-        error.message = f"{error.message.rstrip('.')}. The model still answers, so clients keep it"

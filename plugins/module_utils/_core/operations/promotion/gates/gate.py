@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -74,6 +74,19 @@ class Gate:
             "until": rfc3339(self.until) if self.until is not None else None,
             "overridden": self.overridden,
         }
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Gate:
+        """Return one that was written as JSON, as far as another one is compared with it."""
+        kept = {key: given.get(key) for key in ("value", "limit", "samples", "window_s", "query")}
+        return cls(
+            str(given["name"]),
+            GateVerdict(given["verdict"]),
+            str(given["reason"]),
+            unit=str(given.get("unit") or ""),
+            source=str(given.get("source") or ""),
+            **kept,
+        )
 
 
 def asked(name: str, source: str, ask: Callable[[], Gate]) -> Gate:
