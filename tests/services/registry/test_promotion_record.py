@@ -22,6 +22,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     Registry,
     Run,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.steps import (
+    lock,
+    release,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion import promotion
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.carry import Carried
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.gate_set import (
@@ -32,6 +36,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.p
     Gate,
     GateVerdict,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.keeping import kept
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.source import (
     read_source,
 )
@@ -44,7 +49,9 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry imp
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import Entry
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.holder import Holder
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.revisions import Origin
 from tests.unit.operations.promotion.cases import DIGEST, MODEL, OTHER, make_run, rendered
+from tests.unit.release.test_plan import request
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -165,7 +172,7 @@ def test_an_override_is_audited_with_who_why_and_what_was_seen(
     run: Run, database: Database, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployed(database, query, 3)
-    monkeypatch.setattr(promotion.release, "take", do_nothing)
+    monkeypatch.setattr(release, "take", do_nothing)
     wanted = operations.Wanted(MODEL, "production", "promote", run.used_registry.holder, 60.0)
     run.operation = operations.start(database, wanted, 0.0, lambda _line: None).ref
     hotfix = {"soak": Override("soak", "hotfix"), "verified": Override("verified", "not needed")}
@@ -190,7 +197,7 @@ def test_where_no_gate_is_skipped_nothing_is_audited(
     run: Run, database: Database, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployed(database, query, 3)
-    monkeypatch.setattr(promotion.release, "take", do_nothing)
+    monkeypatch.setattr(release, "take", do_nothing)
     going = promoting(run, database)
     going.asked = [VERIFIED]
     going.decide = lambda _session: [VERIFIED]
@@ -222,7 +229,7 @@ def test_the_source_has_to_run_what_is_carried_when_the_lock_is_taken(
     going = promoting(run, database)
     if revision is not None:
         deployed(database, query, revision, digest)
-    monkeypatch.setattr(promotion.lock, "take", do_nothing)
+    monkeypatch.setattr(lock, "take", do_nothing)
     take, _phase = going.steps[Step.LOCK]
     if error_class is None:
         take(run)
@@ -238,7 +245,38 @@ def test_a_source_that_was_removed_meanwhile(
     deployed(database, query, 3)
     going = promoting(run, database)
     query("DELETE FROM model_registry_entries")
-    monkeypatch.setattr(promotion.lock, "take", do_nothing)
+    monkeypatch.setattr(lock, "take", do_nothing)
     take, _phase = going.steps[Step.LOCK]
     with pytest.raises(PlatformError, match="has no entry"):
         take(run)
+
+
+#: Whether the manifest that the row names was promoted, and which is named.
+PROMOTED: list[tuple[Origin | None, str, bool]] = [
+    (Origin("qa", OTHER), DIGEST, True),
+    (None, DIGEST, False),
+    # Something else was deployed since.
+    (Origin("qa", OTHER), OTHER, False),
+]
+
+
+@pytest.mark.parametrize(("origin", "names", "promoted"), PROMOTED)
+def test_what_the_row_names_is_not_deployed_over_where_it_was_promoted(
+    run: Run, database: Database, query: Query, origin: Origin | None, names: str, promoted: bool
+) -> None:
+    asked = request(values={"model": {"revision": "main"}}, model=MODEL, name="m")
+    entry = Entry(MODEL, "staging", release_name="m", release_revision=3, manifest_digest=DIGEST)
+    made = {"values": {"model": {"revision": "abc"}}, "origin": origin}
+    deployed(database, query, 2, OTHER)
+    database.transaction(lambda session: revisions.record(session, entry, made))
+    query("UPDATE model_registry_entries SET release_revision = 3, manifest_digest = %s", (names,))
+    if not promoted:
+        assert kept(run.registry, asked, "refuse") == (asked, None)
+        return
+    with pytest.raises(PlatformError, match=r"would undo the promotion of qa \(revision 3"):
+        kept(run.registry, asked, "refuse")
+
+
+def test_a_target_without_a_row_was_not_promoted(run: Run) -> None:
+    asked = request(values={}, model=MODEL, name="m")
+    assert kept(run.registry, asked, "refuse") == (asked, None)

@@ -285,6 +285,16 @@ def test_what_a_health_checker_has_seen_so_far_counts_as_well(database: Database
     assert standing(database).soaked_s == pytest.approx(900)
 
 
+def test_the_checks_of_a_real_checker_count(database: Database, query: Query) -> None:
+    for _check in range(2):
+        query(
+            "SELECT record_health_check(model_name, deployment_environment, row_version, true, 0.1, NULL)"
+            " FROM model_registry_entries"
+        )
+        query("UPDATE health_checks SET soak_from = soak_from - interval '30 s'")
+    assert standing(database).soaked_s == pytest.approx(60, abs=5)
+
+
 def test_time_counts_until_the_last_look_and_not_until_now(database: Database, query: Query) -> None:
     checked(query, 600)
     query("UPDATE health_checks SET last_checked_at = last_checked_at - interval '400 s'")

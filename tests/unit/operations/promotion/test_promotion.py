@@ -23,6 +23,11 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import ReleaseRecord
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.next_step import Step
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.run import Run
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.steps import (
+    announce,
+    plan,
+    release,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion import promotion
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.carry import Carried
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.gate_set import (
@@ -121,20 +126,20 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Ask:
             found: ReleaseRecord | None = record(rendered().manifest) if there else None
             run.comparison = replace(run.compared(), record=found)
 
-        def plan(run: Run) -> None:
+        def make_plan(run: Run) -> None:
             action = "none" if run.compared().in_sync else "install"
             run.plan = Plan(action, run.compared(), "surge")
 
-        def release(_run: Run) -> None:
+        def do_release(_run: Run) -> None:
             made.released += 1
 
-        def announce(_run: Run) -> None:
+        def do_announce(_run: Run) -> None:
             made.announced += 1
 
         monkeypatch.setattr(promotion, "first_look", look)
-        monkeypatch.setattr(promotion.plan, "take", plan)
-        monkeypatch.setattr(promotion.release, "take", release)
-        monkeypatch.setattr(promotion.announce, "take", announce)
+        monkeypatch.setattr(plan, "take", make_plan)
+        monkeypatch.setattr(release, "take", do_release)
+        monkeypatch.setattr(announce, "take", do_announce)
         return made
 
     return make
@@ -337,11 +342,11 @@ def test_where_there_can_be_no_room_that_is_a_gate(
 ) -> None:
     made = asked(ALL)
 
-    def plan(run: Run) -> None:
+    def make_plan(run: Run) -> None:
         run.plan = Plan("install", run.compared(), "surge")
         raise error
 
-    monkeypatch.setattr(promotion.plan, "take", plan)
+    monkeypatch.setattr(plan, "take", make_plan)
     found = stopped(made)
     assert found.details.get("closed") == ([shown] if shown else None)
     assert shown is not None or (found is error and found.details["failed_step"] == "plan")
