@@ -276,6 +276,12 @@ def test_a_soak_is_one_manifests_in_one_environment(database: Database, query: Q
     assert (seen.verdict, seen.soaked_s) == (None, None)
 
 
+def test_what_is_said_against_another_manifest_takes_no_soak_away(database: Database, query: Query) -> None:
+    judge(query, "passed", 900)
+    judge(query, "revoked", digest=OTHER)
+    assert standing(database).soaked_s == pytest.approx(900)
+
+
 def test_what_a_health_checker_has_seen_so_far_counts_as_well(database: Database, query: Query) -> None:
     checked(query, 600)
     assert standing(database).soaked_s == pytest.approx(600)

@@ -182,6 +182,7 @@ SILENT, SLOW = ErrorClass.VERIFICATION, ErrorClass.TIMEOUT
         # Whoever could not be asked has said nothing, neither well nor ill.
         ([ErrorClass.INFRASTRUCTURE] * 4, False),
         ([ErrorClass.AUTH] * 4, False),
+        ([ErrorClass.INFRASTRUCTURE, SILENT], False),
         ([SILENT, ErrorClass.INFRASTRUCTURE, SILENT], True),
         ([SILENT, ErrorClass.INFRASTRUCTURE, None, SILENT], False),
     ],
