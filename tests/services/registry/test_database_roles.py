@@ -314,6 +314,7 @@ def test_what_a_deployer_does_is_recorded_although_he_cannot_write_the_record(
         ("operation.started",),
         ("operation.failed",),
         ("manifest.recorded",),
+        ("manifest.recorded",),
         ("manifest.passed",),
         ("approval.requested",),
         ("health_check_rules.insert",),
