@@ -125,6 +125,9 @@ ALLOWED = {
         "SELECT * FROM operation_locks FOR UPDATE",
         """INSERT INTO deployment_manifests (model_name, deployment_environment, release_name,
                   release_revision, manifest_digest) VALUES ('m', 'staging', 'm', 1, repeat('0', 64))""",
+        """INSERT INTO deployment_manifests (model_name, deployment_environment, release_name,
+                  release_revision, manifest_digest, source_environment, source_digest)
+           VALUES ('m', 'staging', 'm', 2, repeat('0', 64), 'qa', repeat('1', 64))""",
         """INSERT INTO manifest_verifications (model_name, deployment_environment, manifest_digest, verdict)
            VALUES ('m', 'staging', repeat('0', 64), 'passed')""",
         "SELECT * FROM manifest_verifications",
@@ -310,6 +313,7 @@ def test_what_a_deployer_does_is_recorded_although_he_cannot_write_the_record(
         ("entry.insert",),
         ("operation.started",),
         ("operation.failed",),
+        ("manifest.recorded",),
         ("manifest.recorded",),
         ("manifest.passed",),
         ("approval.requested",),

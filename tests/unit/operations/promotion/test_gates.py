@@ -155,7 +155,8 @@ def test_completions_are_measured(took: list[float], verdict: GateVerdict, value
     ("error_class", "verdict"),
     [
         (ErrorClass.VERIFICATION, FAIL),
-        (ErrorClass.TIMEOUT, FAIL),
+        # It passed on the way to the server, as far as anybody knows.
+        (ErrorClass.TIMEOUT, ERROR),
         (ErrorClass.WORKLOAD, FAIL),
         (ErrorClass.INFRASTRUCTURE, ERROR),
         (ErrorClass.AUTH, ERROR),
@@ -167,6 +168,13 @@ def test_one_that_was_not_answered_decides(after: int, error_class: ErrorClass, 
     assert (gate.verdict, gate.samples) == (verdict, after)
     assert gate.reason == f"completion {after + 1} of 10: no answer"
     assert gate.value == (0.5 if after else None)
+
+
+def test_a_time_that_passed_at_the_server_is_held_against_it() -> None:
+    def ask() -> float:
+        raise PlatformError(ErrorClass.TIMEOUT, "no answer", "", {"of_the_server": True})
+
+    assert live.completions(ask, 10, 3.0).verdict is FAIL
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,13 +25,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.next_step import Step
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.run import Run
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.steps import (
-    announce as announce_step,
-)
-from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.steps import (
-    plan as plan_step,
-)
-from ansible_collections.llmops.platform.plugins.module_utils._core.operations.deploy.steps import (
-    release as release_step,
+    announce,
+    plan,
+    register,
+    release,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion import promotion
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.carry import Carried
@@ -52,8 +50,11 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.p
     line,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.watch import Watch
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import Entry
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.lock import OperationRef
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.verifications import Newest
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.plan import Plan
-from tests.unit.operations.promotion.cases import SOURCE, NoRegistry, make_run, rendered
+from tests.unit.operations.promotion.cases import MODEL, SOURCE, NoRegistry, make_run, rendered
 from tests.unit.operations.test_run import record
 
 PASS, FAIL, INCONCLUSIVE, ERROR = (
@@ -123,27 +124,40 @@ Ask = Callable[..., Asked]
 def asked(monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Return what makes a promotion whose target runs something else, ``there`` or not."""
 
-    def make(*decides: Sequence[Gate], there: bool = False, **more: Any) -> Asked:
+    def make(
+        *decides: Sequence[Gate],
+        there: bool = False,
+        row: str = "ready",
+        noted: dict[str, Any] | None = None,
+        verdict: Newest | None = None,
+        **more: Any,
+    ) -> Asked:
         made = Asked(list(decides), **more)
+        if there and row:
+            made.run.row = Entry(
+                MODEL, "production", row, manifest_digest=made.run.compared().rendered.digest
+            )
+        monkeypatch.setattr(made.run, "verdict_on", lambda _digest: verdict)
+        monkeypatch.setattr(promotion, "passed_gates", lambda _run: noted)
 
         def look(run: Run) -> None:
             found: ReleaseRecord | None = record(rendered().manifest) if there else None
             run.comparison = replace(run.compared(), record=found)
 
-        def plan(run: Run) -> None:
+        def make_plan(run: Run) -> None:
             action = "none" if run.compared().in_sync else "install"
             run.plan = Plan(action, run.compared(), "surge")
 
-        def release(_run: Run) -> None:
+        def do_release(_run: Run) -> None:
             made.released += 1
 
-        def announce(_run: Run) -> None:
+        def do_announce(_run: Run) -> None:
             made.announced += 1
 
         monkeypatch.setattr(promotion, "first_look", look)
-        monkeypatch.setattr(plan_step, "take", plan)
-        monkeypatch.setattr(release_step, "take", release)
-        monkeypatch.setattr(announce_step, "take", announce)
+        monkeypatch.setattr(plan, "take", make_plan)
+        monkeypatch.setattr(release, "take", do_release)
+        monkeypatch.setattr(announce, "take", do_announce)
         return made
 
     return make
@@ -207,10 +221,17 @@ def test_where_only_an_approval_is_missing_it_is_asked_for_once(asked: Ask, appr
     assert made.requests == 1
 
 
+@pytest.mark.parametrize("name", ["soak", "idle", "freeze", "capacity"])
+def test_somebody_may_approve_while_others_open_by_themselves(asked: Ask, name: str) -> None:
+    made = asked((VERIFIED, gate(name, FAIL), UNAPPROVED))
+    stopped(made)
+    assert made.requests == 1
+
+
 @pytest.mark.parametrize(
     "gates",
     [
-        (VERIFIED, gate("soak", INCONCLUSIVE), UNAPPROVED),
+        (VERIFIED, gate("errors", INCONCLUSIVE), UNAPPROVED),
         (gate("verified", ERROR), SOAKED, UNAPPROVED),
         (*ALL, gate("approval", ERROR)),
     ],
@@ -255,6 +276,53 @@ def test_what_is_there_already_passes_no_gates(asked: Ask) -> None:
     consider(made.going)
     assert (made.going.asked, made.costly) == ([], 0)
     assert gates_result(made.going)["there"] is True
+
+
+def test_what_came_there_otherwise_passes_them(asked: Ask) -> None:
+    """Such as by hand, or what clients do not have, or not any more."""
+    for row in ("", "degraded", "failed", "disabled"):
+        made = asked([gate("verified", FAIL)], there=True, row=row)
+        assert stopped(made).details["closed"] == ["verified"]
+
+
+def test_what_passed_them_in_a_run_that_died_does_not_pass_them_again(asked: Ask) -> None:
+    noted = {"gate_set_digest": GateSet().digest, "before": []}
+    made = asked([gate("verified", FAIL)], there=True, row="deploying", noted=noted)
+    consider(made.going)
+    assert made.going.asked == []
+
+
+def test_what_passed_other_gates_passes_these(asked: Ask) -> None:
+    noted = {"gate_set_digest": "sha256:0"}
+    made = asked([gate("verified", FAIL)], there=True, row="deploying", noted=noted)
+    assert stopped(made).details["closed"] == ["verified"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_was_found_not_to_serve_is_not_promoted_though_it_is_there(asked: Ask, there: bool) -> None:
+    found = Newest("failed", "the watch was breached", datetime(2026, 11, 30, tzinfo=UTC), "ann@desk")
+    made = asked(ALL, there=there, verdict=found)
+    made.run.refuses = ("failed", "revoked")
+    error = stopped(made)
+    assert (error.error_class, made.run.refused) == (ErrorClass.VERIFICATION, True)
+    assert "promotion_retry_rejected" in error.resolution
+    made.run.refuses = ()
+    consider(made.going)
+
+
+def test_what_is_there_and_passes_gates_is_given_to_clients_under_the_lock(
+    asked: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = asked(ALL, there=True, row="")
+    consider(made.going)
+    made.take(Step.REGISTER)
+    assert made.run.needs_lock
+    made.run.operation = OperationRef("0" * 8, 1)
+    registered: list[Run] = []
+    monkeypatch.setattr(register, "take", registered.append)
+    made.take(Step.REGISTER)
+    assert [name for name, *_ in made.permit.steps] == ["pass the gates"]
+    assert registered == [made.run]
 
 
 WRITING = [Step.ANNOUNCE, Step.RELEASE]
@@ -346,11 +414,11 @@ def test_where_there_can_be_no_room_that_is_a_gate(
 ) -> None:
     made = asked(ALL)
 
-    def plan(run: Run) -> None:
+    def make_plan(run: Run) -> None:
         run.plan = Plan("install", run.compared(), "surge")
         raise error
 
-    monkeypatch.setattr(plan_step, "take", plan)
+    monkeypatch.setattr(plan, "take", make_plan)
     found = stopped(made)
     assert found.details.get("closed") == ([shown] if shown else None)
     assert shown is not None or (found is error and found.details["failed_step"] == "plan")

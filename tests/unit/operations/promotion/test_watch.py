@@ -27,6 +27,9 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.p
     Gate,
     GateVerdict,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.journal import (
+    WATCH_STEP,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.watch import (
     Watch,
     keep_watch,
@@ -80,7 +83,8 @@ class Server:
         self.asked += 1
         outcome = self.outcomes.pop(0) if self.outcomes else None
         if outcome is not None:
-            raise PlatformError(outcome, f"no answer {self.asked}", "")
+            details = {"of_the_server": True} if outcome is ErrorClass.TIMEOUT else {}
+            raise PlatformError(outcome, f"no answer {self.asked}", "", details)
 
 
 @dataclass
@@ -118,6 +122,12 @@ def watched(
     return done
 
 
+def answered(count: int) -> Gate:
+    """Return the gate of completions that were all answered."""
+    told = f"{count} were answered"
+    return Gate("completions", GateVerdict.PASS, told, samples=count, source="endpoint")
+
+
 def against_the_model(done: Watched) -> bool:
     """Tell whether how it ended takes the promotion back."""
     return done.error is not None and speaks_against_manifest(seen(done.run, done.error))
@@ -125,13 +135,13 @@ def against_the_model(done: Watched) -> bool:
 
 def test_a_watch_asks_again_and_again_until_its_period_is_over() -> None:
     done = watched()
-    assert (done.found, done.clock.now) == ([GOOD], 60.0)
+    assert (done.found, done.clock.now) == ([answered(4), GOOD], 60.0)
     assert (done.clients.begun, done.clients.asked, done.server.asked) == (1, 4, 4)
     assert (done.run.step, done.run.on_trial, done.run.warnings) == (Step.FINISH, False, [])
     (name, outcome, detail), *others = done.permit.steps
     assert (name, outcome, others) == (WATCH_STEP, "succeeded", [])
     assert detail["manifest_digest"] == done.run.compared().rendered.digest
-    assert (detail["watched_s"], detail["gates"]) == (60.0, [GOOD.as_json()])
+    assert (detail["watched_s"], detail["gates"]) == (60.0, [answered(4).as_json(), GOOD.as_json()])
 
 
 def test_the_last_look_is_at_the_end_of_a_period_that_the_interval_does_not_divide() -> None:
@@ -154,7 +164,7 @@ def test_a_breach_ends_it_at_once_and_speaks_against_what_was_promoted(before: i
 @pytest.mark.parametrize("gate", [FEW, DOWN])
 def test_without_samples_it_says_so_and_does_nothing(gate: Gate) -> None:
     done = watched([gate])
-    assert (done.error, done.found, done.clock.now) == (None, [gate], 60.0)
+    assert (done.error, done.found, done.clock.now) == (None, [answered(4), gate], 60.0)
     (warning,) = done.run.warnings
     assert "nothing is known of errors" in warning
     assert gate.verdict.value in warning
@@ -181,8 +191,12 @@ SILENT, SLOW = ErrorClass.VERIFICATION, ErrorClass.TIMEOUT
         # Whoever could not be asked has said nothing, neither well nor ill.
         ([ErrorClass.INFRASTRUCTURE] * 4, False),
         ([ErrorClass.AUTH] * 4, False),
+        ([ErrorClass.INFRASTRUCTURE, SILENT], False),
         ([SILENT, ErrorClass.INFRASTRUCTURE, SILENT], True),
         ([SILENT, ErrorClass.INFRASTRUCTURE, None, SILENT], False),
+        # At the end one is asked once more, and decides.
+        ([None, None, None, SILENT, None], False),
+        ([None, None, None, SILENT, SILENT], True),
     ],
 )
 def test_one_completion_may_fail_and_two_in_a_row_are_a_breach(
@@ -193,6 +207,30 @@ def test_one_completion_may_fail_and_two_in_a_row_are_a_breach(
     assert (done.error is None) is not breach
     if breach:
         assert "2 completions in a row were not answered: no answer" in str(done.error)
+
+
+def test_where_no_completion_could_be_asked_for_that_is_said() -> None:
+    done = watched(completions=[ErrorClass.AUTH] * 4)
+    assert done.found is not None
+    assert done.found[0].verdict is GateVerdict.INCONCLUSIVE
+    assert "nothing is known of completions" in done.run.warnings[0]
+
+
+def test_a_time_that_passed_on_the_way_to_the_server_says_nothing() -> None:
+    way = PlatformError(ErrorClass.TIMEOUT, "port-forward failed", "", {"of_the_server": False})
+
+    def complete() -> None:
+        raise way
+
+    clock = Clock()
+    run, _permit, _said = make_run(Waits(Deadline(1000.0, clock, clock.sleep)))
+    keep_watch(run, Watch(60.0, 15.0, None, complete))
+    assert run.warnings != []
+
+
+def test_a_short_watch_looks_more_than_once() -> None:
+    done = watched(completions=[SILENT, SILENT], period_s=6.0)
+    assert against_the_model(done)
 
 
 def test_who_lost_the_right_to_write_stops_and_judges_nothing() -> None:
@@ -217,8 +255,8 @@ def test_a_breach_within_a_watch_that_is_cut_off_is_one() -> None:
 
 
 def test_a_completion_that_had_no_time_left_says_nothing_of_the_model() -> None:
-    # 15, 30, and 40 s: the last one is cut off by this run's own deadline.
-    done = watched(completions=[None, SLOW, SLOW], total_s=40.0)
+    # After 10, 20, 30 and 40 s: the last one is cut off by this run's own deadline.
+    done = watched(completions=[None, None, SLOW, SLOW], total_s=40.0)
     assert not against_the_model(done)
 
 

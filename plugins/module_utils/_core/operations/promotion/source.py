@@ -24,7 +24,8 @@ from ...registry.verifications import Newest
 from ...release.rendering import manifest_digest
 
 _NOW = "SELECT clock_timestamp()"
-# What served for a while since it was last spoken against; and what serves now, as far as it was looked at.
+# What served for a while since it was last spoken against; and what serves now, as far as it was looked at: a
+# check of another version of the row was one of what ran before.
 _SOAK = """
     SELECT greatest(
                (SELECT max(CASE WHEN jsonb_typeof(evidence->'soak'->'duration_s') = 'number'
@@ -39,7 +40,8 @@ _SOAK = """
                   FROM health_checks h
                   JOIN model_registry_entries e USING (model_name, deployment_environment)
                  WHERE h.model_name = %(model)s AND h.deployment_environment = %(environment)s
-                   AND e.manifest_digest = %(digest)s AND e.deployment_status = 'ready'))
+                   AND e.manifest_digest = %(digest)s AND e.deployment_status = 'ready'
+                   AND h.row_version = e.row_version))
 """
 
 
