@@ -36,15 +36,17 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.p
     Gate,
     GateVerdict,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.journal import (
+    GATES_STEP,
+    WATCH_STEP,
+    is_watched,
+    passed_gates,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.keeping import kept
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.source import (
     read_source,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.watch import (
-    STEP,
-    Watch,
-    is_watched,
-)
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.watch import Watch
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry import operations, revisions
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.connection import Database
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.entry_fields import Entry
@@ -86,7 +88,7 @@ def watched(
     ago_s: float = 50,
     outcome: str = "succeeded",
     environment: str = "production",
-    name: str = STEP,
+    name: str = WATCH_STEP,
 ) -> None:
     """Record that a watch of a manifest began so long ago, and how it ended."""
     identity = str(uuid.uuid4())
@@ -134,6 +136,35 @@ def test_whether_what_is_there_was_watched_to_the_end(
     for each in watches:
         watched(query, **{"digest": OURS, **each})
     assert is_watched(run) is expected
+
+
+#: The same of gates that were passed: before the manifest is on record, and until another one is.
+PASSED: list[tuple[list[dict[str, Any]], list[dict[str, Any]], bool]] = [
+    ([], [{}], True),
+    ([{}], [{}], True),
+    ([{"ago_s": 10}], [{}], True),
+    ([], [], False),
+    ([], [{"outcome": "failed"}], False),
+    ([], [{"digest": OTHER}], False),
+    ([], [{"environment": "staging"}], False),
+    ([{"digest": OTHER, "ago_s": 200}], [{}], True),
+    ([{"digest": OTHER, "ago_s": 10}], [{}], False),
+    ([{"digest": OTHER, "ago_s": 10}, {"ago_s": 5}], [{}], False),
+    ([{"digest": OTHER, "environment": "staging", "ago_s": 10}], [{}], True),
+]
+
+
+@pytest.mark.parametrize(("manifests", "gates", "expected"), PASSED)
+def test_whether_what_is_there_has_passed_its_gates(
+    run: Run, query: Query, manifests: list[dict[str, Any]], gates: list[dict[str, Any]], expected: bool
+) -> None:
+    for each in manifests:
+        recorded(query, **{"digest": OURS, **each})
+    for each in gates:
+        watched(query, **{"digest": OURS, "name": GATES_STEP, **each})
+    found = passed_gates(run)
+    assert (found is not None) is expected
+    assert found is None or found["manifest_digest"] == OURS
 
 
 def deployed(database: Database, query: Query, revision: int, digest: str = DIGEST) -> None:

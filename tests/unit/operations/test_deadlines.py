@@ -110,6 +110,7 @@ FIXED = {
     "metrics/prometheus.py": {"TIMEOUT_S": "default of the option for one exchange"},
     "operations/deploy/failure.py": {"_ASK_S": "one exchange after a failure"},
     "operations/promotion/metrics_source.py": {"_WINDOW_S": "default of the option gates.window_s"},
+    "operations/promotion/watch.py": {"_LAST_PAUSE_S": "pace of looks"},
     "registry/approving.py": {"MOST_S": "what may be asked for: how long an approval holds"},
     "registry/connection.py": {
         "LOCK_TIMEOUT_S": "one exchange, less where less is left",

@@ -21,14 +21,14 @@ _STEP = """
      WHERE o.model_name = %(model)s AND o.deployment_environment = %(environment)s
        AND s.name = %(step)s AND s.outcome = 'succeeded'
        AND s.detail ->> 'manifest_digest' = %(digest)s
-       AND s.started_at >= coalesce((
-           SELECT max(created_at) FROM deployment_manifests
-            WHERE model_name = o.model_name AND deployment_environment = o.deployment_environment
-              AND {which}), '-infinity')
+       AND s.started_at >= ({since} FROM deployment_manifests m
+                             WHERE m.model_name = o.model_name
+                               AND m.deployment_environment = o.deployment_environment
+                               AND m.manifest_digest {which} %(digest)s)
      ORDER BY s.started_at DESC LIMIT 1
 """
-_SINCE_IT_CAME = _STEP.format(which="manifest_digest = %(digest)s")
-_SINCE_ANOTHER = _STEP.format(which="manifest_digest <> %(digest)s")
+_SINCE_IT_CAME = _STEP.format(since="SELECT max(created_at)", which="=")
+_SINCE_ANOTHER = _STEP.format(since="SELECT coalesce(max(created_at), '-infinity')", which="<>")
 
 
 def is_watched(run: Run) -> bool:
