@@ -174,6 +174,11 @@ failed_step:
   returned: failure, once the run had begun
   type: str
   sample: rollout
+differences:
+  description: What the values would change of what was promoted, see O(promoted).
+  returned: failures that O(promoted) is about
+  type: list
+  elements: str
 error_class:
   description: Kind of failure, for conditions.
   returned: failure

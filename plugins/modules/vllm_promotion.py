@@ -104,10 +104,17 @@ EXAMPLES = r"""
     gates:
       soak_s: 3600
       freeze:
-        - name: weekend
-          days: [fri]
-          from: "16:00"
+        - name: evenings
+          days: [mon, tue, wed, thu]
+          from: "18:00"
           to: "08:00"
+          timezone: Europe/Berlin
+        - name: friday
+          days: [fri]
+          from: "12:00"
+          timezone: Europe/Berlin
+        - name: weekend
+          days: [sat, sun]
           timezone: Europe/Berlin
     prometheus:
       url: https://prometheus.example.com
@@ -291,7 +298,8 @@ steps:
   type: list
   elements: dict
 closed:
-  description: Names of the gates that let nothing pass.
+  description:
+    - Names of the gates that let nothing pass. RV(gates) and RV(gate_set_digest) are returned then, too.
   returned: failures of gates
   type: list
   elements: str

@@ -185,7 +185,7 @@ def test_a_deployment_does_not_undo_a_promotion_by_accident(site: Production, se
     result = site.deploy("--forks", "2")
     refused = failure(result, "good")
     assert refused["error_class"] == "invalid"
-    assert "would undo the promotion of staging" in refused["msg"]
+    assert "would undo the promotion from staging" in refused["msg"]
     assert site.written("good") == before
     assert site.deployment("watched")["spec"]["replicas"] == 2
     assert (site.status("watched"), site.version("watched")) == ("ready", "1")

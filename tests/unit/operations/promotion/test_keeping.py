@@ -91,7 +91,7 @@ def test_the_same_server_is_deployed_and_stays_promoted(values: Values) -> None:
 
 @pytest.mark.parametrize(("values", "said"), OTHERS)
 def test_another_server_is_refused_with_what_differs(values: Values, said: str) -> None:
-    with pytest.raises(PlatformError, match="would undo the promotion of staging") as caught:
+    with pytest.raises(PlatformError, match="would undo the promotion from staging") as caught:
         kept(remembers(), wanted(values), "refuse")
     assert caught.value.error_class is ErrorClass.INVALID
     assert said in caught.value.message

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...common.errors import invalid
+from ...common.errors import ErrorClass, PlatformError, invalid
 from ...registry import entries
 from ...registry.connection import Session
 from ...registry.failures import is_without_schema
@@ -52,12 +52,15 @@ def kept(
     wanted = divide(target.values, owned).carried
     differences = list(value_differences(_unnamed(carried), _unnamed(wanted)))
     if differences:
-        raise invalid(
-            "chart_values",
-            "; ".join(differences),
-            f"would undo the promotion of {manifest.source_environment} ({manifest})",
+        shown = "; ".join(differences[:3]) + (
+            f"; {len(differences) - 3} more" if len(differences) > 3 else ""
+        )
+        raise PlatformError(
+            ErrorClass.INVALID,
+            f"chart_values would undo the promotion from {manifest.source_environment} ({manifest}): {shown}",
             "Promote again, or write what was promoted into the inventory. promoted=keep (vllm_promoted) "
             "deploys only what the environment owns, promoted=replace all of the values.",
+            {"differences": differences},
         )
     return target, Origin.of(manifest)
 

@@ -223,7 +223,11 @@ def _stopped(going: Promotion, gates: Sequence[Gate]) -> PlatformError:
         f"{told}",
         f"{written}. See to what the gates say, then run again; or take a gate on yourself with "
         "overrides (promotion_overrides), which names it and says why.",
-        {"gates": [gate.as_json() for gate in going.asked], "closed": [gate.name for gate in gates]},
+        {
+            "gates": [gate.as_json() for gate in going.asked],
+            "closed": [gate.name for gate in gates],
+            "gate_set_digest": going.gates.digest,
+        },
     )
 
 
