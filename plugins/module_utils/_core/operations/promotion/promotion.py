@@ -334,9 +334,19 @@ def _audit_overrides(going: Promotion) -> None:
 
 def _verify(going: Promotion, run: Run) -> None:
     """See that the model answers, and that it is the image that was proven."""
+    run.on_trial = _was_cut_off(going, run)
     verify.take(run)
+    run.on_trial = False
     manifest = going.source.manifest
     require_image(run, manifest.image_digest, manifest.image)
+
+
+def _was_cut_off(going: Promotion, run: Run) -> bool:
+    """Tell whether a watch was killed before it found anything out: what fails is taken back as in it."""
+    if run.released or not going.watch.wanted or is_watched(run):
+        return False
+    known = run.verdict_on(run.compared().rendered.digest)
+    return known is None or not known.rejected
 
 
 def _register(going: Promotion, run: Run) -> None:

@@ -64,10 +64,14 @@ def _facts(going: Rollback) -> dict[str, Any]:
 
 
 def _locked(run: Run) -> bool:
-    """Take the lock for a run that had nothing to change so far; tell whether all is as it was."""
-    digest = run.compared().rendered.digest
+    """Take the lock for a run that has changed nothing so far; tell whether all is as it was."""
+    before = _digest(run)
     lock.take(run)
-    return run.record is not None and manifest_digest(run.record.objects) == digest
+    return before is not None and _digest(run) == before and (not run.refused or _is_half_way(run))
+
+
+def _digest(run: Run) -> str | None:
+    return manifest_digest(run.record.objects) if run.record is not None else None
 
 
 def _is_to_be(run: Run, error: PlatformError) -> bool:
