@@ -304,7 +304,7 @@ def test_what_the_row_names_is_not_deployed_over_where_it_was_promoted(
     if not promoted:
         assert kept(run.registry, asked, "refuse") == (asked, None)
         return
-    with pytest.raises(PlatformError, match=r"would undo the promotion of qa \(revision 3"):
+    with pytest.raises(PlatformError, match=r"would undo the promotion from qa \(revision 3"):
         kept(run.registry, asked, "refuse")
 
 
