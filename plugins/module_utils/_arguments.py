@@ -155,7 +155,7 @@ GATES_SPEC: dict[str, Any] = {
     "create_namespace": {"type": "bool", "default": False},
     "chart_path": {"type": "path", "required": True},
     "chart_values": {"type": "dict", "default": {}, "aliases": ["release_values"]},
-    "environment_keys": {"type": "list", "elements": "str", "default": []},
+    "environment_keys": {"type": "list", "elements": "str", "no_log": False, "default": []},
     "force_conflicts": {"type": "bool", "default": False},
     "gates": {
         "type": "dict",

@@ -239,7 +239,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-application:
+application_name:
   description: Name of the Application, which is the release's.
   returned: success
   type: str
@@ -390,7 +390,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
 
 def _outcome(done: Written) -> Outcome:
     result = {
-        "application": done.application,
+        "application_name": done.application,
         "application_path": done.application_path,
         "values_path": done.values_path,
         "chart_path": done.chart_path,

@@ -174,7 +174,7 @@ failed_step:
   returned: failure, once the run had begun
   type: str
   sample: rollout
-differences:
+promotion_differences:
   description: What the values would change of what was promoted, see O(promoted).
   returned: failures that O(promoted) is about
   type: list
@@ -286,7 +286,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "rollback_on_failure": {"type": "bool"},
     "retry_rejected": {"type": "bool"},
     "promoted": {"type": "str", "choices": ["refuse", "keep", "replace"], "default": "refuse"},
-    "environment_keys": {"type": "list", "elements": "str", "default": []},
+    "environment_keys": {"type": "list", "elements": "str", "no_log": False, "default": []},
 }
 
 

@@ -79,6 +79,6 @@ def test_a_directory_both_ways(play: PlayRunner, tmp_path: Path) -> None:
     inside, alone = play.run([*first, *second]).check().tasks
     assert (inside.changed, alone.changed) == (True, False)
     assert (root / inside.result["application_path"]).is_file()
-    same = ("application", "application_path", "values_path", "chart_path", "commit")
+    same = ("application_name", "application_path", "values_path", "chart_path", "commit")
     assert [inside.result[key] for key in same] == [alone.result[key] for key in same]
     assert inside.result["commit"] is None

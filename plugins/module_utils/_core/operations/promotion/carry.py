@@ -10,10 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from ...cluster.client import JSONObject
-from ...cluster.manifests import find_object
+from ...cluster.manifests import find_object, parse_manifest
 from ...common.errors import PlatformError, invalid
 from ...helm.binary import ReleaseSpec
 from ...release.rendering import Rendered, Renderer
@@ -137,7 +135,7 @@ def _values(spec: ReleaseSpec) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in (spec.chart / "values.yaml", *spec.values_files):
         if path.is_file():
-            found = merged(found, yaml.safe_load(path.read_text("utf-8")) or {})
+            found = merged(found, next(iter(parse_manifest(path.read_text("utf-8"))), {}))
     return merged(found, spec.values)
 
 

@@ -57,10 +57,10 @@ def kept(
         )
         raise PlatformError(
             ErrorClass.INVALID,
-            f"chart_values would undo the promotion from {manifest.source_environment} ({manifest}): {shown}",
+            f"These values would undo the promotion from {manifest.source_environment} ({manifest}): {shown}",
             "Promote again, or write what was promoted into the inventory. promoted=keep (vllm_promoted) "
             "deploys only what the environment owns, promoted=replace all of the values.",
-            {"differences": differences},
+            {"promotion_differences": differences},
         )
     return target, Origin.of(manifest)
 

@@ -17,7 +17,7 @@ MARGINS: Mapping[str, float] = {"errors": 0.005, "latency": 0.0, "queue": 5.0}
 
 
 def against_baseline(
-    before: Sequence[Gate], after: Sequence[Gate], margins: Mapping[str, float] = MARGINS
+    before: Sequence[Gate], after: Sequence[Gate], margins: Mapping[str, float] | None = None
 ) -> list[Gate]:
     """Return the gates of after, where one fails only if it is over its limit and worse than before.
 
@@ -25,7 +25,7 @@ def against_baseline(
     limit alone counts. A gate that does not fail is returned as it is.
     """
     old = {gate.name: gate for gate in before if gate.verdict in (GateVerdict.PASS, GateVerdict.FAIL)}
-    return [_compared(old.get(gate.name), gate, margins.get(gate.name, 0.0)) for gate in after]
+    return [_compared(old.get(gate.name), gate, (margins or MARGINS).get(gate.name, 0.0)) for gate in after]
 
 
 def _compared(before: Gate | None, after: Gate, margin: float) -> Gate:
