@@ -142,11 +142,10 @@ def test_what_will_differ_is_said_that_of_the_tiers_too_and_what_the_inventory_s
     assert found.differences == (
         "environment: staging -> production",
         "values.gpu.resources.requests.cpu: 1 -> 4",
-        "values.image.pullPolicy: Always -> nothing",
-        "values.persistence.accessModes: nothing -> ['ReadWriteMany']",
-        "values.persistence.enabled: nothing -> True",
-        "values.persistence.retain: nothing -> True",
-        "values.persistence.size: nothing -> 200Gi",
+        "values.image.pullPolicy: Always -> IfNotPresent",
+        "values.persistence.accessModes: ['ReadWriteOnce'] -> ['ReadWriteMany']",
+        "values.persistence.enabled: False -> True",
+        "values.persistence.size: 100Gi -> 200Gi",
         "values.replicas: 1 -> 2",
         "values.scheduling.nodeSelector.pool: staging -> production",
     )
