@@ -105,10 +105,15 @@ FIXED = {
         "_PATIENCE_S": "wait for another who asks",
         "_LOOK_EVERY_S": "pace of looks",
     },
+    "metrics/from_prometheus.py": {
+        "_SKEW_TOLD_S": "difference of clocks",
+        "_SKEW_MOST_S": "difference of clocks",
+    },
     "metrics/pages.py": {"_PAGE_LIMIT_S": "one exchange"},
     "metrics/promql.py": {"_LOOK_BACK_S": "age"},
     "metrics/prometheus.py": {"TIMEOUT_S": "default of the option for one exchange"},
     "operations/deploy/failure.py": {"_ASK_S": "one exchange after a failure"},
+    "operations/promotion/clients.py": {"_SHORTEST_S": "bound of the option gates.window_s"},
     "operations/promotion/metrics_source.py": {"_WINDOW_S": "default of the option gates.window_s"},
     "registry/approving.py": {"MOST_S": "what may be asked for: how long an approval holds"},
     "registry/connection.py": {
