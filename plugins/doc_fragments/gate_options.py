@@ -69,6 +69,11 @@ options:
           tenant:
             description: Tenant, sent as C(X-Scope-OrgID).
             type: str
+          labels:
+            description:
+              - Labels that series must have, such as C(cluster). Say it where one Prometheus (Thanos, Mimir)
+                knows several clusters, which may have the same namespaces and models.
+            type: dict
           ca_cert:
             description: File with the authorities of the server's certificate.
             type: path

@@ -128,6 +128,7 @@ _PROMETHEUS_OPTIONS: dict[str, Any] = {
     "username": {"type": "str"},
     "password": {"type": "str", "no_log": True},
     "tenant": {"type": "str"},
+    "labels": {"type": "dict"},
     "ca_cert": {"type": "path"},
     "validate_certs": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 5},

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class RawServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self._wires: list[socket.socket] = []
 
-    def __enter__(self) -> RawServer:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 

@@ -106,6 +106,7 @@ class Stage:
     """A Prometheus that has seen all cases, and when their window was."""
 
     def __init__(self, url: str, since: datetime, until: datetime) -> None:
+        self.url = url
         self.source = PrometheusSource(PrometheusAPI(url))
         self.since, self.until = since, until
 
@@ -267,6 +268,20 @@ def test_what_is_no_number_is_no_pass(stage: Stage) -> None:
     assert gate.verdict is GateVerdict.INCONCLUSIVE
     assert "vllm-a has the value nan" in gate.reason
     assert "vllm-b has the value inf" in gate.reason
+
+
+def test_only_what_has_the_labels_of_the_cluster_is_looked_at(stage: Stage) -> None:
+    """One of two routers here, as one of two clusters would be."""
+    api = PrometheusAPI(stage.url)
+    source = PrometheusSource(api, matchers={"instance": "/router/bad/one"})
+    window = source.between(subject("bad"), stage.since, stage.until)
+    errors, latency, queue = metrics.gates_of(window, source.name, LIMITS)
+    assert (errors.verdict, errors.value, errors.samples) == (GateVerdict.PASS, 0, 200)
+    assert (latency.verdict, queue.verdict) == (GateVerdict.PASS, GateVerdict.INCONCLUSIVE)
+    elsewhere = PrometheusSource(api, matchers={"cluster": "eu-1"})
+    window = elsewhere.between(subject("well"), stage.since, stage.until)
+    gates = metrics.gates_of(window, source.name, LIMITS)
+    assert {gate.verdict for gate in gates} == {GateVerdict.INCONCLUSIVE}
 
 
 def test_the_last_window_and_one_since_a_mark(stage: Stage) -> None:

@@ -186,14 +186,62 @@ def test_no_requests_are_inconclusive(cluster: Cluster) -> None:
     assert gates["errors"].reason == "there is no pod of a router in namespace llm-staging"
 
 
-def test_a_count_that_is_no_number_is_no_pass(cluster: Cluster) -> None:
+@pytest.mark.parametrize("value", ["NaN", "-5", "1e308"])
+def test_a_count_that_cannot_be_is_no_pass(cluster: Cluster, value: str) -> None:
     name = f'llmops_router_requests_total{{model="{MODEL}",status="200"}}'
     cluster.page(cluster.routers, "router-1", f"{name} 1\n".encode())
     mark = cluster.begin()
-    cluster.page(cluster.routers, "router-1", f"{name} NaN\n".encode())
+    cluster.page(cluster.routers, "router-1", f"{name} {value}\n".encode())
     gate = cluster.gates(mark)["errors"]
     assert gate.verdict is GateVerdict.INCONCLUSIVE
-    assert "router-1 shows a count that is no number" in gate.reason
+    assert "router-1 shows a count that is none" in gate.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "gate", "why"),
+    [
+        ("llmops_router_requests_total", '{model="%s",status=""} 20', "errors", "of the status ''"),
+        ("llmops_router_requests_total", '{model="%s"} 20', "errors", "of the status ''"),
+        ("llmops_router_requests_total", '{model="%s",status="200"} 0', "errors", "repeats a series"),
+        ("llmops_router_request_duration_seconds_bucket", '{model="%s"} 20', "latency", "the bound None"),
+        (
+            "llmops_router_request_duration_seconds_bucket",
+            '{model="%s",le="NaN"} 20',
+            "latency",
+            "the bound nan",
+        ),
+        (
+            "llmops_router_request_duration_seconds_bucket",
+            '{model="%s",le="1.00"} 20',
+            "latency",
+            "1.0 and 1.00 are one bound",
+        ),
+    ],
+)
+def test_a_page_that_cannot_be_is_no_pass(
+    cluster: Cluster, name: str, more: str, gate: str, why: str
+) -> None:
+    """Beside a router that is well."""
+    one, two = cluster.router("router-1"), cluster.router("router-2")
+    answer(two, 1)
+    mark = cluster.begin()
+    answer(one, 20)
+    answer(two, 20)
+    cluster.page(cluster.routers, "router-2", two.render() + f"{name}{more % MODEL}\n".encode())
+    found = cluster.gates(mark)[gate]
+    assert (found.verdict, why in found.reason) == (GateVerdict.INCONCLUSIVE, True), found
+
+
+def test_series_that_are_one_to_us_are_added_up(cluster: Cluster) -> None:
+    cluster.page(cluster.routers, "router-1", b"llmops_router_models 1\n")
+    mark = cluster.begin()
+    lines = [
+        f'llmops_router_requests_total{{model="{MODEL}",status="{status}",zone="{zone}"}} {count}\n'
+        for status, zone, count in (("500", "a", 40), ("500", "b", 0), ("200", "a", 60))
+    ]
+    cluster.page(cluster.routers, "router-1", "".join(lines).encode())
+    gate = cluster.gates(mark)["errors"]
+    assert (gate.verdict, gate.value, gate.samples) == (GateVerdict.FAIL, 0.4, 100)
 
 
 def test_the_longest_queue_decides(cluster: Cluster) -> None:
@@ -205,10 +253,11 @@ def test_the_longest_queue_decides(cluster: Cluster) -> None:
     gate = cluster.gates(mark)["queue"]
     assert (gate.verdict, gate.value, gate.samples) == (GateVerdict.FAIL, 17, 2)
     assert "vllm-b" in gate.reason
-    cluster.page(cluster.servers, "vllm-b", b"vllm:num_requests_waiting NaN\n")
-    gate = cluster.gates(mark)["queue"]
-    assert (gate.verdict, gate.value) == (GateVerdict.INCONCLUSIVE, 0)
-    assert "vllm-b shows no number" in gate.reason
+    for value in (b" NaN", b" -5", b'{engine="0"} -5\nvllm:num_requests_waiting{engine="1"} 9'):
+        cluster.page(cluster.servers, "vllm-b", b"vllm:num_requests_waiting%s\n" % value)
+        gate = cluster.gates(mark)["queue"]
+        assert (gate.verdict, gate.value) == (GateVerdict.INCONCLUSIVE, 0)
+        assert "vllm-b shows no number" in gate.reason
 
 
 def test_a_queue_that_cannot_be_read_says_nothing_of_the_routers(cluster: Cluster) -> None:

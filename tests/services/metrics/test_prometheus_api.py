@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -36,6 +37,7 @@ from tests.support.listeners import closed_port, silent_port
 from tests.support.prometheus import Prometheus
 from tests.support.raw_server import RawServer, reply
 from tests.support.tls import Pair
+from tests.support.told_prometheus import ToldPrometheus, series, vector
 
 USER, PASSWORD = "gate", "p:a sséword"
 # bcrypt of the password, as Prometheus wants it.
@@ -163,6 +165,39 @@ def test_other_answers_are_told_apart(status: str, body: bytes, wanted: ErrorCla
     assert (error.error_class, said in error.message) == (wanted, True), error.message
 
 
+@pytest.mark.parametrize("status", ["404 Not Found", "200 OK"])
+def test_a_secret_is_hidden_before_anything_is_cut(status: str) -> None:
+    """Wherever it is cut, no half of it is left."""
+    for length in (2000, 4 * 2000):
+        body = f"{'.' * (length - 5)}{SECRET}{'.' * 100}".encode()
+        with RawServer(reply(body, status=status)) as server:
+            error = refused(PrometheusAPI(server.url, token=SECRET))
+        assert SECRET[:5] not in error.message
+
+
+def test_a_secret_is_known_in_the_shapes_in_which_it_comes_back() -> None:
+    said = json.dumps({"password": PASSWORD})
+    with RawServer(reply(f"{said} {quote_plus(PASSWORD)}".encode(), status="404 Not Found")) as server:
+        error = refused(PrometheusAPI(server.url, username=USER, password=PASSWORD))
+    assert "sséword" not in error.message
+    assert "word" not in error.message.replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "login", "plain"),
+    [
+        ("http://prometheus.monitoring:9090/x/", {"token": SECRET}, "http://prometheus.monitoring:9090/x"),
+        ("http://10.0.0.1", {"username": "u", "password": SECRET}, "http://10.0.0.1"),
+        ("http://prometheus.monitoring", {}, ""),
+        ("https://prometheus.monitoring", {"token": SECRET}, ""),
+        ("http://localhost:9090", {"token": SECRET}, ""),
+        ("http://[::1]:9090", {"token": SECRET}, ""),
+    ],
+)
+def test_a_secret_in_plain_text_is_known(url: str, login: dict[str, str], plain: str) -> None:
+    assert PrometheusAPI(url, **login).plain == plain  # type: ignore[arg-type]
+
+
 def test_what_is_sent_and_what_the_server_warns_of() -> None:
     content = json.loads(success(resultType="vector", result=[{"metric": {"pod": "a"}, "value": [1, "NaN"]}]))
     body = json.dumps({**content, "warnings": ["a store is away"]}).encode()
@@ -174,18 +209,20 @@ def test_what_is_sent_and_what_the_server_warns_of() -> None:
     assert vector.warnings == ("a store is away",)
     assert math.isnan(vector.series[0].value)
     assert request.line == "POST /tenant/api/v1/query HTTP/1.1"
+    # Whatever routes by name in front of it needs it right.
+    assert request.headers["host"] == f"127.0.0.1:{server.port}"
     assert request.headers["authorization"] == f"Bearer {SECRET}"
     assert request.headers["x-scope-orgid"] == "ours"
     assert request.body.startswith(b"query=a%2Bb&time=")
 
 
 def test_a_warning_is_a_gap() -> None:
-    result = [{"metric": {"pod": "a", "status": "200", "le": "+Inf"}, "value": [1, "100"]}]
-    content = json.loads(success(resultType="vector", result=result))
-    body = json.dumps({**content, "warnings": ["a store is away"]}).encode()
-    with RawServer(reply(body)) as server:
+    warned = vector(series(100, pod="router-1", status="200"), warnings=["a store is away"])
+    with ToldPrometheus(answers={"requests": warned}) as server:
         gates = metrics.metric_gates(
-            PrometheusSource(PrometheusAPI(server.url)), Subject("m", "e", "n", "r", "n"), MetricLimits()
+            PrometheusSource(PrometheusAPI(server.url)),
+            Subject("m", "e", "llm", "r", "routers"),
+            MetricLimits(),
         )
     assert gates[0].verdict is GateVerdict.INCONCLUSIVE
     assert "Prometheus warns: a store is away" in gates[0].reason
@@ -206,6 +243,9 @@ def test_an_api_that_fails_is_an_error_of_each_gate() -> None:
         ("http://", {}, "url"),
         (f"http://user:{SECRET}@host", {}, "url"),
         (f"http://host?token={SECRET}", {}, "url"),
+        # What a resolver cannot even ask for.
+        ("http://a..b:9090", {}, "url"),
+        (f"http://{'a' * 64}", {}, "url"),
         ("http://host", {"timeout_s": 0}, "timeout"),
         ("http://host", {"timeout_s": float("nan")}, "timeout"),
         ("http://host", {"token": SECRET, "username": "u"}, "username"),

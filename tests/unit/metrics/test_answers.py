@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.metrics.answers import LATE_CODES, Answers
+from ansible_collections.llmops.platform.plugins.module_utils._core.metrics.answers import (
+    LATE_CODES,
+    Answers,
+    strange_statuses,
+)
 from tests.support.playbooks import ROOT
 
 
@@ -17,6 +21,8 @@ from tests.support.playbooks import ROOT
     [
         ({}, {}, 0, 0),
         ({"200": 10}, {}, 0, 10),
+        # What has no status is no answer of a model server.
+        ({"": 1000, "200": 10}, {}, 0, 10),
         ({"200": 8, "500": 1, "503": 1}, {"model_not_ready": 1}, 2, 10),
         # Mistakes of clients, and clients that left, count neither way.
         ({"200": 8, "400": 50, "404": 50, "499": 50}, {"model_disabled": 50}, 0, 8),
@@ -36,6 +42,13 @@ def test_failed_and_judged(
 ) -> None:
     answers = Answers(statuses, codes)
     assert (answers.failed, answers.judged) == (failed, judged)
+
+
+def test_what_is_no_status_is_told() -> None:
+    names = ("200", "404", "503", "", "20", "2000", "2xx", "600", "099", "\u0662\u0660\u0660")
+    told = strange_statuses({"b": Answers(dict.fromkeys(names, 0.0)), "a": Answers({"ok": 1.0})})
+    assert told[0] == "a counts answers of the status 'ok'"
+    assert [line.split(" status ")[1] for line in told[1:]] == [repr(name) for name in sorted(names[3:])]
 
 
 def test_the_codes_are_those_of_the_router() -> None:

@@ -57,6 +57,12 @@ def test_what_is_no_sample_is_refused(line: str) -> None:
         parse_exposition(f"up 1\n{line}\n")
 
 
+@pytest.mark.parametrize("again", ["up 1", "up 2", "up{} 1", 'd{b="2",a="1"} 3'])
+def test_a_series_that_comes_twice_is_refused(again: str) -> None:
+    with pytest.raises(ExpositionError, match="line 4 repeats a series"):
+        parse_exposition(f'up 1\nd{{a="1",b="2"}} 3\nd{{a="1"}} 3\n{again}\n')
+
+
 @settings(max_examples=30)
 @given(st.text(min_size=1))
 def test_any_name_of_a_model_comes_back(model: str) -> None:

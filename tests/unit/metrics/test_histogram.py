@@ -63,6 +63,41 @@ def test_a_histogram_without_its_last_bucket_is_refused() -> None:
         Histogram.of({1: 3})
 
 
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ({math.nan: 1, INF: 1}, "bound nan"),
+        ({-1: 1, INF: 1}, "bound -1"),
+        ({1: -1, INF: 1}, "counts -1"),
+        ({1: math.nan, INF: 1}, "counts nan"),
+        ({1: 1, INF: INF}, "counts inf"),
+    ],
+)
+def test_what_cannot_be_is_refused(counts: dict[float, float], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Histogram.of(counts)
+
+
+@pytest.mark.parametrize(
+    ("buckets", "why"),
+    [
+        ([(None, 1.0), ("+Inf", 1.0)], "the bound None"),
+        ([("", 1.0), ("+Inf", 1.0)], "the bound ''"),
+        # Added up they would say that all were within 1 s.
+        ([("1", 90.0), ("1.0", 90.0), ("+Inf", 100.0)], "1 and 1.0 are one bound"),
+        ([("+Inf", 90.0), ("1e999", 90.0)], r"\+Inf and 1e999 are one bound"),
+    ],
+)
+def test_labels_that_are_no_bounds_are_refused(buckets: list[tuple[str | None, float]], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Histogram.read(buckets)
+
+
+def test_buckets_of_one_label_are_added_up() -> None:
+    read = Histogram.read([("1", 1.0), ("+Inf", 2.0), ("1", 3.0), ("+Inf", 5.0)])
+    assert list(read.cumulative) == [(1, 4), (INF, 7)]
+
+
 def test_a_sum_has_the_bounds_that_all_have() -> None:
     total = Histogram.total([Histogram.of({1: 1, 3: 2, INF: 3}), Histogram.of({3: 10, INF: 20})])
     assert list(total.cumulative) == [(3, 12), (INF, 23)]

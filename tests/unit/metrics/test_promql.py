@@ -15,6 +15,10 @@ def test_labels_are_escaped() -> None:
     assert promql.selector(model='a"b\\c\nd\re/é', job="x") == r'{model="a\"b\\c\nd\re/é",job="x"}'
 
 
+def test_labels_of_the_users_are_added_and_escaped() -> None:
+    assert promql.selector({"cluster": 'eu"1'}, job="x") == r'{job="x",cluster="eu\"1"}'
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(300, "300s"), (1.5, "1500ms"), (0.0001, "1ms"), (86400.0, "86400s")]
 )

@@ -94,8 +94,6 @@ class TimedHTTPConnection(http.client.HTTPConnection):
 
     def __init__(self, route: Route) -> None:
         super().__init__("localhost")
-        # Only for the Host header: the route knows where to connect.
-        self.host, self.port = route.host, None  # type: ignore[assignment]
         self._route = route
         self.expires_at = 0.0
 
@@ -104,6 +102,14 @@ class TimedHTTPConnection(http.client.HTTPConnection):
         if self.sock is None:
             self.expires_at = time.monotonic() + seconds
             self.connect()
+
+    def putrequest(
+        self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False
+    ) -> None:
+        """Begin a request to the route's host, which comes with its port, if it has one."""
+        super().putrequest(method, url, skip_host=True, skip_accept_encoding=skip_accept_encoding)
+        if not skip_host:
+            self.putheader("Host", self._route.host)
 
     def connect(self) -> None:
         self.sock = _TimedConnection(self, self._route.dial(self.remaining()))

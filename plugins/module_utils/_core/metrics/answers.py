@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import floor
@@ -20,6 +21,7 @@ LATE_CODES = (
     "upstream_unreachable",
 )
 LATE_STATUSES = ("502", "504")
+_STATUS = re.compile(r"[1-5][0-9][0-9]")
 
 
 @dataclass(frozen=True)
@@ -45,5 +47,15 @@ class Answers:
     @property
     def judged(self) -> float:
         """How many say something of the model server: a status of 4xx is the client's mistake."""
-        counted = sum(count for status, count in self.statuses.items() if status[:1] in "235")
+        counted = sum(count for status, count in self.statuses.items() if status[:1] in ("2", "3", "5"))
         return max(counted, self.failed)
+
+
+def strange_statuses(pods: Mapping[str, Answers]) -> list[str]:
+    """Say what pods count as a status that is none: nobody knows which of these failed."""
+    return [
+        f"{pod} counts answers of the status {status!r}"
+        for pod, answers in sorted(pods.items())
+        for status in sorted(answers.statuses)
+        if not _STATUS.fullmatch(status)
+    ]

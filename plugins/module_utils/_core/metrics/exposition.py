@@ -34,12 +34,21 @@ class Sample:
 
 
 def parse_exposition(text: str) -> list[Sample]:
-    """Return all samples of a text; raises :class:`ExpositionError`. Times of samples are left out."""
+    """Return all samples of a text; raises :class:`ExpositionError`. Times of samples are left out.
+
+    A series that comes twice is refused: nobody knows which of its numbers holds.
+    """
     samples = []
+    seen = set()
     # Not splitlines: a label may hold what Unicode takes for the end of a line.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):
-            samples.append(_sample(line, number))
+            sample = _sample(line, number)
+            series = (sample.name, frozenset(sample.labels.items()))
+            if series in seen:
+                raise ExpositionError(f"line {number} repeats a series: {line[:100]!r}")
+            seen.add(series)
+            samples.append(sample)
     return samples
 
 

@@ -18,11 +18,12 @@ from typing import TypeVar
 from ..cluster.client import ClusterClient
 from ..common.deadline import Deadline
 from ..common.errors import PlatformError
-from .answers import Answers
+from .answers import Answers, strange_statuses
 from .counters import Series, began, grown
 from .exposition import Sample
 from .histogram import Histogram
 from .pages import Reader, Reading, pods_of_service
+from .plausible import plausible
 from .window import Seen, Subject, Waiting
 
 _ROUTER_SERVICE, _ROUTER_PORT = "router", 80
@@ -111,7 +112,8 @@ class PodsWindow:
         """Return the answers of each router."""
         pods = {pod: _answers(counts) for pod, counts in self._grown.items()}
         asked = {pod: answers for pod, answers in pods.items() if any(answers.statuses.values())}
-        return self._seen(asked, _REQUESTS)
+        seen = self._seen(asked, _REQUESTS)
+        return replace(seen, gaps=(*seen.gaps, *strange_statuses(pods)))
 
     def durations(self) -> Seen[Histogram]:
         """Return how long requests took at each router."""
@@ -120,7 +122,7 @@ class PodsWindow:
             buckets = _buckets(counts)
             try:
                 if buckets:
-                    pods[pod] = Histogram.of(buckets)
+                    pods[pod] = Histogram.read(buckets)
             except ValueError as error:
                 broken.append(f"{pod}: {error}")
         seen = self._seen(pods, _BUCKETS)
@@ -136,8 +138,8 @@ class PodsWindow:
         for pod, samples in last.pods.items():
             seen = [_queue(each) for each in (first.pods.get(pod, ()), samples)]
             values = [value for value in seen if value is not None]
-            if seen[1] is None or not all(math.isfinite(value) for value in values):
-                gaps.append(f"{pod} shows no number as {_QUEUE}")
+            if seen[1] is None or not all(plausible(value) for value in values):
+                gaps.append(f"{pod} shows no number of requests as {_QUEUE}")
                 continue
             pods[pod] = Waiting(sum(values) / len(values), len(values))
         absent = "" if pods else f"no pod of {self._subject.release} shows {_QUEUE}"
@@ -153,8 +155,8 @@ class PodsWindow:
 
     def _unknown(self, pod: str, samples: Sequence[Sample]) -> str:
         """Return why nothing is known of a pod that was read, if so."""
-        if not all(math.isfinite(sample.value) for sample in (*self._before.pods.get(pod, ()), *samples)):
-            return f"{pod} shows a count that is no number"
+        if not all(plausible(sample.value) for sample in (*self._before.pods.get(pod, ()), *samples)):
+            return f"{pod} shows a count that is none"
         start = began(samples)
         if pod in self._before.unread and samples and (start is None or start < self.since.timestamp()):
             return f"{pod} could not be read at the beginning: {self._before.unread[pod]}"
@@ -195,17 +197,24 @@ def _answers(counts: Mapping[Series, float]) -> Answers:
     codes: dict[str, float] = {}
     for (name, labels), count in counts.items():
         if name == _REQUESTS:
-            statuses[dict(labels).get("status", "")] = count
+            _add(statuses, dict(labels).get("status", ""), count)
         elif name == _ERRORS:
-            codes[dict(labels).get("code", "")] = count
+            _add(codes, dict(labels).get("code", ""), count)
     return Answers(statuses, codes)
 
 
-def _buckets(counts: Mapping[Series, float]) -> dict[float, float]:
-    return {float(dict(labels)["le"]): count for (name, labels), count in counts.items() if name == _BUCKETS}
+def _add(table: dict[str, float], label: str, count: float) -> None:
+    """Add up: other labels may tell series apart that are one to us."""
+    table[label] = table.get(label, 0.0) + count
+
+
+def _buckets(counts: Mapping[Series, float]) -> list[tuple[str | None, float]]:
+    return [(dict(labels).get("le"), count) for (name, labels), count in counts.items() if name == _BUCKETS]
 
 
 def _queue(samples: Sequence[Sample]) -> float | None:
-    """Return what waits in one pod: the sum over its engines."""
+    """Return what waits in one pod: the sum over its engines. NaN where one of them cannot be."""
     values = [sample.value for sample in samples if sample.name == _QUEUE]
+    if not all(plausible(value) for value in values):
+        return math.nan
     return sum(values) if values else None

@@ -14,6 +14,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from .plausible import plausible
+
 # Counts of Prometheus are extrapolated, so that a sum may miss by a rounding what it reaches exactly.
 _ROUNDING = 1e-9
 
@@ -26,7 +28,13 @@ class Histogram:
 
     @classmethod
     def of(cls, counts: Mapping[float, float]) -> Histogram:
-        """Take cumulative counts by bound; raises ``ValueError`` where the infinite bound is missing."""
+        """Take cumulative counts by bound; raises ``ValueError`` for bounds or counts that cannot be."""
+        for bound, count in counts.items():
+            # Written so that NaN is refused as well.
+            if not bound >= 0:
+                raise ValueError(f"a bucket has the bound {bound:g}")
+            if not plausible(count):
+                raise ValueError(f"the bucket of {bound:g} s counts {count:g}")
         if math.inf not in counts:
             raise ValueError("a histogram has no bucket +Inf")
         highest = 0.0
@@ -37,11 +45,29 @@ class Histogram:
         return cls(tuple(rising))
 
     @classmethod
+    def read(cls, buckets: Iterable[tuple[str | None, float]]) -> Histogram:
+        """Take buckets as they are labelled; what has the same label is added up.
+
+        Raises ``ValueError`` as :meth:`of` does, and for labels that are no bound or one bound twice.
+        """
+        labels: dict[float, str] = {}
+        counts: dict[float, float] = {}
+        for label, count in buckets:
+            try:
+                bound = float(label or "")
+            except ValueError:
+                raise ValueError(f"a bucket has the bound {label!r}") from None
+            if labels.setdefault(bound, label or "") != label:
+                raise ValueError(f"{labels[bound]} and {label} are one bound")
+            counts[bound] = counts.get(bound, 0.0) + count
+        return cls.of(counts)
+
+    @classmethod
     def total(cls, parts: Iterable[Histogram]) -> Histogram:
         """Add histograms up; only the bounds that all of them have can be kept."""
         tables = [dict(part.cumulative) for part in parts]
         bounds = set.intersection(*(set(table) for table in tables)) if tables else {math.inf}
-        return cls.of({bound: sum(table[bound] for table in tables) for bound in bounds})
+        return cls(tuple((bound, sum(table[bound] for table in tables)) for bound in sorted(bounds)))
 
     @property
     def count(self) -> float:

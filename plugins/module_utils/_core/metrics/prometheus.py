@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, quote_plus, urlencode, urlsplit
 
 from ..cluster.access import Route, dialler
 from ..cluster.timed_http import Fetched, TooLargeError, TooSlowError, fetch
+from ..common.deadline import Deadline
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.redaction import HIDDEN, excerpt
 
@@ -25,6 +27,8 @@ _PATH = "/api/v1/query"
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 #: Default of the option for the limit of one question.
 TIMEOUT_S = 5.0
+_HERE = ("localhost", "127.0.0.1", "::1")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*([eE][+-]?[0-9]+)?|Inf|NaN)")
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,12 @@ class PrometheusAPI:
         ca_cert: str | None = None,
         validate_certs: bool = True,
         timeout_s: float = TIMEOUT_S,
+        total: Deadline | None = None,
     ) -> None:
         """Check what is given; nothing is sent yet.
 
         ``url`` may have a path (Mimir: ``/prometheus``). ``tenant`` becomes the header ``X-Scope-OrgID``.
+        A question gets ``timeout_s``, and no more than is left of ``total``.
         """
         parts = _checked(url)
         if not 0 < timeout_s <= 600:
@@ -72,8 +78,12 @@ class PrometheusAPI:
         token = token.strip()  # a file's last line end
         self._where = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._timeout_s = timeout_s
+        self._total = total
         basic = base64.b64encode(f"{username}:{password}".encode()).decode() if username or password else ""
-        self._secrets = tuple(secret for secret in (token, password, basic) if secret)
+        self._secrets = _shapes(token, password, basic)
+        away = parts.scheme == "http" and parts.hostname not in _HERE
+        #: Where a secret is sent in plain text over a network, or empty.
+        self.plain = self._where if self._secrets and away else ""
         self._route = _route(parts, ca_cert, validate_certs)
         self._headers = {"Accept": "application/json"}
         if token or basic:
@@ -83,14 +93,18 @@ class PrometheusAPI:
         if tenant:
             self._headers["X-Scope-OrgID"] = _header("tenant", tenant)
 
-    def query(self, expression: str, at: datetime) -> Vector:
-        """Evaluate an expression at a time.
+    def query(self, expression: str, at: datetime | None) -> Vector:
+        """Evaluate an expression at a time, or at the server's own.
 
         Raises ``timeout``, ``auth``, ``infrastructure`` or ``invalid``, each with its own message. That
         there are no series is no error here.
         """
-        form = {"query": expression, "time": f"{at.timestamp():.3f}", "timeout": f"{self._timeout_s:g}s"}
-        answer = self._ask(urlencode(form).encode())
+        limit_s = self._limit_s()
+        form = {"query": expression}
+        if at is not None:
+            form["time"] = f"{at.timestamp():.3f}"
+        form["timeout"] = f"{max(1, round(limit_s * 1000))}ms"
+        answer = self._ask(urlencode(form).encode(), limit_s)
         if answer.status in (401, 403):
             raise PlatformError(
                 ErrorClass.AUTH,
@@ -114,17 +128,27 @@ class PrometheusAPI:
                 {"query": expression},
             )
         try:
-            series = tuple(_series(item) for item in data["result"])
-        except (KeyError, TypeError, ValueError, IndexError):
+            series = _all_series(data["result"])
+        except (KeyError, TypeError, ValueError):
             raise self._foreign(answer, "a series of its answer has no readable value") from None
         warnings = content.get("warnings") or []
+        if not isinstance(warnings, list):
+            raise self._foreign(answer, "its warnings are no list")
         return Vector(series, tuple(self._clean(str(text)) for text in warnings))
 
-    def _ask(self, form: bytes) -> Fetched:
-        try:
-            return fetch(
-                self._route, _PATH, self._timeout_s, _MAX_BODY_BYTES, headers=self._headers, form=form
+    def _limit_s(self) -> float:
+        """Return the seconds that a question may take. Raises ``timeout`` where there are none."""
+        if self._total is None:
+            return self._timeout_s
+        if self._total.expired():
+            raise self._total.timeout_error(
+                f"A question to Prometheus at {self._where}", "it was not asked any more", "Raise timeout."
             )
+        return min(self._timeout_s, self._total.remaining())
+
+    def _ask(self, form: bytes, limit_s: float) -> Fetched:
+        try:
+            return fetch(self._route, _PATH, limit_s, _MAX_BODY_BYTES, headers=self._headers, form=form)
         except TooSlowError as error:
             raise PlatformError(
                 ErrorClass.TIMEOUT,
@@ -164,7 +188,7 @@ class PrometheusAPI:
         return PlatformError(ErrorClass.INFRASTRUCTURE, message, "Its log says more.")
 
     def _status(self, answer: Fetched) -> PlatformError:
-        text = self._clean(answer.body[:2000].decode(errors="replace"))
+        text = self._clean(answer.body.decode(errors="replace"))
         message = f"Prometheus at {self._where} answered {answer.status}: {text}"
         if answer.status == 429 or answer.status >= 500:
             return PlatformError(ErrorClass.INFRASTRUCTURE, message, "Look at it, and at what is before it.")
@@ -175,7 +199,7 @@ class PrometheusAPI:
         )
 
     def _foreign(self, answer: Fetched, why: str) -> PlatformError:
-        text = self._clean(answer.body[:2000].decode(errors="replace"))
+        text = self._clean(answer.body.decode(errors="replace"))
         return PlatformError(
             ErrorClass.INVALID,
             f"{self._where} is no Prometheus: {why}: {text}",
@@ -183,6 +207,7 @@ class PrometheusAPI:
         )
 
     def _clean(self, text: str) -> str:
+        # Before anything is cut: what is left of a secret would not be known as one.
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return " ".join(excerpt(text, 300).split())
@@ -193,6 +218,8 @@ def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # As a resolver does, which refuses a name with an empty or an endless part.
+        str(parts.hostname).encode("idna")
     except ValueError:
         valid = False
     if valid and ("@" in parts.netloc or parts.query or parts.fragment):
@@ -229,11 +256,37 @@ def _header(field: str, value: str) -> str:
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
+def _all_series(result: Any) -> tuple[Series, ...]:
+    """Return the series of an answer. Raises ``ValueError`` and its like for what Prometheus never sends."""
+    if not isinstance(result, list):
+        raise TypeError("no list")
+    series = tuple(_series(item) for item in result)
+    if len({frozenset(each.labels.items()) for each in series}) < len(series):
+        raise ValueError("one comes twice")
+    return series
+
+
 def _series(item: Mapping[str, Any]) -> Series:
-    labels = {str(name): str(value) for name, value in item["metric"].items()}
-    _moment, value = item["value"]
-    return Series(labels, float(value))
+    labels, point = item["metric"], item["value"]
+    if not isinstance(labels, dict) or not all(isinstance(text, str) for text in labels.values()):
+        raise TypeError("no labels")
+    if not isinstance(point, list) or len(point) != 2:
+        raise TypeError("no time with a value")
+    if not isinstance(point[1], str) or not _NUMBER.fullmatch(point[1]):
+        raise ValueError("no number")
+    return Series(labels, float(point[1]))
+
+
+def _shapes(*secrets: str) -> tuple[str, ...]:
+    """Return secrets as they may come back, in JSON and in forms too; the longest is looked for first."""
+    shapes = {
+        shape
+        for secret in secrets
+        if secret
+        for shape in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret))
+    }
+    return tuple(sorted(shapes, key=len, reverse=True))

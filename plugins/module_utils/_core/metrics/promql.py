@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 # How old a value may be that Prometheus still shows.
@@ -14,8 +14,9 @@ _LOOK_BACK_S = 300
 _ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
 
 
-def selector(**labels: str) -> str:
-    """Return what selects series by labels; a value may hold anything."""
+def selector(also: Mapping[str, str] | None = None, **labels: str) -> str:
+    """Return what selects series by labels, and ``also`` by others; a value may hold anything."""
+    labels = {**labels, **(also or {})}
     return "{" + ",".join(f'{name}="{value.translate(_ESCAPED)}"' for name, value in labels.items()) + "}"
 
 
@@ -56,6 +57,11 @@ def mean(name: str, labels: str, window_s: float) -> str:
 def readings(name: str, labels: str, window_s: float) -> str:
     """Return how often a gauge was read in the window, by pod."""
     return f"min by (pod) (count_over_time({name}{labels}[{duration(window_s)}]))"
+
+
+def now() -> str:
+    """Return the server's own time, if it is asked without one."""
+    return "vector(time())"
 
 
 def up(labels: str) -> str:

@@ -23,6 +23,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.p
     Override,
     check_overrides,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.gates.limits import (
+    BOUNDS,
+    MetricLimits,
+)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +91,13 @@ def test_an_approval_holds_for_these_very_limits() -> None:
         ("queue_waiting", math.inf),
         ("max_latency_s", 0.0),
         ("max_latency_s", math.nan),
-        ("max_latency_s", 86401.0),
+        ("max_latency_s", 0.0001),
+        ("max_latency_s", 3601.0),
+        ("queue_waiting", 1e7),
+        ("min_samples", 2_000_000_000),
         ("window_s", 0.0),
+        ("window_s", 0.5),
+        ("window_s", 8 * 86400.0),
         ("window_s", math.inf),
         ("completions", -1),
         ("completions", 1001),
@@ -99,6 +108,20 @@ def test_a_limit_that_cannot_be_meant_is_named(field: str, value: float) -> None
     with pytest.raises(PlatformError, match=rf"gates\.{field}: ") as caught:
         GateSet.of({field: value}, "production")
     assert caught.value.error_class is ErrorClass.INVALID
+
+
+@pytest.mark.parametrize(
+    "field", ["max_latency_s", "error_ratio", "queue_waiting", "min_samples", "window_s"]
+)
+def test_what_is_taken_is_never_refused_where_it_is_compared(field: str) -> None:
+    """Under a name that nobody has given."""
+    compared = {"max_latency_s": "latency_s"}.get(field, field)
+    for bound in BOUNDS[compared]:
+        given = GateSet.of({field: int(bound) if field == "min_samples" else bound}, "production")
+        MetricLimits(**{compared: getattr(given, field)})
+        beyond = bound * 2 + 1 if bound == BOUNDS[compared][1] else bound - 1
+        with pytest.raises(PlatformError, match=rf"^gates\.{field}: "):
+            GateSet.of({field: beyond}, "production")
 
 
 @pytest.mark.parametrize(

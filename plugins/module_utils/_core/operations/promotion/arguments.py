@@ -157,7 +157,11 @@ def _clients(
 def _client(
     gates: GateSet, prometheus: Mapping[str, Any] | None, client: ClusterClient, subject: Subject, run: Run
 ) -> Clients | None:
-    source = metrics_source(gates.metrics, prometheus, client, run.waits.total)
+    def warn_once(line: str) -> None:
+        if line not in run.warnings:
+            run.warn(line)
+
+    source = metrics_source(gates.metrics, prometheus, client, run.waits.total, warn_once)
     return None if source is None else Clients(source, subject, metric_limits(gates, source), run.say)
 
 

@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...common.errors import PlatformError
 from ...metrics.window import MetricsSource, Subject
 from .gates.baseline import against_baseline
-from .gates.gate import Gate
-from .gates.limits import MetricLimits
+from .gates.gate import Gate, attempt
+from .gates.limits import BOUNDS, MetricLimits
 from .gates.metrics import gates_of, metric_gates, unasked
+
+# The shortest window that may be asked about.
+_SHORTEST_S = BOUNDS["window_s"][0]
 
 
 @dataclass
@@ -29,6 +32,20 @@ class Clients:
     before: Sequence[Gate] = ()
     _mark: Any = field(default=None, repr=False)
     _unasked: PlatformError | None = None
+
+    def so_far(self, age_s: Callable[[], float]) -> list[Gate]:
+        """Return the gates over the last window, no longer than what is there has been there.
+
+        A source that remembers would count the answers of what was there before.
+        """
+        if self.source.name != "prometheus":
+            return metric_gates(self.source, self.subject, self.limits)
+        wanted, age = self.limits.window_s, max(_SHORTEST_S, age_s())
+        if age >= wanted:
+            return metric_gates(self.source, self.subject, self.limits)
+        told = f"only the {age:.0f} s since the manifest was recorded are looked at, of {wanted:g} s"
+        gates = metric_gates(self.source, self.subject, replace(self.limits, window_s=age))
+        return [replace(gate, reason=f"{gate.reason}; {told}") for gate in gates]
 
     def look_before(self) -> None:
         """Begin to look at what clients get from what is there; a source that remembers need not."""
@@ -45,18 +62,18 @@ class Clients:
     def begin(self) -> None:
         """Begin the window that :meth:`ask` is about."""
         self._mark, self._unasked = None, None
-        try:
-            self._mark = self.source.begin(self.subject)
-        except PlatformError as error:
-            self._unasked = error
-            self.say(f"what clients get cannot be looked at: {error.message}")
+        mark = attempt(lambda: self.source.begin(self.subject))
+        if isinstance(mark, PlatformError):
+            self._unasked = mark
+            self.say(f"what clients get cannot be looked at: {mark.message}")
+        else:
+            self._mark = mark
 
     def ask(self) -> list[Gate]:
         """Return the gates since the window began, beside what clients got before."""
         if self._mark is None:
             return unasked(self.source.name, self.limits, self._unasked) if self._unasked else []
-        try:
-            window = self.source.end(self._mark)
-        except PlatformError as error:
-            return unasked(self.source.name, self.limits, error)
+        window = attempt(lambda: self.source.end(self._mark))
+        if isinstance(window, PlatformError):
+            return unasked(self.source.name, self.limits, window)
         return against_baseline(self.before, gates_of(window, self.source.name, self.limits))

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...common.digests import digest
 from ...common.errors import invalid
+from .gates.limits import BOUNDS
 
 #: In the order in which they are asked: first what costs nothing.
 GATES = (
@@ -32,6 +33,15 @@ GATES = (
 #: What nobody takes on himself: without the first there is nothing that was proven, and who overrides the
 #: second would approve it for himself.
 NEVER_OVERRIDDEN = ("verified", "approval")
+
+#: What is measured, by the names that the limits have where they are compared.
+_MEASURED = {
+    "max_latency_s": "latency_s",
+    "error_ratio": "error_ratio",
+    "queue_waiting": "queue_waiting",
+    "min_samples": "min_samples",
+    "window_s": "window_s",
+}
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "production": {"soak_s": 900.0, "metrics": "auto", "approval": True},
@@ -105,25 +115,14 @@ def check_overrides(given: Sequence[Mapping[str, Any]]) -> dict[str, Override]:
 
 
 def _check(gates: GateSet) -> None:
-    for name in ("soak_s", "error_ratio", "queue_waiting"):
-        value = getattr(gates, name)
-        # Written so that NaN is refused as well.
-        if not 0 <= value < math.inf:
-            raise invalid(f"gates.{name}", value, "is no limit", "Give a number, zero or more.")
-    for name in ("max_latency_s", "window_s"):
-        value = getattr(gates, name)
-        if value is not None and not 0 < value <= 86400:
-            raise invalid(f"gates.{name}", value, "is not a time", "Give seconds, at most a day.")
-    if gates.error_ratio > 1:
-        raise invalid(
-            "gates.error_ratio", gates.error_ratio, "is no share", "Give 0.01 for one in a hundred."
-        )
+    # Written so that NaN is refused as well.
+    if not 0 <= gates.soak_s < math.inf:
+        raise invalid("gates.soak_s", gates.soak_s, "is no time", "Give seconds, zero or more.")
+    for name, limit in _MEASURED.items():
+        value, (low, high) = getattr(gates, name), BOUNDS[limit]
+        if value is not None and not low <= value <= high:
+            raise invalid(
+                f"gates.{name}", value, f"is not between {low:g} and {high:g}", "Give such a number."
+            )
     if not 0 <= gates.completions <= 1000:
         raise invalid("gates.completions", gates.completions, "is no number of them", "Give 0 to 1000.")
-    if gates.min_samples < 1:
-        raise invalid(
-            "gates.min_samples",
-            gates.min_samples,
-            "would let nothing count for something",
-            "Give 1 or more.",
-        )

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...cluster.client import ClusterClient
@@ -14,6 +14,7 @@ from ...common.deadline import Deadline
 from ...common.errors import invalid
 from ...metrics.from_pods import PodsSource
 from ...metrics.from_prometheus import PrometheusSource
+from ...metrics.matchers import checked_matchers
 from ...metrics.prometheus import PrometheusAPI
 from ...metrics.window import MetricsSource
 from .gate_set import GateSet
@@ -24,9 +25,16 @@ _WINDOW_S = {"prometheus": 300.0, "router": 30.0}
 
 
 def metrics_source(
-    kind: str, prometheus: Mapping[str, Any] | None, client: ClusterClient, total: Deadline
+    kind: str,
+    prometheus: Mapping[str, Any] | None,
+    client: ClusterClient,
+    total: Deadline,
+    warn: Callable[[str], None],
 ) -> MetricsSource[Any] | None:
-    """Return who is asked; None where nobody is to be. Raises ``invalid`` for what cannot be asked."""
+    """Return who is asked; None where nobody is to be. Raises ``invalid`` for what cannot be asked.
+
+    ``warn`` is told of a secret that goes over the network in plain text.
+    """
     given = {name: value for name, value in (prometheus or {}).items() if value is not None}
     url = given.pop("url", None)
     if kind == "none":
@@ -37,7 +45,11 @@ def metrics_source(
         raise invalid("prometheus.url", url, "is missing", "Give it, or take the routers' own metrics.")
     if "timeout" in given:
         given["timeout_s"] = given.pop("timeout")
-    return PrometheusSource(PrometheusAPI(url, **given))
+    matchers = checked_matchers(given.pop("labels", None))
+    api = PrometheusAPI(url, **given, total=total)
+    if api.plain:
+        warn(f"the token or password for {api.plain} goes over the network in plain text: use https")
+    return PrometheusSource(api, matchers=matchers)
 
 
 def metric_limits(gates: GateSet, source: MetricsSource[Any]) -> MetricLimits:

@@ -19,9 +19,8 @@ from .gates.approval import approval_gate
 from .gates.completions import completions
 from .gates.freeze import freeze_gate
 from .gates.gate import Gate
-from .gates.metrics import metric_gates
 from .gates.registry import idle, soak, verified
-from .source import Source, read_standing
+from .source import Source, read_standing, recorded_for_s
 from .source_access import PATIENCE, SourceAccess
 from .windows import FreezeWindow
 
@@ -69,8 +68,10 @@ class Questions:
             yield completions(ask, gates.completions, gates.max_latency_s)
 
     def _metrics(self) -> list[Gate]:
-        there = self.there
-        return [] if there is None else metric_gates(there.source, there.subject, there.limits)
+        if self.there is None:
+            return []
+        registry = self.run.used_registry
+        return self.there.so_far(lambda: registry.read(lambda session: recorded_for_s(session, self.source)))
 
     def complete(self) -> None:
         """Ask what was promoted for one completion. Raises where it is not answered."""

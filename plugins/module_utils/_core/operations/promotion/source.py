@@ -24,6 +24,7 @@ from ...registry.verifications import Newest
 from ...release.rendering import manifest_digest
 
 _NOW = "SELECT clock_timestamp()"
+_AGE = "SELECT extract(epoch FROM clock_timestamp() - %s)::float8"
 # What served for a while since it was last spoken against; and what serves now, as far as it was looked at: a
 # check of another version of the row was one of what ran before.
 _SOAK = """
@@ -147,6 +148,14 @@ def read_standing(session: Session, source: Source, target: str) -> Standing:
         read_lock(session, model, environment),
         read_lock(session, model, target),
     )
+
+
+def recorded_for_s(session: Session, source: Source) -> float:
+    """Return how long the source's manifest has been on record there, by the clock of the database."""
+    row = session.row(_AGE, (source.manifest.recorded_at,))
+    if row is None:
+        raise RuntimeError("a SELECT without FROM returns a row")
+    return float(row[0])
 
 
 def model_values(source: Source) -> Mapping[str, Any]:

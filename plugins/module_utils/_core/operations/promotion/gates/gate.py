@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from pathlib import PurePath
+from typing import Any, TypeVar
 
-from ....common.errors import PlatformError
+from ....common.errors import ErrorClass, PlatformError
 from ....registry.entry_fields import rfc3339
+
+Answer = TypeVar("Answer")
 
 
 class GateVerdict(StrEnum):
@@ -91,10 +95,35 @@ class Gate:
 
 def asked(name: str, source: str, ask: Callable[[], Gate]) -> Gate:
     """Ask a gate; one that cannot be asked is an error, and not a failure of the model."""
+    gate = attempt(ask)
+    if isinstance(gate, PlatformError):
+        return Gate(name, GateVerdict.ERROR, gate.message, source=source)
+    return gate
+
+
+def attempt(ask: Callable[[], Answer]) -> Answer | PlatformError:
+    """Return what is answered, or why nothing is.
+
+    A reading that nobody foresaw is an error like others: raised, it would end the watch over a release that
+    is there already.
+    """
     try:
         return ask()
     except PlatformError as error:
-        return Gate(name, GateVerdict.ERROR, error.message, source=source)
+        return error
+    except Exception as error:  # noqa: BLE001 - see above
+        return unforeseen(error)
+
+
+def unforeseen(error: Exception) -> PlatformError:
+    """Return an error of ours that says where it is; its text may hold what was read, secrets too."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{PurePath(last.filename).name}:{last.lineno}"
+    return PlatformError(
+        ErrorClass.INFRASTRUCTURE,
+        f"what was read cannot be made sense of ({type(error).__name__}, {where})",
+        "This is a defect: please report it.",
+    )
 
 
 def closed(gates: Sequence[Gate]) -> list[Gate]:

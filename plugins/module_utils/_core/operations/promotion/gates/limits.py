@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from ....common.errors import invalid
 
-_BOUNDS: dict[str, tuple[float, float]] = {
+#: The least and the most that each may be.
+BOUNDS: dict[str, tuple[float, float]] = {
     "error_ratio": (0.0, 1.0),
     "latency_s": (0.001, 3600.0),
     "latency_quantile": (0.01, 0.9999),
@@ -32,7 +33,7 @@ class MetricLimits:
     window_s: float = 300.0
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _BOUNDS.items():
+        for name, (low, high) in BOUNDS.items():
             value = getattr(self, name)
             # Written so that NaN is refused as well.
             if isinstance(value, bool) or not low <= value <= high:

@@ -15,7 +15,7 @@ from ....common.errors import PlatformError
 from ....metrics.answers import Answers
 from ....metrics.histogram import Histogram
 from ....metrics.window import MetricsSource, Seen, Subject, Waiting, Window
-from .gate import Gate, GateVerdict, asked
+from .gate import Gate, GateVerdict, asked, attempt
 from .limits import MetricLimits
 from .worst import Decision, Figure, decide
 
@@ -25,10 +25,9 @@ _ALL = "all routers"
 
 def metric_gates(source: MetricsSource[Any], subject: Subject, limits: MetricLimits) -> list[Gate]:
     """Ask the gates over the last window; a source that remembers nothing waits for it."""
-    try:
-        window = source.recent(subject, limits.window_s)
-    except PlatformError as error:
-        return unasked(source.name, limits, error)
+    window = attempt(lambda: source.recent(subject, limits.window_s))
+    if isinstance(window, PlatformError):
+        return unasked(source.name, limits, window, limits.window_s)
     return gates_of(window, source.name, limits)
 
 
@@ -52,11 +51,14 @@ def gates_of(window: Window, source: str, limits: MetricLimits) -> list[Gate]:
     ]
 
 
-def unasked(source: str, limits: MetricLimits, error: PlatformError) -> list[Gate]:
+def unasked(
+    source: str, limits: MetricLimits, error: PlatformError, window_s: float | None = None
+) -> list[Gate]:
     """Return the gates where there is not even a window."""
-    return [
-        _with_limit(Gate(name, GateVerdict.ERROR, error.message, source=source), limits) for name in _UNITS
+    gates = [
+        Gate(name, GateVerdict.ERROR, error.message, source=source, window_s=window_s) for name in _UNITS
     ]
+    return [_with_limit(gate, limits) for gate in gates]
 
 
 _UNITS = {"errors": "ratio", "latency": "s", "queue": "requests"}
