@@ -20,7 +20,6 @@ CHART := roles/vllm/files/chart/vllm-deployment
 LAB_ARGS ?= -e lab_provider=native
 PARTS ?=
 PYTEST_ARGS ?=
-DEMO_ARGS ?=
 BENCH_ARGS ?=
 
 .PHONY: help setup demo test test-full lint sanity lab lab-for-tests lab-stop bench molecule isolation build format clean
@@ -34,7 +33,6 @@ setup: ## System packages, Python environment, collection link
 demo: lab ## On the embedded lab: deploy to staging, promote to production through gates, and see a bad version take itself back
 	scripts/timed staging ansible-playbook playbooks/environment.yml -i inventories/local -e lab_environment=staging
 	scripts/timed production ansible-playbook playbooks/environment.yml -i inventories/local -e lab_environment=production
-	scripts/timed deploy ansible-playbook playbooks/deploy.yml -i inventories/local -e lab_environment=staging $(DEMO_ARGS)
 	scripts/timed router ansible-playbook playbooks/router.yml -i inventories/local -e lab_environment=production
 	scripts/timed promote scripts/demo.py
 	@scripts/timed --report

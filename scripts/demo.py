@@ -27,6 +27,8 @@ STAGING, PRODUCTION = "staging", "production"
 INVENTORY = "inventories/local"
 #: The model that is promoted: host in the inventory, and its name.
 HOST, MODEL = "llama-3-8b", "meta-llama/Llama-3.1-8B-Instruct"
+#: Another one in each demo: what is there already needs no promotion, and what failed once is not promoted twice.
+VERSION = {"sizeBillions": 8, "maxModelLen": 1024 + int(time.time()) % 100000}
 QUESTION = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}
 
 
@@ -137,6 +139,7 @@ def ask(router: str, model: str) -> str:
 
 def first_promotion(lab: Path, router: str) -> None:
     """Bring what staging runs to production, once somebody else has approved it."""
+    play("deploy", STAGING, *with_values({"model": VERSION}))
     play("promote", PRODUCTION, *as_person("alice"), status=2)
     play("approve", PRODUCTION, *as_person("bob"), "-e", "reason=agreed in OPS-7")
     play("promote", PRODUCTION, *as_person("alice"), since="gate ")
@@ -153,10 +156,9 @@ def bad_version(router: str) -> None:
     env = {
         "MODEL_SERVER_FAULT": "http-500",
         "MODEL_SERVER_FAULT_AFTER": "30",
-        "DEMO": time.strftime("%H%M%S"),
     }
     extra = [{"name": name, "value": value} for name, value in env.items()]
-    play("deploy", STAGING, *with_values({"model": {"sizeBillions": 8, "extraEnv": extra}}))
+    play("deploy", STAGING, *with_values({"model": {**VERSION, "extraEnv": extra}}))
     with Clients(router) as clients:
         play("promote", PRODUCTION, "-e", "lab_approval=false", status=2, since="watching")
     print(clients, flush=True)
