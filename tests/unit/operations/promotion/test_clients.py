@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,9 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.metrics.wind
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.clients import (
     Clients,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.gate_set import (
+    GateSet,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.gates import gate
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.gates.gate import (
     GateVerdict,
@@ -30,6 +34,11 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.p
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.gates.limits import (
     MetricLimits,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.questions import (
+    Questions,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.registry.holder import Holder
+from tests.unit.operations.promotion.cases import MANIFEST, SOURCE, NoRegistry, make_run
 
 SUBJECT = Subject("m", "staging", "llm", "m-staging", "llm")
 PASS, ERROR = GateVerdict.PASS, GateVerdict.ERROR
@@ -147,3 +156,24 @@ def test_who_remembers_nothing_looks_at_what_comes() -> None:
     age: Callable[[], Any] = never
     clients(source).so_far(age)
     assert source.windows == [300.0]
+
+
+def test_the_age_is_that_of_the_source_by_the_clock_of_the_database() -> None:
+    asked = []
+
+    class OldSession:
+        def row(self, _statement: str, values: Any) -> tuple[float]:
+            asked.append(values)
+            return (40.0,)
+
+    class Database(NoRegistry):
+        def read(self, work: Callable[[Any], Any]) -> Any:
+            return work(OldSession())
+
+    run, _permit, _said = make_run()
+    run = replace(run, registry=Database(None, Holder("ann@desk")))  # type: ignore[arg-type]
+    source = Source()
+    access: Any = None
+    gates = GateSet(completions=0)
+    Questions(SOURCE, access, gates, (), run, clients(source), None).ask_more()
+    assert (source.windows, asked) == ([40.0], [(MANIFEST.recorded_at,)])
