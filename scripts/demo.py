@@ -141,7 +141,7 @@ def first_promotion(lab: Path, router: str) -> None:
     """Bring what staging runs to production, once somebody else has approved it."""
     play("deploy", STAGING, *with_values({"model": VERSION}))
     play("promote", PRODUCTION, *as_person("alice"), status=2)
-    play("approve", PRODUCTION, *as_person("bob"), "-e", "reason=agreed in OPS-7")
+    play("approve", PRODUCTION, *as_person("bob"), "-e", "reason=OPS-7")
     play("promote", PRODUCTION, *as_person("alice"), since="gate ")
     show("$ kubectl get pods", run(lab, "kubectl", "get", "pods", "-n", "llm-production", "-o", "wide"))
     answer = ask(router, MODEL)
