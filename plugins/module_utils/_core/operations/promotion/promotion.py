@@ -28,7 +28,7 @@ from ..deploy.steps import announce, finish, lock, plan, register, release, veri
 from ..deploy.walk import STEPS, Steps, walk
 from ..proven_image import require_image
 from .carry import Carried, require_same_server
-from .gate_set import GATES, GateSet, Override
+from .gate_set import GATES, NEVER_OVERRIDDEN, GateSet, Override
 from .gates.gate import Gate, GateVerdict, closed, overruled
 from .journal import GATES_STEP, is_watched, passed_gates
 from .source import Source, read_source
@@ -221,14 +221,20 @@ def _stopped(going: Promotion, gates: Sequence[Gate]) -> PlatformError:
         ErrorClass.INFRASTRUCTURE if only_errors else ErrorClass.VERIFICATION,
         f"{going.run.target.name} is not promoted, {len(gates)} of {len(going.asked)} gates are closed: "
         f"{told}",
-        f"{written}. See to what the gates say, then run again; or take a gate on yourself with "
-        "overrides (promotion_overrides), which names it and says why.",
+        f"{written}. See to what the gates say, then run again{_or_override(gates)}.",
         {
             "gates": [gate.as_json() for gate in going.asked],
             "closed": [gate.name for gate in gates],
             "gate_set_digest": going.gates.digest,
         },
     )
+
+
+def _or_override(gates: Sequence[Gate]) -> str:
+    """Say how a gate is taken on oneself, where that would help."""
+    if any(gate.name in NEVER_OVERRIDDEN for gate in gates):
+        return ""
+    return "; or take a gate on yourself with overrides (promotion_overrides), which names it and says why"
 
 
 def _lock(going: Promotion, run: Run) -> None:
