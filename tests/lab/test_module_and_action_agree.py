@@ -18,6 +18,8 @@ import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name
+from tests.support.applications import application, applications, compared, operation
+from tests.support.argocd import argocd_definitions
 from tests.support.lab import Lab, fresh_database, fresh_namespace
 from tests.support.litellm_proxy import MASTER_KEY, proxy_with_database
 from tests.support.playbooks import ROOT, PlayRunner, TaskResult, module_play
@@ -63,6 +65,7 @@ OF_ANSIBLE = {"_ansible_no_log", "ansible_facts", "deprecations", "exception", "
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 MODEL = "agreement/Both-Ways-7B"
+FOLLOWING, COMMIT, NEXT = "vllm-agreement", "a" * 40, "b" * 40
 RELEASE = {"model": MODEL, "environment": "development"}
 
 
@@ -109,6 +112,7 @@ def cases(place: Place) -> list[Case]:
     }
     deployment = {**database, **release, "environment": "staging"}
     removal = {key: release[key] for key in release if not key.startswith("chart_")} | {"state": "absent"}
+    following = {**cluster, "name": FOLLOWING, "namespace": place.namespace, "revision": COMMIT}
     upgraded = {
         **deployment,
         "chart_values": {**_lab_values(), "podAnnotations": {"llmops.platform/agreement": "upgraded"}},
@@ -340,6 +344,15 @@ def cases(place: Place) -> list[Case]:
             {**objects, "objects": [{"apiVersion": "v1", "kind": "Secret", "metadata": {}}]},
             error_class="invalid",
         ),
+        Case("plan of a sync", "argocd_sync", {**following, "revision": NEXT}, check=True, diff=True),
+        Case("application that is synced", "argocd_sync", following, diff=True),
+        Case(
+            "application that does not get there",
+            "argocd_sync",
+            {**following, "revision": NEXT, "timeout": 1},
+            error_class="timeout",
+        ),
+        Case("commit by a branch", "argocd_sync", {**following, "revision": "main"}, error_class="invalid"),
         Case("removed objects", "kubernetes_objects", {**objects, "state": "absent"}, diff=True),
         Case("removed export", "litellm_models", {**export, "state": "absent"}, diff=True),
         Case(
@@ -388,10 +401,13 @@ def results(
     """Return the tasks' results by way of running and by case."""
     found = {}
     with (
+        argocd_definitions(api),
         fresh_namespace(api, "agree") as namespace,
         fresh_database(lab) as models,
         proxy_with_database(models, tmp_path_factory.mktemp("litellm")) as proxy,
     ):
+        synced = {**operation("Succeeded", COMMIT, finished=1), **compared(COMMIT, at=2)}
+        api.create(applications(namespace), application(FOLLOWING, automated=False, status=synced))
         for way in ("action", "module"):
             with fresh_database(lab) as dsn:
                 place = Place(namespace, dsn, str(lab.kubeconfig), str(lab.folder), proxy.url)
@@ -484,6 +500,8 @@ def test_result_is_what_the_case_expects(results: dict[str, dict[str, TaskResult
         ("removal", True),
         ("removal again", False),
         ("plan of objects", True),
+        ("plan of a sync", True),
+        ("application that is synced", False),
         ("objects", True),
         ("objects again", False),
         ("removed objects", True),

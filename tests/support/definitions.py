@@ -21,10 +21,18 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 _PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
+def go_module(module: str) -> Path:
+    """Return the folder of a Go module, ``path@version``, whose content Go has verified."""
+    answer = subprocess.run(
+        ["go", "mod", "download", "-json", module], capture_output=True, text=True, check=True
+    )
+    return Path(json.loads(answer.stdout)["Dir"])
+
+
 @contextmanager
 def installed(api: ClusterClient, module: str, files: Iterable[str]) -> Iterator[None]:
     """Install the definitions in these files of a module that the cluster lacks, and remove these again."""
-    definitions = [_read(_folder(module) / file) for file in files]
+    definitions = [_read(go_module(module) / file) for file in files]
     made = [definition for definition in definitions if _create(api, definition)]
     try:
         for definition in made:
@@ -33,13 +41,6 @@ def installed(api: ClusterClient, module: str, files: Iterable[str]) -> Iterator
     finally:
         for definition in made:
             api.delete(f"{_PATH}/{definition['metadata']['name']}")
-
-
-def _folder(module: str) -> Path:
-    answer = subprocess.run(
-        ["go", "mod", "download", "-json", module], capture_output=True, text=True, check=True
-    )
-    return Path(json.loads(answer.stdout)["Dir"])
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -94,6 +94,12 @@ FIXED = {
     },
     "gitops/credentials.py": {"_CONNECT_S": "one exchange, less where less is left"},
     "gitops/git.py": {"_END_S": "how long a process that was told to end may take"},
+    "gitops/wait.py": {
+        "_REPEAT_LINE_S": "pace of lines",
+        "_TOGETHER_S": "pace of looks",
+        "_FIRST_REFRESH_S": "pace of looks",
+        "_LONGEST_REFRESH_S": "pace of looks",
+    },
     "helm/binary.py": {
         "_VERSION_S": "one exchange",
         "_PATIENCE_S": "wait for another who asks",

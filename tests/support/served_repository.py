@@ -1,0 +1,130 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Git repository that is served over HTTP by Git's own ``http-backend``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_IDENTITY = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "tests"), ("EMAIL", "tests@localhost"))
+}
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A bare repository, where it is served, and a work tree of its branch ``main``."""
+
+    url: str
+    _work: Path
+
+    def commit(self, files: Mapping[str, str], message: str = "change") -> str:
+        """Write files, commit and push them; return the commit."""
+        for name, text in files.items():
+            path = self._work / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self._push()
+
+    def revert(self, commit: str) -> str:
+        """Undo a commit by another one; return that."""
+        self._git("revert", "--no-edit", commit)
+        return self._push()
+
+    def _push(self) -> str:
+        self._git("push", "--quiet", "origin", "HEAD:main")
+        return self._git("rev-parse", "HEAD").strip()
+
+    def _git(self, *arguments: str) -> str:
+        return _git("-C", str(self._work), *arguments)
+
+
+@contextmanager
+def git_repository(folder: Path) -> Iterator[Repository]:
+    """Make an empty repository in a folder, and serve it until the end."""
+    _git("init", "--quiet", "--bare", "--initial-branch", "main", str(folder / "served/site.git"))
+    _git("clone", "--quiet", str(folder / "served/site.git"), str(folder / "work"))
+    _git("-C", str(folder / "work"), "checkout", "--quiet", "-B", "main")
+    handler = type("Handler", (_Handler,), {"root": folder / "served"})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield Repository(f"http://127.0.0.1:{server.server_port}/site.git", folder / "work")
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-c", "advice.detachedHead=false", *arguments],
+        env={**os.environ, **_IDENTITY, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
+    return done.stdout
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Runs the backend as a CGI program."""
+
+    root: Path
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+    def _answer(self) -> None:
+        asked = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        done = subprocess.run(
+            ["git", "http-backend"],
+            input=body,
+            env={
+                **os.environ,
+                "GIT_PROJECT_ROOT": str(self.root),
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "PATH_INFO": asked.path,
+                "QUERY_STRING": asked.query,
+                "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("Content-Type") or "",
+                "CONTENT_LENGTH": str(len(body)),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding") or "",
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",
+            },
+            capture_output=True,
+            check=False,
+        )
+        head, _blank, content = done.stdout.partition(b"\r\n\r\n")
+        fields = [line.decode().split(": ", 1) for line in head.split(b"\r\n") if line]
+        status = next((value for name, value in fields if name == "Status"), "200 OK")
+        self.send_response(int(status.split()[0]))
+        for name, value in fields:
+            if name != "Status":
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
