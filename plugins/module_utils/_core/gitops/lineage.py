@@ -44,9 +44,14 @@ def together(relations: Sequence[Relation]) -> Relation:
     return Relation.UNKNOWN
 
 
+def is_commit(text: str) -> bool:
+    """Tell whether a text is the full hash of a commit."""
+    return _COMMIT.fullmatch(text) is not None
+
+
 def check_commit(commit: str, field: str = "revision") -> str:
     """Return a commit as Argo CD names it; raises ``invalid`` for a branch, a tag or a shortened one."""
-    if not _COMMIT.fullmatch(commit):
+    if not is_commit(commit):
         raise invalid(
             field,
             commit,
