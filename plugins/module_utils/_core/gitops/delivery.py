@@ -37,6 +37,7 @@ from .application_object import (
 )
 from .branch_lineage import BranchLineage
 from .commit import Note
+from .count import REVISION
 from .delivered import status_of
 from .layout import Layout
 from .plain_secrets import refuse_secrets
@@ -231,7 +232,8 @@ class GitDelivery:
             source = source_of(found.chart_digest, spec)
             manifest = self._manifest(tools, spec, found.chart_digest, deadline)
         count = found.count
-        labels = revision_labels(count.known, source, None, 0, count.left or None)
+        # As on Helm's records; of a revision that did not go back it says nothing.
+        labels = revision_labels(1, source, None, 0, count.left or None) | {REVISION: str(count.known)}
         return _record_of(count.known, status, manifest, found.all_values, (name, version), labels)
 
     def _manifest(self, tools: Tools, spec: ReleaseSpec, chart_digest: str, deadline: Deadline) -> str:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from ..cluster.client import segment
+from ..common.errors import invalid
 from ..helm.storage import ReleaseRecord, read_release
 from .delivery import Change
 from .handover import OWN_MANAGERS, gives_up_replicas, hold_replicas, remove_additions
@@ -16,6 +18,9 @@ from .tools import Tools, Waits
 from .tryout import refuse_conflicts
 from .upgrade import upgrade
 
+#: Argo CD marks with it what it has made.
+_TRACKED = "argocd.argoproj.io/tracking-id"
+
 
 class HelmDelivery:
     """Delivery by Helm."""
@@ -23,8 +28,11 @@ class HelmDelivery:
     name = "helm"
 
     def read(self, tools: Tools, target: ReleaseTarget) -> ReleaseRecord | None:
-        """Return Helm's newest record."""
-        return read_release(tools.client, target.name, target.namespace)
+        """Return Helm's newest record. Raises ``invalid`` for what Argo CD delivers."""
+        record = read_release(tools.client, target.name, target.namespace)
+        if record is None:
+            _refuse_argo_cd(tools, target)
+        return record
 
     def managers(self, record: ReleaseRecord) -> tuple[str, ...]:
         """Return whose fields are the release's own. Where Helm merges by itself, nobody can tell."""
@@ -55,3 +63,17 @@ class HelmDelivery:
     def uninstall(self, tools: Tools, target: ReleaseTarget, waits: Waits) -> None:
         """Uninstall the release and see its pods go."""
         uninstall(tools, target.name, target.namespace, waits)
+
+
+def _refuse_argo_cd(tools: Tools, target: ReleaseTarget) -> None:
+    """Raise ``invalid`` for a target that Argo CD delivers: two would undo each other's changes."""
+    deployments = f"/apis/apps/v1/namespaces/{segment(target.namespace)}/deployments"
+    live = tools.client.find(f"{deployments}/{segment(target.name)}")
+    mark = ((live or {}).get("metadata", {}).get("annotations") or {}).get(_TRACKED)
+    if mark:
+        raise invalid(
+            "delivery",
+            "helm",
+            f"meets {target.name} as delivered by Argo CD ({_TRACKED}: {mark})",
+            "Go on with delivery=argocd (vllm_delivery), or remove the model with it first.",
+        )
