@@ -86,9 +86,13 @@ class World:
 
     def run(self, module: Any, environment: str, *, check: bool = False, **arguments: Any) -> Outcome:
         """Run a module on the model in an environment."""
-        context = Context(check_mode=check, diff=True, progress=self.told.append)
+        context = Context(check_mode=check, diff=True, progress=self._tell)
         done: Outcome = module.run(self.given(module, environment, **arguments), context)
         return done
+
+    def _tell(self, line: str) -> None:
+        self.told.append(line)
+        print(line)
 
     def given(self, module: Any, environment: str, **arguments: Any) -> dict[str, Any]:
         """Return the arguments of a module on the model in an environment."""
@@ -107,7 +111,7 @@ class World:
             "verification": {"access": "proxy", "api_key_secret": None, "max_latency_s": 5, "timeout": 30},
             "routers_timeout": 1,
             "drain_timeout": 1,
-            "timeout": 120,
+            "timeout": 60,
             **arguments,
         }
         return defaults(module.ARGUMENT_SPEC, given)
@@ -213,7 +217,8 @@ def test_promote_to_production_where_we_start_the_sync(world: World) -> None:
         "gates": gates,
         "watch": {"period_s": 0.0, "interval_s": 1.0},
         "chart_path": str(CHART),
-        "chart_values": QUICK_VALUES,
+        # No volume can be bound here.
+        "chart_values": {**QUICK_VALUES, "persistence": {"enabled": False}, "replicas": 1},
     }
     done = world.run(vllm_promotion, "production", **arguments)
     assert (done.changed, world.variant("production")) == (True, "a")
