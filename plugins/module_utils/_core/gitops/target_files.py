@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -61,7 +61,7 @@ class TargetFiles:
         with TemporaryDirectory(prefix="gitops-", dir=run_folder) as folder:
             chart = Path(folder)
             for name, content in self.chart.items():
-                path = chart / _inside(name)
+                path = chart / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             files = tuple(chart / name for name in self.tier_files)
@@ -106,13 +106,6 @@ def _mapping(content: bytes, path: str) -> dict[str, Any]:
     if len(found) > 1:
         raise invalid("path", path, "holds more than one document", _ADVICE)
     return dict(found[0]) if found else {}
-
-
-def _inside(name: str) -> str:
-    """Return a file's path in a chart; raises ``invalid`` for one that leads out of it."""
-    if ".." in PurePosixPath(name).parts or name.startswith("/"):
-        raise invalid("path", name, "leads out of the chart's folder", _ADVICE)
-    return name
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
