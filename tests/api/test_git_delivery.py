@@ -36,13 +36,16 @@ from tests.support.answering_pods import answering_pods
 from tests.support.applications import applications
 from tests.support.argo_cd import application_definition
 from tests.support.argo_player import ArgoPlayer
+from tests.support.argocd import argocd_definitions
+from tests.support.argocd_server import running_argocd
 from tests.support.chart import CHART
 from tests.support.git_server import Bare
 from tests.support.lab import Lab
 from tests.support.model_server import wait_until
-from tests.support.models import QUICK_VALUES
+from tests.support.models import QUICK_VALUES, fault
 from tests.support.playbooks import ROOT
 from tests.support.postgres import Server, private_server
+from tests.support.served_repository import git_repository
 
 MODEL = "org/Model-7B"
 MIGRATIONS = ROOT / "roles/registry/files/migrations"
@@ -118,7 +121,7 @@ class World:
 
     def deploy(self, environment: str, values: Values, **arguments: Any) -> Outcome:
         """Deploy the model."""
-        chart = {"chart_path": str(CHART), "chart_values": {**QUICK_VALUES, **values}}
+        chart: dict[str, Any] = {"chart_path": str(CHART), "chart_values": {**QUICK_VALUES, **values}}
         return self.run(vllm_deployment, environment, **chart, **arguments)
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
@@ -132,23 +135,26 @@ class World:
         name = release_name(MODEL, environment)
         path = f"/apis/apps/v1/namespaces/{self.namespaces[environment]}/deployments/{name}"
         containers = self.api.get(path)["spec"]["template"]["spec"]["containers"]
-        return next(one["value"] for one in containers[0]["env"] if one["name"] == "VARIANT")
+        return str(next(one["value"] for one in containers[0]["env"] if one["name"] == "VARIANT"))
 
     def application(self, environment: str) -> dict[str, Any] | None:
         """Return the Application on the cluster."""
         return self.api.find(f"{applications(self.argo)}/{release_name(MODEL, environment)}")
 
 
+Make = Callable[[Bare, str], World]
+
+
 @pytest.fixture
-def world(
+def make_world(
     lab: Lab,
     api: ClusterClient,
     server: Server,
     make_namespace: Callable[[str], str],
     model_server_binary: Path,
     tmp_path: Path,
-) -> Iterator[World]:
-    """Return an empty world in which Argo CD runs and pods answer."""
+) -> Iterator[Make]:
+    """Return a function that makes an empty world of a repository and Argo CD's namespace; pods answer."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     administrator = server.connect()
     with administrator.cursor() as cursor:
@@ -157,13 +163,24 @@ def world(
     dsn = server.dsn(name)
     arguments = {"dsn": dsn, "migrations_path": str(MIGRATIONS)}
     registry_schema.run(defaults(registry_schema.ARGUMENT_SPEC, arguments), Context())
-    argo, bare = make_namespace("argo"), Bare.empty(tmp_path / "models.git")
-    player = ArgoPlayer(api, bare, argo, lab.binary("helm"), tmp_path / "commits")
-    found = World(lab, api, dsn, bare, player, argo)
-    found.namespaces = {one: make_namespace(one[:4]) for one in ("staging", "production")}
+    namespaces = {one: make_namespace(one[:4]) for one in ("staging", "production")}
+
+    def make(bare: Bare, argo: str) -> World:
+        player = ArgoPlayer(api, bare, argo, lab.binary("helm"), tmp_path / "commits")
+        found = World(lab, api, dsn, bare, player, argo)
+        found.namespaces = namespaces
+        return found
+
     address, log = lab.facts["node_address"], tmp_path / "server.log"
-    pods = answering_pods(api, list(found.namespaces.values()), model_server_binary, MODEL, address, log)
-    with pods, player.running():
+    with answering_pods(api, list(namespaces.values()), model_server_binary, MODEL, address, log):
+        yield make
+
+
+@pytest.fixture
+def world(make_world: Make, make_namespace: Callable[[str], str], tmp_path: Path) -> Iterator[World]:
+    """Return an empty world in which somebody plays Argo CD."""
+    found = make_world(Bare.empty(tmp_path / "models.git"), make_namespace("argo"))
+    with found.player.running():
         yield found
 
 
@@ -212,7 +229,7 @@ def test_promote_to_production_where_we_start_the_sync(world: World) -> None:
         name: option.get("default")
         for name, option in vllm_promotion.ARGUMENT_SPEC["gates"]["options"].items()
     } | {"soak_s": 0, "completions": 1, "max_latency_s": 5, "metrics": "none", "approval": False}
-    arguments = {
+    arguments: dict[str, Any] = {
         "source": source,
         "gates": gates,
         "watch": {"period_s": 0.0, "interval_s": 1.0},
@@ -237,17 +254,22 @@ def test_promote_to_production_where_we_start_the_sync(world: World) -> None:
     assert world.bare.head() == head
 
 
-def test_an_update_that_does_not_start_goes_back_by_a_commit(world: World) -> None:
+def test_an_update_that_does_not_serve_goes_back_by_a_commit(world: World) -> None:
     world.deploy("staging", variable("a"))
-    no_such_node = {**variable("b"), "scheduling": {"nodeSelector": {"no": "such"}}}
     with pytest.raises(PlatformError) as caught:
-        world.deploy(
-            "staging", no_such_node, rollback_on_failure=True, check_capacity=False, rollout_timeout=3.0
-        )
-    # Nothing is said against what has no node: it is not gone back from by itself.
-    assert caught.value.details["failed_step"] == "rollout"
-    back = world.run(vllm_rollback, "staging")
-    assert (back.changed, world.variant("staging")) == (True, "a")
+        world.deploy("staging", fault("http-500"), rollback_on_failure=True)
+    assert caught.value.error_class is ErrorClass.VERIFICATION
+    assert "It was rolled back" in caught.value.message
+    assert (caught.value.details["rolled_back"]["revision"], world.variant("staging")) == (3, "a")
+    assert [subject.partition(": ")[2].split()[0] for subject in world.bare.subjects()] == [
+        "restore",
+        "write",
+        "write",
+    ]
+    assert world.query("SELECT deployment_status FROM model_registry_entries") == [("ready",)]
+    assert world.query("SELECT outcome FROM operations ORDER BY started_at DESC LIMIT 1") == [
+        ("rolled_back",)
+    ]
 
 
 def test_a_rival_s_commits_are_in_the_way_of_a_push_and_no_news_for_the_target(world: World) -> None:
@@ -369,3 +391,33 @@ def test_one_way_is_refused_where_the_other_one_delivers(world: World) -> None:
     before = {pod["metadata"]["uid"] for pod in world.api.get(pods)["items"]}
     assert world.deploy("staging", variable("a")).changed
     assert {pod["metadata"]["uid"] for pod in world.api.get(pods)["items"]} == before
+
+
+@pytest.mark.full
+def test_a_real_argo_cd_delivers_and_goes_back(
+    lab: Lab,
+    api: ClusterClient,
+    make_world: Make,
+    make_namespace: Callable[[str], str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder, argo = tmp_path_factory.mktemp("argocd"), make_namespace("argo")
+    with (
+        argocd_definitions(api),
+        git_repository(folder) as served,
+        running_argocd(lab, api, argo, folder),
+    ):
+        world = make_world(Bare(folder / "served/site.git"), argo)
+        world.gitops["source_repository"] = served.url
+        assert world.deploy("staging", variable("a")).changed
+        assert world.deploy("staging", variable("b")).changed
+        assert world.variant("staging") == "b"
+        assert not world.deploy("staging", variable("b")).changed
+        assert world.run(vllm_rollback, "staging").changed
+        assert world.variant("staging") == "a"
+        # Nobody but us starts a sync.
+        world.gitops["automated"] = False
+        assert world.deploy("staging", variable("c")).changed
+        assert world.variant("staging") == "c"
+        assert world.run(vllm_deployment, "staging", state="absent").changed
+        assert world.application("staging") is None

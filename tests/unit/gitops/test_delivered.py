@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.delivered import status_of
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.delivered import (
+    as_written,
+    status_of,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.lineage import Relation
 from tests.support.applications import application, compared, operation
 
@@ -68,6 +71,14 @@ SYNCED = operation("Succeeded", OURS, 1, 2)
 )
 def test_status(item: dict[str, Any] | None, status: str) -> None:
     assert status_of(item, WANTED, lineage) == status
+
+
+def test_how_it_is_synced_is_compared_both_ways_and_its_source_one_way() -> None:
+    manual = application("model", automated=False)
+    assert not as_written(WANTED, manual)
+    assert not as_written(manual, WANTED)
+    assert not as_written({"spec": {**manual["spec"], "ignoreDifferences": [{"kind": "Service"}]}}, manual)
+    assert as_written(live(helm={"parameters": [{"name": "image.tag", "value": "2"}]}), WANTED)
 
 
 def test_a_sync_of_the_source_that_it_named_before_says_nothing() -> None:

@@ -49,16 +49,17 @@ def bring_application(
 ) -> None:
     """See that the Application says what Git says; raises ``timeout`` where nobody applies it."""
     backoff = Backoff(0.3, 5.0)
-    shown = ""
+    shown, applied = "", False
     while True:
         item = patiently(partial(read_application, client, which), deadline, progress)
         if item is not None and ObservedApplication.of(item).going_away:
             reason = "the Application to be gone, before it comes again"
         elif item is not None and as_written(item, wanted):
             return
-        elif applies:
+        elif applies and not applied:
             progress(f"{which.name}: applying its Application")
             client.apply(which.path, wanted, FIELD_MANAGER, force=True)
+            applied = True
             continue
         else:
             reason = "the Application to be there" if item is None else "the Application to be as in Git"

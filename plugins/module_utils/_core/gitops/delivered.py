@@ -11,10 +11,19 @@ from ..cluster.drift import differences
 from .lineage import Lineage, Relation, together
 from .observed_application import ObservedApplication
 
+_OURS_ALONE = ("syncPolicy", "ignoreDifferences")
+
 
 def as_written(item: JSONObject, wanted: JSONObject) -> bool:
-    """Tell whether an Application on the cluster says all that the one in Git says."""
-    return not any(differences(wanted["spec"], item.get("spec") or {}))
+    """Tell whether an Application on the cluster says what the one in Git says.
+
+    Others may add to its source, such as parameters. Nobody else says how it is synced.
+    """
+    there, spec = item.get("spec") or {}, wanted["spec"]
+    said_here_only = ({name: there[name]} for name in _OURS_ALONE if there.get(name))
+    return not any(differences(spec, there)) and not any(
+        any(differences(one, spec)) for one in said_here_only
+    )
 
 
 def status_of(item: JSONObject | None, wanted: JSONObject, lineage: Lineage) -> str:
