@@ -97,16 +97,17 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-verdict:
+next:
   description:
-    - What Argo CD's status meant last. V(done) after a run.
+    - What is to be done next, by Argo CD's status. V(done) after a run.
     - In check mode also V(wait), V(refresh) where Argo CD has to look at Git again, or V(sync) where nobody
       but this module starts the sync.
-  returned: success
+    - After a failure V(failed). There is none where the time was over.
+  returned: success, and failures that Argo CD's status tells
   type: str
   sample: done
-reason:
-  description: Why, for people.
+next_reason:
+  description: Why that is to be done, for people.
   returned: success
   type: str
   sample: it has 3f786850e387 and is healthy
@@ -134,7 +135,7 @@ application:
     health: Healthy
     automated: true
 waited_s:
-  description: Seconds that the wait took.
+  description: How long the task waited.
   returned: success
   type: float
   sample: 41.7

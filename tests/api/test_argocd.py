@@ -9,6 +9,7 @@ The chart is of objects that need no node.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,17 +18,24 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.git_lineage import git_lineage
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.wait import (
+    ApplicationName,
+    wait_for_commit,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules.argocd_sync import ARGUMENT_SPEC, run
 from tests.support.argocd import argocd_definitions
 from tests.support.argocd_server import ArgoCD, running_argocd
+from tests.support.control_plane import OPEN_NODE
 from tests.support.lab import Lab, fresh_namespace
 from tests.support.module_arguments import with_defaults
-from tests.support.served_repository import Repository, git_repository
+from tests.support.served_repository import Clone, Repository, git_repository
 
 pytestmark = [pytest.mark.full]
 
@@ -113,6 +121,13 @@ class Site:
         )
         return run(params, Context(check_mode=check, progress=self.said.append))
 
+    def wait(self, commit: str) -> None:
+        """Wait as a delivery does, which has the repository at hand."""
+        clone = Clone(self.repository.folder)
+        lineage = git_lineage(clone, self.repository.url, "main", commit, ["chart"])
+        which = ApplicationName(self.namespace, self._argocd.namespace)
+        wait_for_commit(self._api, which, lineage, Deadline(120), self.said.append)
+
     def image(self) -> str:
         """Return what the object of the chart says."""
         path = f"/api/v1/namespaces/{self.namespace}/configmaps/{self.namespace}"
@@ -170,7 +185,7 @@ def test_a_manual_policy_is_synced_by_us_and_once(site: Site) -> None:
     site.follow({})
     assert site.sync(commit, check=True).changed
     with pytest.raises(PlatformError, match="somebody to sync") as caught:
-        site.sync(commit, sync=False, timeout=8)
+        site.sync(commit, sync=False, timeout=20)
     assert caught.value.error_class is ErrorClass.TIMEOUT
     assert site.image() == "none"
 
@@ -203,12 +218,85 @@ def test_files_that_cannot_be_rendered_end_the_wait(site: Site) -> None:
     assert site.image() == "third"
 
 
-def test_an_object_that_is_refused_ends_the_wait_and_can_be_tried_again(site: Site) -> None:
-    wrong = site.repository.commit({"chart/templates/wrong.yaml": WRONG})
+def test_an_object_that_is_refused_ends_the_wait_and_is_tried_again_by_the_next_run(
+    site: Site, api: ClusterClient
+) -> None:
+    """Argo CD itself does not try a commit again that failed."""
+    elsewhere = f"{site.namespace}-2"
+    commit = site.repository.commit({"chart/templates/elsewhere.yaml": ELSEWHERE.format(elsewhere)})
     site.follow({**AUTOMATED, "retry": {"limit": 0}})
-    with pytest.raises(PlatformError, match="the sync failed") as caught:
-        site.sync(wrong)
+    with pytest.raises(PlatformError, match=r"the sync failed.*not found") as caught:
+        site.sync(commit)
     assert caught.value.error_class is ErrorClass.WORKLOAD
+
+    api.create("/api/v1/namespaces", {"metadata": {"name": elsewhere}})
+    try:
+        assert site.sync(commit).changed
+        assert not site.sync(commit).changed
+    finally:
+        api.delete(f"/api/v1/namespaces/{elsewhere}")
+
+
+def test_a_sync_window_is_waited_for_and_told(site: Site, api: ClusterClient, argocd: ArgoCD) -> None:
+    project = f"/apis/argoproj.io/v1alpha1/namespaces/{argocd.namespace}/appprojects/default"
+    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
+    commit = site.deploy("second")
+    api.patch(project, {"spec": {"syncWindows": [window]}})
+    try:
+        site.follow({})
+        with pytest.raises(PlatformError, match="blocked by sync window") as caught:
+            site.sync(commit, timeout=20)
+        assert caught.value.error_class is ErrorClass.TIMEOUT
+    finally:
+        api.patch(project, {"spec": {"syncWindows": None}})
+    # The controller looks again as soon as it is asked to.
+    site.sync(commit)
+    assert site.image() == "second"
+
+
+def test_the_end_is_when_the_pods_are_ready_and_not_when_it_is_written(
+    site: Site, api: ClusterClient
+) -> None:
+    before = site.deploy("second")
+    site.follow(AUTOMATED)
+    site.sync(before)
+    commit = site.repository.commit({"chart/templates/server.yaml": SERVER})
+    with pytest.raises(PlatformError, match="it is Progressing") as caught:
+        site.sync(commit, timeout=12)
+    assert caught.value.error_class is ErrorClass.TIMEOUT
+
+    node = f"/api/v1/nodes/{OPEN_NODE}"
+    later = threading.Timer(3, api.patch, [node, {"metadata": {"labels": {"argocd": site.namespace}}}])
+    later.start()
+    try:
+        done = site.sync(commit)
+    finally:
+        later.join()
+        api.patch(node, {"metadata": {"labels": {"argocd": None}}})
+    assert done.result["application"]["health"] == "Healthy"
+    assert done.result["waited_s"] > 2.5
+    server = api.get(f"/apis/apps/v1/namespaces/{site.namespace}/deployments/server")
+    assert server["status"]["availableReplicas"] == 1
+
+
+def test_another_target_s_commit_may_come_first(site: Site) -> None:
+    commit = site.deploy("second")
+    site.repository.commit({"others/values.yaml": "image: x\n"})
+    site.follow(AUTOMATED)
+    site.wait(commit)
+    assert site.image() == "second"
+
+
+def test_a_revert_by_somebody_else_is_told(site: Site) -> None:
+    first = site.deploy("second")
+    site.follow(AUTOMATED)
+    site.sync(first)
+    commit = site.deploy("third")
+    site.repository.revert(commit)
+    with pytest.raises(PlatformError, match="Git has gone on") as caught:
+        site.wait(commit)
+    assert caught.value.error_class is ErrorClass.LOCKED
+    assert site.image() == "second"
 
 
 def test_a_repository_that_is_not_there(site: Site) -> None:
@@ -228,7 +316,27 @@ def test_a_project_that_is_not_there(site: Site) -> None:
     assert caught.value.error_class is ErrorClass.INVALID
 
 
-WRONG = "apiVersion: v1\nkind: Service\nmetadata:\n  name: wrong\nspec:\n  ports: [{port: 99999}]\n"
+# No fake node takes it before it has the label.
+SERVER = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: server
+spec:
+  selector:
+    matchLabels: {app: server}
+  template:
+    metadata:
+      labels: {app: server}
+    spec:
+      automountServiceAccountToken: false
+      nodeSelector:
+        argocd: {{ .Release.Namespace }}
+      containers:
+        - name: server
+          image: none
+"""
+ELSEWHERE = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: elsewhere\n  namespace: {}\n"
 
 
 def eventually(true: Callable[[], bool], within_s: float = 60) -> None:

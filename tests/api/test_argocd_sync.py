@@ -22,14 +22,18 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     PlatformError,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops import wait
-from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.lineage import Relation
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.lineage import (
+    Relation,
+    only,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.wait import (
     ApplicationName,
+    Delivered,
     wait_for_commit,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules.argocd_sync import ARGUMENT_SPEC, run
-from tests.support.applications import Controller, application, applications, compared, operation
+from tests.support.applications import REFRESH, Controller, application, applications, compared, operation
 from tests.support.argocd import argocd_definitions
 from tests.support.lab import Lab
 from tests.support.model_server import wait_until
@@ -116,7 +120,7 @@ def test_what_was_synced_before_we_look_needs_nothing(
     make(DONE)
     version = _version(api, namespace)
     done = sync()
-    assert (done.changed, done.result["verdict"], said) == (False, "done", [])
+    assert (done.changed, done.result["next"], said) == (False, "done", [])
     assert done.result["application"] == {
         "revisions": [OURS],
         "sync": "Synced",
@@ -179,20 +183,24 @@ def test_a_stale_status_is_refreshed_before_it_counts(
 
 
 def test_a_manual_policy_is_synced_once_by_two_who_wait(
-    make: Callable[..., None], controller: Controller, sync: Sync
+    api: ClusterClient, namespace: str, make: Callable[..., None], controller: Controller, sync: Sync
 ) -> None:
     make({**BEFORE, **compared(OLD)}, automated=False)
     controller.refreshes = [compared(OURS, "OutOfSync", at=3)]
-    controller.sync = lambda asked: {
-        **operation("Succeeded", asked["sync"]["revision"], started=4, finished=5),
-        **compared(OURS, at=5),
-    }
+
+    def begin(asked: dict[str, Any]) -> dict[str, Any]:
+        controller.refreshes = [compared(OURS, at=6)]
+        synced = operation("Succeeded", asked["sync"]["revision"], started=4, finished=5)
+        return {**synced, **compared(OURS, at=5)}
+
+    controller.sync = begin
     with ThreadPoolExecutor() as pool:
-        done = list(pool.map(lambda _number: sync(), range(2)))
-    assert sorted(outcome.changed for outcome in done) == [False, True]
-    (asked,) = controller.operations
-    assert asked["sync"] == {"revision": OURS, "prune": True}
-    assert "@" in asked["initiatedBy"]["username"]
+        done = list(pool.map(lambda _number: _wait(api, namespace, only(OURS), may_sync=True), range(2)))
+    assert sorted(delivered.synced for delivered in done) == [False, True]
+    (asked,) = controller.asked
+    assert asked["operation"]["sync"] == {"revision": OURS, "prune": True}
+    assert "@" in asked["operation"]["initiatedBy"]["username"]
+    assert "operationState" not in asked["status"]
     assert not sync().changed
 
 
@@ -204,12 +212,12 @@ def test_a_failed_sync_is_tried_again_by_the_next_run_only(
     controller.refreshes = [compared(OURS, "OutOfSync", at=3)]
     with pytest.raises(PlatformError, match="denied the request") as caught:
         sync(sync=False)
-    assert (caught.value.error_class, controller.operations) == (ErrorClass.WORKLOAD, [])
+    assert (caught.value.error_class, controller.asked) == (ErrorClass.WORKLOAD, [])
 
     controller.sync = lambda _asked: operation("Failed", OURS, started=4, finished=5, message=message)
     with pytest.raises(PlatformError, match="denied the request"):
         sync()
-    assert len(controller.operations) == 1
+    assert len(controller.asked) == 1
 
 
 def test_who_reverts_the_commit_is_told(
@@ -224,7 +232,7 @@ def test_who_reverts_the_commit_is_told(
     with pytest.raises(PlatformError, match="Git has gone on") as caught:
         _wait(api, namespace, relations.__getitem__)
     later.join()
-    assert (caught.value.error_class, caught.value.details["verdict"]) == (ErrorClass.LOCKED, "superseded")
+    assert (caught.value.error_class, caught.value.details["next"]) == (ErrorClass.LOCKED, "superseded")
 
 
 def test_the_workload_s_own_cause_ends_the_wait(
@@ -259,6 +267,16 @@ def test_nobody_refreshes(make: Callable[..., None], sync: Sync) -> None:
         sync(timeout=2.0)
     assert caught.value.error_class is ErrorClass.TIMEOUT
     assert "has compared 000000000000" in caught.value.details["last_reason"]
+
+
+def test_git_that_stays_late_is_not_asked_for_all_the_time(
+    make: Callable[..., None], controller: Controller, sync: Sync
+) -> None:
+    make(BEFORE)
+    controller.refreshes = [compared(OLD, at=3)]
+    with pytest.raises(PlatformError, match="Argo CD to see the commit"):
+        sync(timeout=2.0)
+    assert controller.refreshed == 1
 
 
 def test_who_may_not_patch_is_told_and_who_may_not_watch_waits_all_the_same(
@@ -302,15 +320,25 @@ def test_check_mode_writes_nothing(
     make(status, automated=automated)
     version = _version(api, namespace)
     told = sync(check=True)
-    assert (told.result["verdict"], told.changed) == (verdict, changed)
+    assert (told.result["next"], told.changed) == (verdict, changed)
     assert told.diff is not None
     assert (told.diff["before"] != told.diff["after"]) is changed
     assert _version(api, namespace) == version
 
 
+def test_check_mode_while_a_refresh_is_on_its_way(
+    api: ClusterClient, namespace: str, make: Callable[..., None], sync: Sync
+) -> None:
+    make(BEFORE, automated=False)
+    asked = {"metadata": {"annotations": {REFRESH: "normal"}}}
+    api.patch(f"{applications(namespace)}/{NAME}", asked)
+    told = sync(check=True)
+    assert (told.result["next"], told.changed) == ("wait", True)
+
+
 def test_check_mode_of_nothing_and_of_a_failure(make: Callable[..., None], sync: Sync) -> None:
     told = sync(check=True)
-    assert (told.result["verdict"], told.result["application"]) == ("wait", None)
+    assert (told.result["next"], told.result["application"]) == ("wait", None)
     make({**operation("Failed", OURS, finished=1, message="refused"), **compared(OURS, "OutOfSync", at=2)})
     assert sync(check=True).changed
     with pytest.raises(PlatformError, match="refused"):
@@ -321,6 +349,6 @@ def _version(api: ClusterClient, namespace: str) -> str:
     return str(api.get(f"{applications(namespace)}/{NAME}")["metadata"]["resourceVersion"])
 
 
-def _wait(api: ClusterClient, namespace: str, lineage: Callable[[str], Relation], **more: Any) -> None:
+def _wait(api: ClusterClient, namespace: str, lineage: Callable[[str], Relation], **more: Any) -> Delivered:
     which = ApplicationName(NAME, namespace)
-    wait_for_commit(api, which, lineage, Deadline(30), lambda _line: None, **more)
+    return wait_for_commit(api, which, lineage, Deadline(30), lambda _line: None, **more)

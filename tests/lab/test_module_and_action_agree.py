@@ -407,8 +407,11 @@ def results(
         proxy_with_database(models, tmp_path_factory.mktemp("litellm")) as proxy,
     ):
         synced = {**operation("Succeeded", COMMIT, finished=1), **compared(COMMIT, at=2)}
-        api.create(applications(namespace), application(FOLLOWING, automated=False, status=synced))
+        followed = application(FOLLOWING, automated=False, status=synced)
         for way in ("action", "module"):
+            # Nobody does the refresh that is asked for, so the second has an Application of its own.
+            api.delete(f"{applications(namespace)}/{FOLLOWING}")
+            api.create(applications(namespace), followed)
             with fresh_database(lab) as dsn:
                 place = Place(namespace, dsn, str(lab.kubeconfig), str(lab.folder), proxy.url)
                 found[way] = _run(place, way, tmp_path_factory.mktemp(way))

@@ -74,7 +74,7 @@ def operation(
 class Controller:
     """Answers each refresh with the next of some statuses, and the last one from then on.
 
-    ``sync`` is what is written for a sync that was asked for.
+    ``sync`` says what is written for a sync that was asked for, and ``asked`` has the object as it was then.
     """
 
     def __init__(self, api: ClusterClient, namespace: str, name: str) -> None:
@@ -82,7 +82,7 @@ class Controller:
         self.refreshes: Sequence[Object] = ()
         self.sync: Callable[[Object], Object] | None = None
         self.refreshed = 0
-        self.operations: list[Object] = []
+        self.asked: list[Object] = []
         self._failure: BaseException | None = None
 
     def write(self, status: Object) -> None:
@@ -119,7 +119,7 @@ class Controller:
             patch["status"] = self.refreshes[min(self.refreshed, len(self.refreshes) - 1)]
             self.refreshed += 1
         if item.get("operation") and self.sync is not None:
-            self.operations.append(item["operation"])
+            self.asked.append(item)
             patch["operation"] = None
             patch["status"] = {**patch.get("status", {}), **self.sync(item["operation"])}
         if not patch:

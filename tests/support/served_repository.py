@@ -11,7 +11,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,12 +28,12 @@ class Repository:
     """A bare repository, where it is served, and a work tree of its branch ``main``."""
 
     url: str
-    _work: Path
+    folder: Path
 
     def commit(self, files: Mapping[str, str], message: str = "change") -> str:
         """Write files, commit and push them; return the commit."""
         for name, text in files.items():
-            path = self._work / name
+            path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         self._git("add", "--all")
@@ -50,7 +50,29 @@ class Repository:
         return self._git("rev-parse", "HEAD").strip()
 
     def _git(self, *arguments: str) -> str:
-        return _git("-C", str(self._work), *arguments)
+        return _git("-C", str(self.folder), *arguments)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What git said."""
+
+    code: int
+    output: bytes
+
+
+@dataclass
+class Clone:
+    """A clone, and what git was asked there."""
+
+    folder: Path
+    asked: list[str] = field(default_factory=list)
+
+    def ask(self, *arguments: str) -> Answer:
+        """Run git."""
+        self.asked.append(arguments[0])
+        done = subprocess.run(["git", *arguments], cwd=self.folder, capture_output=True, check=False)
+        return Answer(done.returncode, done.stdout)
 
 
 @contextmanager

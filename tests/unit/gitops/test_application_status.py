@@ -220,7 +220,7 @@ ROWS = [
     Row(
         "the project's window forbids it",
         application(operationState=operation("Running", message=DENIED)),
-        Next.WAIT,
+        Next.REFRESH,
         "blocked by sync window",
     ),
     # Health.
@@ -237,7 +237,7 @@ ROWS = [
     Row(
         "automated, not begun",
         application(sync=OUT, operationState=OLD_OPERATION),
-        Next.WAIT,
+        Next.REFRESH,
         "a sync window of project models may forbid it",
         MAY_SYNC,
     ),
@@ -313,6 +313,13 @@ ROWS = [
         Seen(refreshed=True, before=EARLY, may_sync=True),
     ),
     Row(
+        "it failed in this run, though we may sync",
+        application(sync=OUT, operationState=REJECTED),
+        Next.FAILED,
+        "",
+        MAY_SYNC,
+    ),
+    Row(
         "it failed before this run, and again",
         application(sync=OUT, operationState={**REJECTED, "startedAt": FINISHED}),
         Next.FAILED,
@@ -322,7 +329,7 @@ ROWS = [
     Row(
         "the sync of the commit before failed",
         application(sync=OUT, operationState=operation("Failed", OLD)),
-        Next.WAIT,
+        Next.REFRESH,
         "by itself",
     ),
     Row(

@@ -123,7 +123,9 @@ def _under_way(found: ObservedApplication, lineage: Lineage) -> Verdict | None:
         return Verdict(Next.WAIT, "Argo CD to begin a sync that was asked for")
     whose = "" if _is_ours(operation, lineage) else " of another commit"
     said = f": {_excerpt(operation.message)}" if operation.message else ""
-    return Verdict(Next.WAIT, f"Argo CD to end a sync{whose}{said}")
+    # Argo CD does not go on by itself when the window ends, only when it looks again.
+    step = Next.REFRESH if "blocked by sync window" in operation.message else Next.WAIT
+    return Verdict(step, f"Argo CD to end a sync{whose}{said}")
 
 
 def _failed_sync(found: ObservedApplication, lineage: Lineage, seen: Seen) -> Verdict | None:
@@ -195,8 +197,9 @@ def _difference(found: ObservedApplication, lineage: Lineage, seen: Seen) -> Ver
     if written:
         return Verdict(Next.WAIT, f"{what} to be as in Git: it was written, and is not so any more")
     if found.automated:
+        # It begins while it looks, or not before it looks again.
         return Verdict(
-            Next.WAIT,
+            Next.REFRESH,
             f"Argo CD to sync {what} by itself (a sync window of project {found.project} may forbid it)",
         )
     return Verdict(Next.WAIT, f"somebody to sync {what}: the Application's sync policy is manual")

@@ -35,7 +35,6 @@ from .application_object import (
     takes_objects_along,
     wait_until_gone,
 )
-from .branch_lineage import BranchLineage
 from .commit import Note
 from .count import REVISION
 from .delivered import status_of
@@ -75,15 +74,16 @@ class GitDelivery:
         deadline = Deadline(self.timeout_s)
         self.client.obey(tools.permit)
         _refuse_helm(tools, target)
+        item = require_argo_cd(self.client, self._which(target))
         with self._opened(tools, deadline) as repository:
             tree = repository.head()
             found = read_target(tree, target, self.layout)
-        item = require_argo_cd(self.client, self._which(target))
+            if found is not None:
+                lineage = repository.lineage(tree.commit or "", self._paths(target, found))
+                status = status_of(item, found.application, lineage)
         if found is None:
             check_application(item, target, self.options.writer)
             return None if item is None else _going(target)
-        lineage = self._lineage(tools, target, found, tree.commit or "", deadline)
-        status = status_of(item, found.application, lineage)
         return self._record(tools, target, found, status, deadline)
 
     def managers(self, record: ReleaseRecord) -> tuple[str, ...]:
@@ -188,27 +188,27 @@ class GitDelivery:
         with self._opened(tools, deadline) as repository:
             tree = repository.head()
             found = read_target(tree, target, self.layout)
-        if found is None:
-            raise invalid(
-                "repository",
-                self.where.address.url,
-                f"does not have {target.name} any more: somebody has removed it meanwhile",
-                "See in the repository who did, then deploy it again.",
+            if found is None:
+                raise invalid(
+                    "repository",
+                    self.where.address.url,
+                    f"does not have {target.name} any more: somebody has removed it meanwhile",
+                    "See in the repository who did, then deploy it again.",
+                )
+            bring_application(
+                self.client, which, found.application, deadline, tools.progress, applies=self.applies
             )
-        bring_application(
-            self.client, which, found.application, deadline, tools.progress, applies=self.applies
-        )
-        wait_for_commit(
-            self.client,
-            which,
-            self._lineage(tools, target, found, tree.commit or "", deadline),
-            deadline,
-            tools.progress,
-            may_sync=True,
-            prune=self.options.prune,
-            healthy=False,
-            fresh=drifted,
-        )
+            wait_for_commit(
+                self.client,
+                which,
+                repository.lineage(tree.commit or "", self._paths(target, found)),
+                deadline,
+                tools.progress,
+                may_sync=True,
+                prune=self.options.prune,
+                healthy=False,
+                fresh=drifted,
+            )
 
     def _see_it_go(self, tools: Tools, target: ReleaseTarget, deadline: Deadline) -> None:
         which = self._which(target)
@@ -242,11 +242,8 @@ class GitDelivery:
             self._rendered[source] = tools.helm.template(spec, deadline)
         return self._rendered[source]
 
-    def _lineage(
-        self, tools: Tools, target: ReleaseTarget, found: TargetFiles, commit: str, deadline: Deadline
-    ) -> BranchLineage:
-        paths = (self.layout.application(target.name), self.layout.values(target.name), found.chart_path)
-        return BranchLineage(partial(self._opened, tools, deadline), paths, commit, deadline)
+    def _paths(self, target: ReleaseTarget, found: TargetFiles) -> tuple[str, ...]:
+        return self.layout.application(target.name), self.layout.values(target.name), found.chart_path
 
     def _which(self, target: ReleaseTarget) -> ApplicationName:
         return ApplicationName(target.name, self.options.namespace)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..common.errors import ErrorClass, PlatformError
@@ -33,12 +32,6 @@ class GitTree:
         self._check_parents(f"{folder}/-")
         found = self._contents(folder, self._listed("-r", folder))
         return {path.removeprefix(f"{folder}/"): content for path, content in found.items()}
-
-    def identities(self, paths: Sequence[str]) -> bytes:
-        """Return what git knows files and folders by: the same for the same content at the same paths."""
-        if self.commit is None:
-            return b""
-        return self.git.run("ls-tree", "-z", "--full-tree", self.commit, "--", *paths)
 
     def _listed(self, *what: str) -> list[tuple[bytes, bytes, str]]:
         """Return mode, object and path of each entry."""

@@ -24,11 +24,13 @@ def preview_commit(
     verdict = judge(item, lineage, seen_at_first(item, may_sync=may_sync))
     if verdict.next is Next.FAILED:
         raise application_error(which, verdict)
-    # What the controller has yet to see, it will leave to us under a manual policy.
-    left_to_us = (
-        may_sync
-        and item is not None
-        and verdict.next is Next.REFRESH
-        and not ObservedApplication.of(item).automated
-    )
-    return item, verdict, left_to_us or verdict.next is Next.SYNC
+    return item, verdict, verdict.next is Next.SYNC or (may_sync and _left_to_us(item, verdict))
+
+
+def _left_to_us(item: JSONObject | None, verdict: Verdict) -> bool:
+    """Tell whether the controller has yet to see the commit, and will not sync it under a manual policy."""
+    if item is None:
+        return False
+    found = ObservedApplication.of(item)
+    unseen = verdict.next is Next.REFRESH or (verdict.next is Next.WAIT and found.refreshing)
+    return unseen and not found.automated

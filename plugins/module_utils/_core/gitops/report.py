@@ -18,8 +18,8 @@ from .observed_application import ObservedApplication
 def application_result(item: JSONObject | None, verdict: Verdict, deadline: Deadline) -> dict[str, Any]:
     """Return the result keys."""
     return {
-        "verdict": verdict.next.value,
-        "reason": verdict.reason,
+        "next": verdict.next.value,
+        "next_reason": verdict.reason,
         "application": _shown(item),
         "waited_s": round(deadline.elapsed(), 1),
     }

@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,9 @@ from .address import Address, check_address, check_branch
 from .commit import commit_stream
 from .credentials import Credentials, check_credentials
 from .git import Git
+from .git_lineage import git_lineage
 from .git_tree import GitTree
+from .lineage import Lineage
 from .signature import Signature
 from .tree import Changes, Plan, Stored
 
@@ -39,7 +41,6 @@ _RACED = re.compile(
     re.MULTILINE,
 )
 _NO_BRANCH = "couldn't find remote ref"
-_NO_COMMIT = re.compile(r"not our ref|couldn't find remote ref|unadvertised object|no such remote ref")
 #: One commit, and nothing but it.
 _SHALLOW = ("--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 
@@ -107,19 +108,9 @@ class GitRepository:
         """Return the files of the branch as it is now."""
         return GitTree(self._git, patiently(self._fetch, self._deadline, self._progress))
 
-    def at(self, commit: str) -> GitTree | None:
-        """Return the files of a commit, None where the repository does not have it."""
-        return patiently(lambda: self._at(commit), self._deadline, self._progress)
-
-    def _at(self, commit: str) -> GitTree | None:
-        there = self._git.ask("cat-file", "-e", f"{commit}^{{commit}}")
-        if there.code != 0:
-            answer = self._git.ask("fetch", *_SHALLOW, "--", self._options.address.url, commit)
-            if answer.code != 0:
-                if _NO_COMMIT.search(answer.errors):
-                    return None
-                raise self._git.failure("fetch", answer)
-        return GitTree(self._git, commit)
+    def lineage(self, commit: str, paths: Sequence[str]) -> Lineage:
+        """Return how others stand to a commit, as long as the repository is open."""
+        return git_lineage(self._git, self._options.address.url, self._options.branch, commit, paths)
 
     def _too_late(self, seen: str) -> PlatformError:
         return self._deadline.timeout_error(

@@ -158,7 +158,7 @@ def application_error(which: ApplicationName, verdict: Verdict) -> PlatformError
         verdict.error_class,
         f"Application {which.name}: {verdict.reason}.",
         verdict.advice,
-        {"application": which.name, "verdict": verdict.next.value},
+        {"application": which.name, "next": verdict.next.value},
     )
 
 
