@@ -43,7 +43,7 @@ from tests.support.git_server import Bare
 from tests.support.lab import Lab
 from tests.support.model_server import wait_until
 from tests.support.models import QUICK_VALUES, fault
-from tests.support.playbooks import ROOT
+from tests.support.playbooks import ROOT, PlayRunner
 from tests.support.postgres import Server, private_server
 from tests.support.served_repository import git_repository
 
@@ -391,6 +391,39 @@ def test_one_way_is_refused_where_the_other_one_delivers(world: World) -> None:
     before = {pod["metadata"]["uid"] for pod in world.api.get(pods)["items"]}
     assert world.deploy("staging", variable("a")).changed
     assert {pod["metadata"]["uid"] for pod in world.api.get(pods)["items"]} == before
+
+
+def test_playbooks_take_the_variables_of_role_gitops(world: World, play: PlayRunner) -> None:
+    shared = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "vllm_model": MODEL,
+        "vllm_environment": "staging",
+        "vllm_namespace": world.namespaces["staging"],
+        "vllm_kubeconfig": str(world.lab.kubeconfig),
+        "vllm_helm_binary": str(world.lab.binary("helm")),
+        "vllm_environment_values": QUICK_VALUES,
+        "vllm_access": "proxy",
+        "vllm_max_latency_s": 5,
+        "vllm_delivery": "argocd",
+        "gitops_repository": world.bare.url,
+        "gitops_path": "models",
+        "gitops_application_namespace": world.argo,
+        "gitops_apply_application": True,
+        "gitops_automated": False,
+        "registry_dsn": world.dsn,
+    }
+    inventory = {"models": {"hosts": {"model-7b": {}}, "vars": shared}}
+    for value in ("a", "b"):
+        shared["vllm_values"] = variable(value)
+        deployed = play.run("playbooks/deploy.yml", inventory=inventory).check()
+        assert len(deployed.changed) == 1
+    reason = ["-e", "reason=answers are cut off"]
+    back = play.run("playbooks/rollback.yml", inventory=inventory, arguments=reason).check()
+    assert len(back.changed) == 1
+    assert world.variant("staging") == "a"
+    assert "answers are cut off" in world.bare.git("log", "-1", "--format=%B", "main")
+    assert all(path.startswith("models/") for path in world.bare.files())
 
 
 @pytest.mark.full

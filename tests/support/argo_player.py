@@ -47,6 +47,7 @@ class ArgoPlayer:
         self.brings = threading.Event()  #: an Application of Applications follows the folder
         self.synced: list[str] = []  #: the commits of syncs that were made
         self._made: dict[str, list[Object]] = {}
+        self._rendered_once: dict[str, str] = {}
         self._failure: BaseException | None = None
 
     @contextmanager
@@ -185,7 +186,10 @@ class ArgoPlayer:
             ).stdout
             root.mkdir(parents=True)
             subprocess.run(["tar", "-x", "-C", str(root)], input=archive, check=True)
-        return parse_manifest(rendered(self._helm, root, item))
+        key = f"{revision} {item['metadata']['name']} {item['spec']['source']}"
+        if key not in self._rendered_once:
+            self._rendered_once[key] = rendered(self._helm, root, item)
+        return parse_manifest(self._rendered_once[key])
 
     def _differs(self, one: Object) -> bool:
         path = object_path(one, one["metadata"].get("namespace") or "")
