@@ -365,8 +365,20 @@ def test_who_brings_the_application_is_waited_for(world: World) -> None:
         world.deploy("staging", variable("a"))
     assert caught.value.error_class is ErrorClass.TIMEOUT
     world.player.brings.set()
-    world.gitops["sync_timeout"] = 60
+    world.gitops |= {"sync_timeout": 60, "cascade": False}
     assert world.deploy("staging", variable("a")).changed
+    # Its objects would stay. Nothing is taken from clients for that.
+    with pytest.raises(PlatformError, match="keeps the objects") as caught:
+        world.run(vllm_deployment, "staging", state="absent")
+    assert caught.value.error_class is ErrorClass.INVALID
+    assert world.query("SELECT deployment_status FROM model_registry_entries") == [("ready",)]
+    pods = f"/api/v1/namespaces/{world.namespaces['staging']}/pods"
+    before = {pod["metadata"]["uid"] for pod in world.api.get(pods)["items"]}
+    # What it says to do, done: only the Application is another one.
+    world.gitops["cascade"] = True
+    assert world.deploy("staging", variable("a")).changed
+    assert not world.deploy("staging", variable("a")).changed
+    assert {pod["metadata"]["uid"] for pod in world.api.get(pods)["items"]} == before
     assert world.run(vllm_deployment, "staging", state="absent").changed
     assert world.application("staging") is None
 

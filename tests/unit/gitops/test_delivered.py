@@ -77,8 +77,22 @@ def test_how_it_is_synced_is_compared_both_ways_and_its_source_one_way() -> None
     manual = application("model", automated=False)
     assert not as_written(WANTED, manual)
     assert not as_written(manual, WANTED)
-    assert not as_written({"spec": {**manual["spec"], "ignoreDifferences": [{"kind": "Service"}]}}, manual)
+    ignoring = {**manual, "spec": {**manual["spec"], "ignoreDifferences": [{"kind": "Service"}]}}
+    assert not as_written(ignoring, manual)
     assert as_written(live(helm={"parameters": [{"name": "image.tag", "value": "2"}]}), WANTED)
+
+
+def test_marks_are_compared_but_for_what_is_counted() -> None:
+    def marked(**metadata: Any) -> dict[str, Any]:
+        return {**WANTED, "metadata": {**WANTED["metadata"], **metadata}}
+
+    finalizers = ["resources-finalizer.argocd.argoproj.io/foreground"]
+    assert not as_written(WANTED, marked(finalizers=finalizers))
+    assert not as_written(marked(finalizers=finalizers), WANTED)
+    assert as_written(marked(finalizers=finalizers), marked(finalizers=finalizers))
+    assert not as_written(WANTED, marked(labels={"team": "search"}))
+    assert as_written(marked(labels={"team": "search"}), WANTED)
+    assert as_written(WANTED, marked(annotations={"llmops.platform/revision": "2"}))
 
 
 def test_a_sync_of_the_source_that_it_named_before_says_nothing() -> None:

@@ -15,12 +15,9 @@ from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..release.request import ReleaseTarget
 from .application import MODEL, WRITER
-from .delivered import as_written
+from .delivered import FINALIZER, as_written, takes_objects_along
 from .observed_application import ObservedApplication
 from .wait import ApplicationName, read_application
-
-#: What Argo CD calls its finalizers, by which an Application takes its objects along.
-_FINALIZER = "resources-finalizer.argocd.argoproj.io"
 
 
 def check_application(item: JSONObject | None, target: ReleaseTarget, writer: str) -> None:
@@ -76,11 +73,6 @@ def bring_application(
         deadline.pause(backoff.next())
 
 
-def takes_objects_along(item: JSONObject) -> bool:
-    """Tell whether the objects go with an Application."""
-    return any(str(one).startswith(_FINALIZER) for one in item["metadata"].get("finalizers") or [])
-
-
 def refuse_to_leave_objects(item: JSONObject, field: str = "gitops.cascade") -> None:
     """Raise ``invalid`` for an Application that would leave its objects on the cluster."""
     if not takes_objects_along(item):
@@ -99,7 +91,7 @@ def remove_application(client: ClusterClient, which: ApplicationName) -> None:
         return
     try:
         if not takes_objects_along(item):
-            finalizers = [*(item["metadata"].get("finalizers") or []), f"{_FINALIZER}/foreground"]
+            finalizers = [*(item["metadata"].get("finalizers") or []), f"{FINALIZER}/foreground"]
             version = item["metadata"]["resourceVersion"]
             client.patch(which.path, {"metadata": {"finalizers": finalizers, "resourceVersion": version}})
         client.delete(which.path)

@@ -17,6 +17,8 @@ from ..helm.storage import short_digest
 
 REVISION = "llmops.platform/revision"
 LEFT = "llmops.platform/left"
+#: What says nothing about how it is delivered.
+COUNTED = (REVISION, LEFT)
 
 
 @dataclass(frozen=True)

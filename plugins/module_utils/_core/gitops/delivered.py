@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from ..cluster.client import JSONObject
 from ..cluster.drift import differences
+from .count import COUNTED
 from .lineage import Lineage, Relation, together
 from .observed_application import ObservedApplication
 
+#: What Argo CD calls its finalizers, by which an Application takes its objects along.
+FINALIZER = "resources-finalizer.argocd.argoproj.io"
 _OURS_ALONE = ("syncPolicy", "ignoreDifferences")
+
+
+def takes_objects_along(item: JSONObject) -> bool:
+    """Tell whether the objects go with an Application."""
+    return any(str(one).startswith(FINALIZER) for one in item["metadata"].get("finalizers") or [])
 
 
 def as_written(item: JSONObject, wanted: JSONObject) -> bool:
@@ -20,6 +28,13 @@ def as_written(item: JSONObject, wanted: JSONObject) -> bool:
     Others may add to its source, such as parameters. Nobody else says how it is synced.
     """
     there, spec = item.get("spec") or {}, wanted["spec"]
+    metadata, found = wanted["metadata"], item["metadata"]
+    marks = {
+        name: {key: value for key, value in (metadata.get(name) or {}).items() if key not in COUNTED}
+        for name in ("labels", "annotations")
+    }
+    if takes_objects_along(item) != takes_objects_along(wanted) or any(differences(marks, found)):
+        return False
     said_here_only = ({name: there[name]} for name in _OURS_ALONE if there.get(name))
     return not any(differences(spec, there)) and not any(
         any(differences(one, spec)) for one in said_here_only

@@ -14,30 +14,31 @@ from functools import partial
 
 from ..cluster.apply import FIELD_MANAGER
 from ..cluster.client import APIError, ClusterClient
+from ..cluster.drift import Drift, differences
 from ..cluster.manifests import parse_manifest
 from ..common.deadline import Deadline
 from ..common.errors import invalid
+from ..common.names import tier_of
 from ..helm.binary import ReleaseSpec
 from ..helm.chart import chart_files, chart_metadata, digest_of_files
 from ..helm.storage import ReleaseRecord, read_release, revision_labels
 from ..release.delivery import Change
 from ..release.removal import wait_for_pods_to_end
 from ..release.rendering import manifest_digest, source_of
-from ..release.request import CHART, ReleaseTarget
+from ..release.request import ReleaseTarget
 from ..release.tools import Tools, Waits
-from .application import ApplicationOptions
+from .application import ApplicationOptions, application
 from .application_object import (
     bring_application,
     check_application,
     refuse_to_leave_objects,
     remove_application,
     require_argo_cd,
-    takes_objects_along,
     wait_until_gone,
 )
 from .commit import Note
 from .count import REVISION
-from .delivered import status_of
+from .delivered import status_of, takes_objects_along
 from .layout import Layout
 from .plain_secrets import refuse_secrets
 from .repository import GitRepository, RepositoryOptions, opened_repository
@@ -66,6 +67,7 @@ class GitDelivery:
     applies: bool = False  #: the Application is applied, where nothing else brings it
     #: Manifests, by what they are made of.
     _rendered: dict[str, str] = field(default_factory=dict, repr=False)
+    _drift: dict[str, list[Drift]] = field(default_factory=dict, repr=False)  #: as the last look found it
 
     name = "argocd"
 
@@ -84,7 +86,12 @@ class GitDelivery:
         if found is None:
             check_application(item, target, self.options.writer)
             return None if item is None else _going(target)
+        self._drift[target.name] = self._application_drift(target, found)
         return self._record(tools, target, found, status, deadline)
+
+    def drift(self, target: ReleaseTarget) -> list[Drift]:
+        """Return what the Application in Git says otherwise than it is to say."""
+        return self._drift.get(target.name, [])
 
     def managers(self, record: ReleaseRecord) -> tuple[str, ...]:
         """Return whose fields are the release's own."""
@@ -224,6 +231,16 @@ class GitDelivery:
                 return
         wait_for_pods_to_end(tools.client, target.name, target.namespace, deadline)
 
+    def _application_drift(self, target: ReleaseTarget, found: TargetFiles) -> list[Drift]:
+        values, tier_file = found.values, next(iter(found.tier_files), None)
+        chart = Chart("", "", found.chart_digest)
+        wanted = Wanted(target, tier_of(target.environment, values.get("tier")), values, chart)
+        item = application(wanted, self.options, found.chart_path, tier_file, found.count)
+        if item == found.application:
+            return []
+        first = [*differences(item, found.application), *differences(found.application, item)]
+        return [Drift(f"Application/{target.name} in Git", one.field) for one in first[:1]]
+
     def _record(
         self, tools: Tools, target: ReleaseTarget, found: TargetFiles, status: str, deadline: Deadline
     ) -> ReleaseRecord:
@@ -279,7 +296,7 @@ def _record_of(
 
 def _going(target: ReleaseTarget) -> ReleaseRecord:
     """Return the record of what is in Git no more, but still on the cluster."""
-    return _record_of(1, "uninstalling", "", {"model": {"name": target.model}}, (CHART, ""), {})
+    return _record_of(1, "uninstalling", "", {"model": {"name": target.model}}, ("", ""), {})
 
 
 def _refuse_helm(tools: Tools, target: ReleaseTarget) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..cluster.drift import Drift
 from ..helm.storage import ReleaseRecord
 from .plan import Plan
 from .recorded import Recorded
@@ -35,6 +36,9 @@ class Delivery(Protocol):
 
     def read(self, tools: Tools, target: ReleaseTarget) -> ReleaseRecord | None:
         """Return the newest revision as it is on record, None where there is none."""
+
+    def drift(self, target: ReleaseTarget) -> list[Drift]:
+        """Return what the last look found otherwise than it is to be, beside the objects themselves."""
 
     def managers(self, record: ReleaseRecord) -> tuple[str, ...]:
         """Return whose fields are the release's own; none where what others added cannot be told."""

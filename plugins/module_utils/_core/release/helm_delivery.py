@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ..cluster.client import segment
+from ..cluster.drift import Drift
 from ..common.errors import invalid
 from ..helm.storage import ReleaseRecord, read_release
 from .delivery import Change
@@ -33,6 +34,10 @@ class HelmDelivery:
         if record is None:
             _refuse_argo_cd(tools, target)
         return record
+
+    def drift(self, target: ReleaseTarget) -> list[Drift]:
+        """Helm has nothing beside the objects."""
+        return []
 
     def managers(self, record: ReleaseRecord) -> tuple[str, ...]:
         """Return whose fields are the release's own. Where Helm merges by itself, nobody can tell."""

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...cluster import workload
 from ...cluster.managed_fields import additions
 from ...cluster.namespaces import require_namespace
@@ -45,7 +47,10 @@ def observe(run: Run) -> None:
     if record is not None and record.status == "uninstalling":
         # It ends before anything else begins, so there will be none.
         record = None
-    run.comparison = _with_additions(run, compare(client, run.renderer, run.request, record))
+    found = compare(client, run.renderer, run.request, record)
+    if found.on_record and (more := run.delivery.drift(target)):
+        found = replace(found, drift=[*found.drift, *more])
+    run.comparison = _with_additions(run, found)
     if run.comparison.in_sync:
         run.rolled_out = _is_rolled_out(run, look_at_pods(run))
         return

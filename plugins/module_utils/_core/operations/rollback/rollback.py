@@ -78,7 +78,7 @@ def prepared(
     registry, target, client = run.used_registry, run.target, run.tools.client
     record = run.delivery.read(run.tools, target)
     # A chart of one's own has another name; whose model it is has to be right.
-    chart_name = record.chart_name if record is not None else CHART
+    chart_name = (record.chart_name if record is not None else "") or CHART
     check_owner(record, target.name, target.model, chart_name)
     choice = choose(look.standing(registry, target, record), wish)
     before = look.side_of_record(record)
