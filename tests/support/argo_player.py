@@ -113,7 +113,17 @@ class ArgoPlayer:
         stale = (time.time() - _seconds(status.get("reconciledAt"))) > 2
         if not (asked or compared != source or stale) or not head:
             return
-        wanted = self._rendered(item, head)
+        try:
+            wanted = self._rendered(item, head)
+        except subprocess.CalledProcessError as error:
+            # The files may be gone already, and the Application not yet.
+            told = {"type": "ComparisonError", "message": str(error.stderr)}
+            failed = {"conditions": [told], "reconciledAt": _now()}
+            self._api.patch(
+                f"{self._path}/{name}",
+                {"metadata": {"annotations": {REFRESH: None}}, "status": failed},
+            )
+            return
         out_of_sync = [one for one in wanted if self._differs(one)]
         gone = [one for one in self._made.get(name, []) if _key(one) not in {_key(one) for one in wanted}]
         patch: Object = {
@@ -126,6 +136,7 @@ class ArgoPlayer:
                 },
                 "health": {"status": self._health(wanted)},
                 "reconciledAt": _now(),
+                "conditions": [],
                 "resources": [
                     {"kind": one["kind"], "name": one["metadata"]["name"], "status": "OutOfSync"}
                     for one in out_of_sync
