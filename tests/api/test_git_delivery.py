@@ -430,7 +430,7 @@ def test_playbooks_take_the_variables_of_role_gitops(world: World, play: PlayRun
         shared["vllm_values"] = variable(value)
         deployed = play.run("playbooks/deploy.yml", inventory=inventory).check()
         assert len(deployed.changed) == 1
-    arguments = ["--limit", "model-7b", "-e", "reason=answers are cut off"]
+    arguments = ["--limit", "model-7b", "-e", "reason='answers are cut off'"]
     back = play.run("playbooks/rollback.yml", inventory=inventory, arguments=arguments).check()
     assert len(back.changed) == 1
     assert world.variant("staging") == "a"
