@@ -27,7 +27,7 @@ STAGING, PRODUCTION = "staging", "production"
 INVENTORY = "inventories/local"
 #: The model that is promoted: host in the inventory, and its name.
 HOST, MODEL = "llama-3-8b", "meta-llama/Llama-3.1-8B-Instruct"
-#: Another one in each demo: what is there already needs no promotion, and what failed once is not promoted twice.
+#: Another one in each demo: what is there needs no promotion, and what failed once is not promoted twice.
 VERSION = {"sizeBillions": 8, "maxModelLen": 1024 + int(time.time()) % 100000}
 QUESTION = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}
 

@@ -122,6 +122,52 @@ OPERATION_SPEC: dict[str, Any] = {
     "actor": {"type": "str"},
 }
 
+#: Which branch of a repository, what its Applications say, and how to log in.
+GITOPS_SPEC: dict[str, Any] = {
+    "repository": {"type": "str"},
+    "branch": {"type": "str", "default": "main"},
+    "path": {"type": "str", "default": ""},
+    "source_repository": {"type": "str"},
+    "source_revision": {"type": "str"},
+    "application_namespace": {"type": "str", "default": "argocd"},
+    "project": {"type": "str", "default": "default"},
+    "destination_server": {"type": "str", "default": "https://kubernetes.default.svc"},
+    "destination_name": {"type": "str"},
+    "automated": {"type": "bool"},
+    "prune": {"type": "bool", "default": True},
+    "self_heal": {"type": "bool", "default": True},
+    "cascade": {"type": "bool"},
+    "labels": {"type": "dict", "default": {}},
+    "annotations": {"type": "dict", "default": {}},
+    "writer": {"type": "str", "default": "llmops.platform"},
+    "author": {"type": "str"},
+    "committer": {"type": "str"},
+    "reason": {"type": "str"},
+    "username": {"type": "str", "default": "git"},
+    "token": {"type": "str", "no_log": True, **_env("LLMOPS_GITOPS_TOKEN")},
+    # The path of a file, not the key.
+    "ssh_key": {"type": "path", "no_log": False},
+    "known_hosts": {"type": "path"},
+    "ca_cert": {"type": "path"},
+    "git_binary": {"type": "str", "default": "git"},
+    "timeout": {"type": "float", "default": 120},
+}
+
+#: Who brings a release to the cluster.
+DELIVERY_SPEC: dict[str, Any] = {
+    "delivery": {"type": "str", "choices": ["helm", "argocd"], "default": "helm"},
+    "gitops": {
+        "type": "dict",
+        "options": {
+            **GITOPS_SPEC,
+            "application_kubeconfig": {"type": "path"},
+            "application_context": {"type": "str"},
+            "apply_application": {"type": "bool", "default": False},
+            "sync_timeout": {"type": "float", "default": 600},
+        },
+    },
+}
+
 _PROMETHEUS_OPTIONS: dict[str, Any] = {
     "url": {"type": "str"},
     "token": {"type": "str", "no_log": True},

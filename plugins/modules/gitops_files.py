@@ -25,6 +25,7 @@ description:
   - Git runs without a working tree, hooks, and the configuration of user and machine.
   - Secrets in plain text are refused, by the name of their key.
 extends_documentation_fragment:
+  - llmops.platform.gitops_options
   - llmops.platform.attributes
 attributes:
   check_mode:
@@ -91,116 +92,12 @@ options:
   directory:
     description:
       - Directory to write to, such as a checkout that somebody else commits. It has to be there.
-      - Exactly one of O(directory) and O(repository) is needed.
+      - Exactly one of O(directory) and O(repository) is needed. With a directory, O(source_repository) is
+        needed too, unless O(state=absent).
     type: path
-  repository:
-    description:
-      - Address of the repository, by C(https), C(ssh) or as C(user@host:path), or an absolute path. A login
-        has no place in it.
-    type: str
-  branch:
-    description: Branch to write to. In a repository without any commit it is made.
-    type: str
-    default: main
-  path:
-    description: Folder in the repository, or in the directory, for the files. Empty for its root.
-    type: str
-    default: ""
-  source_repository:
-    description:
-      - Address of the repository as Argo CD reaches it. By default O(repository).
-      - Required with O(directory) if O(state=present).
-    type: str
-  source_revision:
-    description: Branch that Argo CD follows. By default O(branch).
-    type: str
-  application_namespace:
-    description: Namespace of the Application.
-    type: str
-    default: argocd
-  project:
-    description: Project of the Application.
-    type: str
-    default: default
-  destination_server:
-    description: API server of the cluster to deploy to, as Argo CD reaches it.
-    type: str
-    default: https://kubernetes.default.svc
-  destination_name:
-    description: Name of the cluster in Argo CD. It wins over O(destination_server).
-    type: str
-  automated:
-    description:
-      - Whether Argo CD applies a commit by itself. Otherwise somebody has to ask for it.
-      - By default it does, but not in the tier production.
-    type: bool
-  prune:
-    description: Whether objects go that are no more in Git, where O(automated).
-    type: bool
-    default: true
-  self_heal:
-    description: Whether what somebody changes on the cluster is set back, where O(automated).
-    type: bool
-    default: true
-  cascade:
-    description:
-      - Whether the objects on the cluster go when the Application goes (a finalizer of it).
-      - By default they do, but not in the tier production.
-    type: bool
-  labels:
-    description: Further labels of the Application.
-    type: dict
-    default: {}
-  annotations:
-    description: Further annotations of the Application, such as subscriptions to notifications.
-    type: dict
-    default: {}
-  writer:
-    description:
-      - Who writes. The Application says it in the annotation C(llmops.platform/writer), and one that names
-        somebody else or nobody is left alone.
-    type: str
-    default: llmops.platform
-  author:
-    description: Author of commits, as C(Name <name@example.com>).
-    type: str
-  committer:
-    description: Committer, likewise. By default the author.
-    type: str
   actor:
     description: On whose behalf, for a trailer of the commit. By default the user and host of this run.
     type: str
-  reason:
-    description: Why, in one line, for the message of the commit.
-    type: str
-  username:
-    description: User that O(token) belongs to. Most servers do not care.
-    type: str
-    default: git
-  token:
-    description:
-      - Token or password, for C(https).
-      - If the value is not specified, the environment variable E(LLMOPS_GITOPS_TOKEN) is used.
-    type: str
-  ssh_key:
-    description: File with the private key, for SSH. By default those of the user, and an agent.
-    type: path
-  known_hosts:
-    description:
-      - File with the host keys of the server, for SSH. By default those of the user.
-      - An unknown host is refused.
-    type: path
-  ca_cert:
-    description: File with the authorities of the server's certificate, for C(https). By default the system's.
-    type: path
-  git_binary:
-    description: Name or path of git, 2.32 or later.
-    type: str
-    default: git
-  timeout:
-    description: Seconds for everything, from 1 to 86400.
-    type: float
-    default: 120
 seealso:
   - module: llmops.platform.vllm_release
 """
@@ -288,8 +185,7 @@ resolution:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.basic import env_fallback
-
+from ansible_collections.llmops.platform.plugins.module_utils._arguments import GITOPS_SPEC
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import (
     Deadline,
     check_seconds,
@@ -333,34 +229,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "default": "auto",
     },
     "directory": {"type": "path"},
-    "repository": {"type": "str"},
-    "branch": {"type": "str", "default": "main"},
-    "path": {"type": "str", "default": ""},
-    "source_repository": {"type": "str"},
-    "source_revision": {"type": "str"},
-    "application_namespace": {"type": "str", "default": "argocd"},
-    "project": {"type": "str", "default": "default"},
-    "destination_server": {"type": "str", "default": "https://kubernetes.default.svc"},
-    "destination_name": {"type": "str"},
-    "automated": {"type": "bool"},
-    "prune": {"type": "bool", "default": True},
-    "self_heal": {"type": "bool", "default": True},
-    "cascade": {"type": "bool"},
-    "labels": {"type": "dict", "default": {}},
-    "annotations": {"type": "dict", "default": {}},
-    "writer": {"type": "str", "default": "llmops.platform"},
-    "author": {"type": "str"},
-    "committer": {"type": "str"},
+    **GITOPS_SPEC,
     "actor": {"type": "str"},
-    "reason": {"type": "str"},
-    "username": {"type": "str", "default": "git"},
-    "token": {"type": "str", "no_log": True, "fallback": (env_fallback, ["LLMOPS_GITOPS_TOKEN"])},
-    # The path of a file, not the key.
-    "ssh_key": {"type": "path", "no_log": False},
-    "known_hosts": {"type": "path"},
-    "ca_cert": {"type": "path"},
-    "git_binary": {"type": "str", "default": "git"},
-    "timeout": {"type": "float", "default": 120},
 }
 
 

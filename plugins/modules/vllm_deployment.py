@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - llmops.platform.rollout_options
   - llmops.platform.release_options
   - llmops.platform.operation_options
+  - llmops.platform.gitops_options.delivery
   - llmops.platform.attributes
 attributes:
   check_mode:
@@ -244,6 +245,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
+    DELIVERY_SPEC,
     KUBERNETES_SPEC,
     OPERATION_SPEC,
     POSTGRES_SPEC,
@@ -255,6 +257,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     checked_model_config,
     checked_target,
     checked_waits,
+    make_delivery,
     make_tools,
     opened_registry,
 )
@@ -278,6 +281,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
 )
 
 ARGUMENT_SPEC: dict[str, Any] = {
+    **DELIVERY_SPEC,
     **KUBERNETES_SPEC,
     **POSTGRES_SPEC,
     **RELEASE_SPEC,
@@ -319,6 +323,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             tools,
             waits,
             registry,
+            make_delivery(params),
             check_capacity=params["check_capacity"],
             model_config=checked_model_config(params),
             verification=verification,

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - llmops.platform.postgres_auth
   - llmops.platform.rollout_options
   - llmops.platform.operation_options
+  - llmops.platform.gitops_options.delivery
   - llmops.platform.gate_options
   - llmops.platform.attributes
   - llmops.platform.attributes.info_module
@@ -202,6 +203,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
+    DELIVERY_SPEC,
     GATES_SPEC,
     KUBERNETES_SPEC,
     OPERATION_SPEC,
@@ -223,6 +225,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
 )
 
 ARGUMENT_SPEC: dict[str, Any] = {
+    **DELIVERY_SPEC,
     **KUBERNETES_SPEC,
     **POSTGRES_SPEC,
     **ROLLOUT_SPEC,

@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - llmops.platform.postgres_auth
   - llmops.platform.rollout_options
   - llmops.platform.operation_options
+  - llmops.platform.gitops_options.delivery
   - llmops.platform.attributes
 attributes:
   check_mode:
@@ -256,6 +257,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._arguments import (
+    DELIVERY_SPEC,
     KUBERNETES_SPEC,
     OPERATION_SPEC,
     POSTGRES_SPEC,
@@ -266,6 +268,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.operations.d
     check_operation,
     checked_model_config,
     checked_waits,
+    make_delivery,
     make_tools,
     opened_registry,
 )
@@ -293,6 +296,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
 )
 
 ARGUMENT_SPEC: dict[str, Any] = {
+    **DELIVERY_SPEC,
     **KUBERNETES_SPEC,
     **POSTGRES_SPEC,
     **ROLLOUT_SPEC,
@@ -328,6 +332,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
             tools,
             waits,
             registry,
+            make_delivery(params),
             check_capacity=params["check_capacity"],
             model_config=checked_model_config(params),
             verification=verification,

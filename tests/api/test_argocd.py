@@ -33,9 +33,9 @@ from ansible_collections.llmops.platform.plugins.modules.argocd_sync import ARGU
 from tests.support.argocd import argocd_definitions
 from tests.support.argocd_server import ArgoCD, running_argocd
 from tests.support.control_plane import OPEN_NODE
-from tests.support.git_repository import Clone, Repository, git_repository
 from tests.support.lab import Lab, fresh_namespace
 from tests.support.module_arguments import with_defaults
+from tests.support.served_repository import Clone, Repository, git_repository
 
 pytestmark = [pytest.mark.full]
 

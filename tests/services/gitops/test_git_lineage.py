@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.git_lineage import git_lineage
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.lineage import Lineage, Relation
-from tests.support.git_repository import Clone, Repository, git_repository
+from tests.support.served_repository import Clone, Repository, git_repository
 
 PATHS = ("values/llama.yaml", "charts/vllm-1")
 

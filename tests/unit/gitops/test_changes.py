@@ -16,9 +16,11 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     PlatformError,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.changes import (
+    annotations_of,
     changes_for,
     removal_of,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.count import Count
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.layout import Layout
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.tree import Changes
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.wanted import (
@@ -73,8 +75,32 @@ def test_the_same_again_changes_nothing() -> None:
     assert not plan(written())
 
 
-def test_other_values_change_one_file() -> None:
-    assert plan(written(), wanted_by(request(values={"replicas": 3}))).paths == [VALUES]
+def test_other_values_are_the_next_revision() -> None:
+    changes = plan(written(), wanted_by(request(values={"replicas": 3})))
+    assert changes.paths == [APPLICATION, VALUES]
+    lines = [set(text.splitlines()) for text in (changes.before[APPLICATION], changes.writes[APPLICATION])]
+    assert lines[1] - lines[0] == {b'    llmops.platform/revision: "2"'}
+
+
+def test_what_is_gone_back_from_stands_with_the_revision_and_no_longer() -> None:
+    files = written()
+    for replicas, left, expected in ((2, "sha256:0abc", b"0abc"), (3, None, None)):
+        wanted = wanted_by(request(values={"replicas": replicas}))
+        files.apply(changes_for(wanted, OPTIONS, LAYOUT, files, left))
+        count = Count.of(annotations_of(files.content[APPLICATION]))
+        assert (count.revision, count.left.encode() or None) == (replicas, expected)
+        # The same again is no other revision, whatever it is said to go back from.
+        assert not changes_for(wanted, OPTIONS, LAYOUT, files, "sha256:other")
+
+
+def test_files_from_before_revisions_were_counted_stay_as_they_are() -> None:
+    files = written()
+    counted = files.content[APPLICATION]
+    files.content[APPLICATION] = counted.replace(b'    llmops.platform/revision: "1"\n', b"")
+    assert files.content[APPLICATION] != counted
+    assert not plan(files)
+    changes = plan(files, wanted_by(request(values={"replicas": 3})))
+    assert b'llmops.platform/revision: "2"' in changes.writes[APPLICATION]
 
 
 def test_another_target_has_files_of_its_own_and_shares_the_chart() -> None:
@@ -90,7 +116,7 @@ def test_a_hand_s_change_is_written_over() -> None:
     files = written()
     files.content[VALUES] += b"replicas: 7\n"
     changes = plan(files)
-    assert changes.paths == [VALUES]
+    assert changes.paths == [APPLICATION, VALUES]
     assert changes.before[VALUES].endswith(b"replicas: 7\n")
 
 
@@ -144,7 +170,8 @@ def test_a_recorded_revision_comes_back_with_the_chart_that_was_kept() -> None:
     first = written()
     files = written(values={"replicas": 3})
     files.apply(plan(files, wanted_again(recorded(), request())))
-    assert files.content == first.content
+    assert Count.of(annotations_of(files.content.pop(APPLICATION))).revision == 2
+    assert files.content.items() <= first.content.items()
 
 
 def test_a_chart_that_was_not_kept_is_told() -> None:

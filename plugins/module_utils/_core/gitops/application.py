@@ -16,6 +16,7 @@ from typing import Any
 
 from ..cluster.client import JSONObject
 from ..common.names import slug_in
+from .count import Count
 from .layout import values_from_chart
 from .wanted import Wanted
 
@@ -48,7 +49,11 @@ class ApplicationOptions:
 
 
 def application(
-    wanted: Wanted, options: ApplicationOptions, chart_path: str, tier_file: str | None
+    wanted: Wanted,
+    options: ApplicationOptions,
+    chart_path: str,
+    tier_file: str | None,
+    count: Count | None = None,
 ) -> JSONObject:
     """Return the Application of a target whose chart is in a folder of the repository."""
     name = wanted.target.name
@@ -56,7 +61,7 @@ def application(
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
-        "metadata": _metadata(wanted, options, values),
+        "metadata": _metadata(wanted, options, values, count or Count()),
         "spec": {
             "project": options.project,
             "destination": _destination(wanted, options),
@@ -78,7 +83,7 @@ def application(
     }
 
 
-def _metadata(wanted: Wanted, options: ApplicationOptions, values: str) -> JSONObject:
+def _metadata(wanted: Wanted, options: ApplicationOptions, values: str, count: Count) -> JSONObject:
     target = wanted.target
     metadata: dict[str, Any] = {
         "name": target.name,
@@ -94,6 +99,7 @@ def _metadata(wanted: Wanted, options: ApplicationOptions, values: str) -> JSONO
             **options.annotations,
             MODEL: target.model,
             WRITER: options.writer,
+            **count.annotations,
             # Commits of other targets are no news for this one.
             "argocd.argoproj.io/manifest-generate-paths": f".;{values}",
         },

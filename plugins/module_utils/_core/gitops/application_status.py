@@ -177,6 +177,8 @@ def _outdated(found: ObservedApplication, compared: Relation) -> Verdict | None:
             Next.REFRESH,
             f"Argo CD to see the commit: it has compared {_names(found.compared)} of {found.target_revision}",
         )
+    if not found.of_this_source:
+        return Verdict(Next.REFRESH, "Argo CD to compare what the Application says by now")
     if not found.reconciled:
         return Verdict(Next.REFRESH, "Argo CD to compare once more after the sync")
     if found.sync not in ("Synced", "OutOfSync"):

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..cluster.client import Authentication, ClusterClient
 from ..common.actor import actor, awx_job
+from ..common.deadline import check_seconds
 from ..common.errors import invalid
 from .address import check_address, check_branch
 from .application import MODEL, WRITER, ApplicationOptions
 from .commit import Note
 from .credentials import Credentials
+from .delivery import GitDelivery
+from .layout import Layout
 from .repository import RepositoryOptions
 from .signature import Signature
 
@@ -68,6 +72,38 @@ def checked_application(params: Mapping[str, Any]) -> ApplicationOptions:
         labels=_texts(params, "labels"),
         annotations=_texts(params, "annotations"),
         writer=params["writer"],
+    )
+
+
+def checked_delivery(params: Mapping[str, Any], authentication: Authentication) -> GitDelivery:
+    """Return the delivery by Git that a module's ``gitops`` describes. Raises ``invalid``."""
+    given = params["gitops"] or {}
+    if not given.get("repository"):
+        raise invalid(
+            "gitops.repository",
+            None,
+            "is missing, but delivery is argocd",
+            "Give the address of the repository that Argo CD follows (gitops_repository).",
+        )
+    check_seconds(given, 1, 86400, "timeout", "sync_timeout")
+    where = checked_where({**given, "directory": None})
+    if isinstance(where, Path):
+        raise invalid("gitops.repository", str(where), "is a directory", "Give a repository.")
+    cluster = {
+        name: given[f"application_{name}"]
+        for name in ("kubeconfig", "context")
+        if given[f"application_{name}"]
+    }
+    another = Authentication.from_params({**params, **cluster}) if cluster else authentication
+    return GitDelivery(
+        where,
+        Layout.below(given["path"]),
+        checked_application(given),
+        checked_note({"actor": params["actor"], "reason": given["reason"] or params.get("reason")}),
+        ClusterClient(another),
+        given["timeout"],
+        given["sync_timeout"],
+        given["apply_application"],
     )
 
 

@@ -14,6 +14,7 @@ from ..common.errors import PlatformError, invalid
 from ..helm.chart import digest_of_files
 from ..release.request import ReleaseTarget
 from .application import MODEL, WRITER, ApplicationOptions, application
+from .count import Count
 from .layout import Layout
 from .tree import Changes, Tree
 from .wanted import Chart, Wanted
@@ -22,10 +23,16 @@ from .yaml_text import yaml_text
 _HEAD = "# Written by llmops.platform for {name}. What is changed here by hand is written over.\n"
 
 
-def changes_for(wanted: Wanted, options: ApplicationOptions, layout: Layout, tree: Tree) -> Changes:
-    """Return what brings the files of a target to what is wanted. A chart's folder is only ever added."""
+def changes_for(
+    wanted: Wanted, options: ApplicationOptions, layout: Layout, tree: Tree, left: str | None = None
+) -> Changes:
+    """Return what brings the files of a target to what is wanted. A chart's folder is only ever added.
+
+    What is written is a new revision; ``left`` is the digest of what it goes back from.
+    """
     target, folder = wanted.target, chart_path(wanted, layout)
-    check_consent(tree.read(layout.application(target.name)), target, options.writer)
+    there_already = tree.read(layout.application(target.name))
+    check_consent(there_already, target, options.writer)
     there = tree.files(folder)
     if there:
         _check_chart(wanted.chart, folder, there)
@@ -38,20 +45,22 @@ def changes_for(wanted: Wanted, options: ApplicationOptions, layout: Layout, tre
         )
     tier_file = f"values-{wanted.tier}.yaml"
     has_tier_file = tier_file in (there or wanted.chart.files or {})
-    head = _HEAD.format(name=target.name)
-    files = {
-        layout.application(target.name): application(
-            wanted, options, folder, tier_file if has_tier_file else None
-        ),
-        layout.values(target.name): _sorted(wanted.values),
-    }
-    writes, before = {}, {}
-    for path, content in files.items():
-        text, old = (head + yaml_text(content)).encode(), tree.read(path)
-        if old is not None:
-            before[path] = old
-        if old != text:
-            writes[path] = text
+
+    def files(count: Count) -> dict[str, bytes]:
+        item = application(wanted, options, folder, tier_file if has_tier_file else None, count)
+        head = _HEAD.format(name=target.name)
+        return {
+            layout.application(target.name): (head + yaml_text(item)).encode(),
+            layout.values(target.name): (head + yaml_text(_sorted(wanted.values))).encode(),
+        }
+
+    count = Count.of(annotations_of(there_already)) if there_already is not None else None
+    before = {path: old for path in files(Count()) if (old := tree.read(path)) is not None}
+    if count is not None and files(count) == before:
+        writes: dict[str, bytes] = {}
+    else:
+        now = files(count.next(left) if count is not None else Count(1))
+        writes = {path: text for path, text in now.items() if before.get(path) != text}
     return Changes(writes, (), {} if there else {folder: wanted.chart.files or {}}, before)
 
 
@@ -75,7 +84,7 @@ def check_consent(content: bytes | None, target: ReleaseTarget, writer: str) -> 
     """Raise ``invalid`` for an Application that names another writer, or is another model's."""
     if content is None:
         return
-    annotations = _annotations(content)
+    annotations = annotations_of(content)
     consent = annotations.get(WRITER)
     if consent != writer:
         said = f"lets {consent!r} write it" if consent else "names nobody who may write it"
@@ -94,7 +103,8 @@ def check_consent(content: bytes | None, target: ReleaseTarget, writer: str) -> 
         )
 
 
-def _annotations(content: bytes) -> Mapping[str, Any]:
+def annotations_of(content: bytes) -> Mapping[str, Any]:
+    """Return the annotations of an Application's file, none where it is not one."""
     try:
         (item,) = parse_manifest(content.decode())
         annotations = item["metadata"]["annotations"]
@@ -104,15 +114,18 @@ def _annotations(content: bytes) -> Mapping[str, Any]:
 
 
 def _check_chart(chart: Chart, folder: str, there: Mapping[str, bytes]) -> None:
-    # What Helm's digest leaves out, such as .gitattributes, changes nothing about the chart.
-    counted = {name: data for name, data in there.items() if _counts(name)}
-    if digest_of_files(counted) != chart.digest:
+    if digest_of_files(counted_files(there)) != chart.digest:
         raise invalid(
             "path",
             folder,
             "was changed in the repository, where a chart's folder stays as it was written",
             "Restore it from the repository's history, or remove it to have it written anew.",
         )
+
+
+def counted_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of a chart that count: what is left out, such as .gitattributes, changes nothing."""
+    return {name: data for name, data in files.items() if _counts(name)}
 
 
 def _counts(name: str) -> bool:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..common.errors import invalid
 from .signature import Signature
@@ -20,6 +20,7 @@ class Note:
     actor: str
     reason: str = ""
     job: str | None = None  #: of AWX
+    operation: str | None = None  #: of the registry's journal
 
     def __post_init__(self) -> None:
         for name, value in (("actor", self.actor), ("reason", self.reason), ("job", self.job or "")):
@@ -27,10 +28,16 @@ class Note:
                 # A line of its own would be one more trailer.
                 raise invalid(name, value, "holds a line break or what nothing can print", "Use one line.")
 
+    def of(self, operation: str | None) -> Note:
+        """Return the note of an operation."""
+        return replace(self, operation=operation)
+
 
 def message(subject: str, facts: dict[str, str], note: Note) -> str:
     """Return a message: what, then the reason, then trailers."""
-    trailers = {**facts, "Actor": note.actor, **({"AWX-Job": note.job} if note.job else {})}
+    trailers = {**facts, "Actor": note.actor}
+    more = {"Operation": note.operation, "AWX-Job": note.job}
+    trailers |= {name: value for name, value in more.items() if value}
     blocks = [subject, note.reason, "\n".join(f"{name}: {value}" for name, value in trailers.items())]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

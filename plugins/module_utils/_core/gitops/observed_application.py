@@ -58,6 +58,10 @@ class ObservedApplication:
     reconciled: bool
     #: What is not as in Git, as ``Kind/name``.
     out_of_sync: tuple[str, ...]
+    #: Whether what was compared is what the Application says: its source may have been changed since.
+    of_this_source: bool = True
+    #: Whether the last sync was.
+    synced_this_source: bool = True
 
     @classmethod
     def of(cls, item: JSONObject) -> ObservedApplication:
@@ -88,7 +92,21 @@ class ObservedApplication:
                 for resource in status.get("resources") or []
                 if resource.get("status") == "OutOfSync"
             ),
+            of_this_source=_is_source(spec, _part(_part(sync, "comparedTo"), "source")),
+            synced_this_source=_is_source(
+                spec, _part(_part(_part(status, "operationState"), "syncResult"), "source")
+            ),
         )
+
+
+def _is_source(spec: JSONObject, of: JSONObject) -> bool:
+    """Tell whether a status is about the source that a specification has; one that does not say is."""
+    source = _part(spec, "source")
+    if not source or not of:
+        return True
+    same = all(_text(source, name) == _text(of, name) for name in ("repoURL", "path", "targetRevision"))
+    files, others = (_part(one, "helm").get("valueFiles") or [] for one in (source, of))
+    return same and files == others
 
 
 def _operation(state: JSONObject) -> Operation | None:

@@ -15,19 +15,21 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..common.deadline import Backoff, Deadline
+from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.run_folder import digest, locked
 from .address import Address, check_address, check_branch
 from .commit import commit_stream
 from .credentials import Credentials, check_credentials
 from .git import Git
+from .git_lineage import git_lineage
 from .git_tree import GitTree
+from .lineage import Lineage
 from .signature import Signature
 from .tree import Changes, Plan, Stored
 
@@ -39,6 +41,8 @@ _RACED = re.compile(
     re.MULTILINE,
 )
 _NO_BRANCH = "couldn't find remote ref"
+#: One commit, and nothing but it.
+_SHALLOW = ("--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,14 @@ class GitRepository:
             self._progress(f"{seen}; trying again")
             self._deadline.pause(self._backoff.next())
 
+    def head(self) -> GitTree:
+        """Return the files of the branch as it is now."""
+        return GitTree(self._git, patiently(self._fetch, self._deadline, self._progress))
+
+    def lineage(self, commit: str, paths: Sequence[str]) -> Lineage:
+        """Return how others stand to a commit, as long as the repository is open."""
+        return git_lineage(self._git, self._options.address.url, self._options.branch, commit, paths)
+
     def _too_late(self, seen: str) -> PlatformError:
         return self._deadline.timeout_error(
             "The change of the repository",
@@ -131,8 +143,7 @@ class GitRepository:
         """Return the commit that the branch is at, None for a repository without a commit."""
         url, branch = self._options.address.url, self._options.branch
         wanted = f"+refs/heads/{branch}:{_BASE}"
-        options = ["--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]
-        answer = self._git.ask("fetch", *options, "--", url, wanted)
+        answer = self._git.ask("fetch", *_SHALLOW, "--", url, wanted)
         if answer.code == 0:
             return self._git.run("rev-parse", "--verify", _BASE).decode().strip()
         if _NO_BRANCH not in answer.errors:
@@ -170,16 +181,18 @@ def opened_repository(
     deadline: Deadline,
     progress: Callable[[str], None],
     run_folder: Path | None = None,
+    *,
+    takes_turns: bool = True,
 ) -> Iterator[GitRepository]:
     """Return the repository for the time of a change, in a private folder that goes away with it.
 
-    Hosts of one play take turns, so that they need not race each other.
+    Hosts of one play take turns, so that they need not race each other. Who only reads need not.
     """
     folder = Path(tempfile.mkdtemp(prefix="llmops-git-", dir=run_folder))
     try:
         git = Git(options.binary, folder, options.address, options.credentials, deadline)
         turn = (run_folder or folder) / f"llmops-git-{digest(options.address.url, options.branch)}.lock"
-        with locked(turn, lambda: not deadline.expired()):
+        with locked(turn, lambda: not deadline.expired()) if takes_turns else nullcontext():
             yield GitRepository(options, git, deadline, progress)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

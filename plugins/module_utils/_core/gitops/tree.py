@@ -49,6 +49,25 @@ class Changes:
         return sorted([*self.writes, *self.removals, *(f"{folder}/" for folder in self.folders)])
 
 
+@dataclass(frozen=True)
+class Changed:
+    """Files as they would be with some changes."""
+
+    tree: Tree
+    changes: Changes
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a file, None where there is none."""
+        if path in self.changes.removals:
+            return None
+        written = self.changes.all_writes.get(path)
+        return written if written is not None else self.tree.read(path)
+
+    def files(self, folder: str) -> dict[str, bytes]:
+        """Return the files below a folder by their paths in it."""
+        return {**self.tree.files(folder), **self.changes.folders.get(folder, {})}
+
+
 Plan = Callable[[Tree], Changes]
 
 

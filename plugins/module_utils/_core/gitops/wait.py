@@ -94,11 +94,15 @@ def wait_for_commit(
     *,
     may_sync: bool = False,
     prune: bool = True,
+    healthy: bool = True,
+    fresh: bool = False,
     workload_cause: Callable[[], PlatformError | None] = lambda: None,
 ) -> Delivered:
     """Wait until the Application has a wanted commit and is healthy.
 
     With ``may_sync``, a sync that Argo CD does not start by itself is started, at most once.
+    Without ``healthy`` it ends where Argo CD has done its part, and health is left to the caller.
+    With ``fresh`` it ends well only after the controller has looked once more.
     ``workload_cause`` is asked while only health is missing: what it returns ends the wait.
     Raises ``timeout`` with the last reason; ``workload``, ``invalid`` or ``auth`` for what Argo CD cannot do;
     ``locked`` where somebody reverted the commit or deletes the Application.
@@ -114,7 +118,10 @@ def wait_for_commit(
         item, version = patiently(changes.read, deadline, progress)
         seen = replace(seen, refreshed=refreshes.done(item))
         verdict = judge(item, lineage, seen)
-        if verdict.next is Next.DONE and item is not None:
+        done = verdict.next is Next.DONE or (verdict.of_workload and not healthy)
+        if done and fresh and not seen.refreshed:
+            verdict = replace(verdict, next=Next.REFRESH, reason="Argo CD to look once more")
+        elif done and item is not None:
             return Delivered(before, item, seen.has_synced, verdict)
         if verdict.next in (Next.FAILED, Next.SUPERSEDED):
             raise application_error(which, verdict)

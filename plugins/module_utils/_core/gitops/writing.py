@@ -20,7 +20,7 @@ from .commit import Note, message
 from .directory import Directory
 from .layout import Layout
 from .repository import RepositoryOptions, opened_repository
-from .tree import Changes, Store
+from .tree import Changed, Changes, Store, Tree
 from .wanted import Wanted, wanted_again, wanted_by
 
 
@@ -75,7 +75,7 @@ def write_target(
 ) -> Written:
     """Write the files of a target as a request wants them. Raises ``invalid`` for secrets in plain text."""
     wanted = wanted_by(request)
-    return _write(place, wanted, options, note, f"write {request.name}", check_mode=check_mode)
+    return write_wanted(place, wanted, options, note, f"write {request.name}", check_mode=check_mode)
 
 
 def restore(
@@ -93,7 +93,7 @@ def restore(
     """
     wanted = wanted_again(recorded, target)
     subject = f"restore {target.name} to revision {recorded.revision}"
-    return _write(place, wanted, options, note, subject, check_mode=check_mode)
+    return write_wanted(place, wanted, options, note, subject, check_mode=check_mode)
 
 
 def remove_target(
@@ -110,13 +110,28 @@ def remove_target(
     return _written(target, layout, None, stored.changes, stored.commit)
 
 
-def _write(
-    place: Place, wanted: Wanted, options: ApplicationOptions, note: Note, subject: str, *, check_mode: bool
+def write_wanted(
+    place: Place,
+    wanted: Wanted,
+    options: ApplicationOptions,
+    note: Note,
+    subject: str,
+    *,
+    left: str | None = None,
+    check_mode: bool = False,
+    check: Callable[[Tree], None] = lambda _tree: None,
 ) -> Written:
+    """Write what is wanted. ``check`` is called with the files as they would be, and refuses by raising."""
     target, layout, chart = wanted.target, place.layout, wanted.chart
     facts = {"Model": target.model, "Chart": f"{chart.name} {chart.version} {chart.digest}"}
+
+    def planned(tree: Tree) -> Changes:
+        changes = changes_for(wanted, options, layout, tree, left)
+        check(Changed(tree, changes))
+        return changes
+
     stored = place.store.change(
-        lambda tree: changes_for(wanted, options, layout, tree),
+        planned,
         message(f"chore({target.environment}): {subject}", facts, note),
         check_mode=check_mode,
     )

@@ -18,10 +18,11 @@ def uninstall(tools: Tools, name: str, namespace: str, waits: Waits) -> None:
     with tools.permit.step("helm uninstall"):
         tools.progress(f"{name}: helm uninstall")
         tools.helm.uninstall(name, namespace, deadline.share(waits.helm_s))
-        _wait_for_pods_to_end(tools.client, name, namespace, deadline)
+        wait_for_pods_to_end(tools.client, name, namespace, deadline)
 
 
-def _wait_for_pods_to_end(client: ClusterClient, name: str, namespace: str, deadline: Deadline) -> None:
+def wait_for_pods_to_end(client: ClusterClient, name: str, namespace: str, deadline: Deadline) -> None:
+    """Wait until the pods of a release are gone. Raises ``timeout`` with those that are left."""
     path = f"/api/v1/namespaces/{segment(namespace)}/pods"
     query = {"labelSelector": selector(name)}
     backoff = Backoff(0.3, 3.0)

@@ -108,6 +108,12 @@ STRATEGIES: dict[str, JSONObject] = {
 }
 
 
+def source_of(chart_digest: str, spec: ReleaseSpec) -> str:
+    """Return a digest of a chart and of what it is given, short enough for a label."""
+    made_of = {"chart": chart_digest, "files": [path.name for path in spec.values_files]}
+    return short_digest(digest_of({**made_of, "values": json.loads(spec.stdin())}))
+
+
 class Renderer:
     """Renders one request, each specification once.
 
@@ -137,8 +143,7 @@ class Renderer:
 
         It is written as a label.
         """
-        made_of = {"chart": self.chart_digest, "files": [path.name for path in spec.values_files]}
-        return short_digest(digest_of({**made_of, "values": json.loads(spec.stdin())}))
+        return source_of(self.chart_digest, spec)
 
     def render(self, strategy: str | None, record: ReleaseRecord | None = None) -> Rendered:
         """Render the request with a strategy; None leaves it to the chart."""

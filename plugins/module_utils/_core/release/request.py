@@ -187,7 +187,7 @@ def check_owner(record: ReleaseRecord | None, name: str, model: str, chart_name:
     if record is None:
         return
     advice = "Choose another name or namespace, or uninstall that release first."
-    if record.chart_name != chart_name:
+    if record.chart_name not in ("", chart_name):
         raise invalid("name", name, f"is a release of another chart, {record.chart_name}", advice)
     values = record.config.get("model")
     other = values.get("name") if isinstance(values, Mapping) else None

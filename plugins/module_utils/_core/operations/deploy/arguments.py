@@ -18,10 +18,13 @@ from ...common.actor import actor
 from ...common.deadline import Deadline, check_seconds
 from ...common.errors import invalid
 from ...common.permit import Permit
+from ...gitops.arguments import checked_delivery
 from ...helm.binary import Helm
 from ...placement.document import read_document
 from ...registry.connection import Database, settings
 from ...registry.holder import Holder
+from ...release.delivery import Delivery
+from ...release.helm_delivery import HelmDelivery
 from ...release.request import ReleaseRequest, ReleaseTarget
 from ...release.tools import Tools, Waits
 from .run import Registry
@@ -95,6 +98,13 @@ def check_times(params: Mapping[str, Any], names: tuple[str, ...]) -> None:
         # Written so that NaN is refused as well.
         if params[name] is not None and not 0 <= params[name] < math.inf:
             raise invalid(name, params[name], "is not a time", "Give seconds, zero or more.")
+
+
+def make_delivery(params: Mapping[str, Any]) -> Delivery:
+    """Return what brings the release to the cluster. Raises ``invalid``."""
+    if params["delivery"] == "argocd":
+        return checked_delivery(params, Authentication.from_params(params))
+    return HelmDelivery()
 
 
 def make_tools(

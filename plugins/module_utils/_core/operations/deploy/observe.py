@@ -2,22 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Look at what is there: the lock, the row, Helm's record, the objects on the cluster, the pods."""
+"""Look at what is there: the lock, the row, the release's record, the objects on the cluster, the pods."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from ...cluster import workload
 from ...cluster.managed_fields import additions
 from ...cluster.namespaces import require_namespace
 from ...cluster.rollout import endpoints_are_new
-from ...helm.storage import read_release
 from ...registry import entries
 from ...registry.connection import Session
 from ...registry.entry_fields import Entry
 from ...registry.failures import WITHOUT_SCHEMA, is_without_schema
 from ...registry.lock import Lock, read_lock
 from ...release.comparison import Comparison, compare, with_additions
-from ...release.handover import OWN_MANAGERS
 from ...release.request import CHART, check_owner
 from .run import Registry, Run
 
@@ -36,17 +36,21 @@ def observe(run: Run) -> None:
     run.comparison, run.plan, run.observed, run.rolled_out, run.room = None, None, None, False, False
     run.released = False
     target, client = run.target, run.tools.client
-    run.record = read_release(client, target.name, target.namespace)
+    run.record = run.delivery.read(run.tools, target)
     # Before anything is recovered or removed: what belongs to others stays as it is.
     owner = run.request.chart_name if run.wanted.present else CHART
     check_owner(run.record, target.name, target.model, owner)
     if not run.wanted.present:
+        run.delivery.refuse_removal(run.tools, target, run.record)
         return
     record = run.record
     if record is not None and record.status == "uninstalling":
         # It ends before anything else begins, so there will be none.
         record = None
-    run.comparison = _with_additions(run, compare(client, run.renderer, run.request, record))
+    found = compare(client, run.renderer, run.request, record)
+    if found.on_record and (more := run.delivery.drift(target)):
+        found = replace(found, drift=[*found.drift, *more])
+    run.comparison = _with_additions(run, found)
     if run.comparison.in_sync:
         run.rolled_out = _is_rolled_out(run, look_at_pods(run))
         return
@@ -61,9 +65,10 @@ def _with_additions(run: Run, found: Comparison) -> Comparison:
     autoscaler's number of pods, is nothing that a model server is made of.
     """
     record, live = found.record, found.live
-    if record is None or live is None or not record.server_side:
+    managers = run.delivery.managers(record) if record is not None else ()
+    if live is None or not managers:
         return found
-    lines = additions(live, OWN_MANAGERS)
+    lines = additions(live, managers)
     going = tuple(line for line in lines if run.removes_additions and "spec.template.spec." in line)
     for line in lines:
         what = "given up is what was added" if line in going else "left alone is what was added by others"

@@ -77,7 +77,7 @@ def _line(run: Run, release: dict[str, Any]) -> str:
         for name, phase in (
             ("preflight", "plan_s"),
             ("capacity", "capacity_s"),
-            ("helm", "helm_s"),
+            (run.delivery.name, "helm_s"),
             ("rollout", "rollout_s"),
         )
     )

@@ -28,6 +28,8 @@ from ...registry.revisions import Origin
 from ...registry.verifications import Newest, newest
 from ...release.capacity import assess_room
 from ...release.comparison import Comparison
+from ...release.delivery import Change, Delivery
+from ...release.helm_delivery import HelmDelivery
 from ...release.plan import Plan, Room
 from ...release.recorded import Recorded, RecordedRenderer
 from ...release.rendering import Renderer
@@ -71,6 +73,7 @@ class Run:
     tools: Tools
     waits: Waits = field(default_factory=Waits)
     registry: Registry | None = None
+    delivery: Delivery = field(default_factory=HelmDelivery)
     check_capacity: bool = True
     #: The arguments of the verification, see ``endpoint.verification``.
     verification: Mapping[str, Any] = field(default_factory=dict)
@@ -158,6 +161,10 @@ class Run:
         """Return the plan; where none had to be made, there is nothing to do."""
         found = self.compared()
         return self.plan or Plan("none", found, found.rendered.strategy)
+
+    def change(self) -> Change:
+        """Return the planned change, as a delivery takes it."""
+        return Change(self.request, self.planned(), self.left, self.recorded)
 
     def say(self, line: str) -> None:
         """Show a line to the person who waits."""

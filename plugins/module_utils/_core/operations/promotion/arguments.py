@@ -25,6 +25,7 @@ from ..deploy.arguments import (
     check_operation,
     checked_model_config,
     checked_waits,
+    make_delivery,
     make_tools,
     opened_registry,
 )
@@ -102,6 +103,7 @@ def prepared(
             tools,
             waits,
             registry,
+            make_delivery(params),
             check_capacity=params["check_capacity"],
             model_config=checked_model_config(params),
             verification=verification,

@@ -104,6 +104,7 @@ def _another(run: Run) -> Run:
         run.tools,
         replace(run.waits, total=Deadline(run.waits.total.seconds)),
         run.registry,
+        run.delivery,
         check_capacity=run.check_capacity,
         verification=run.verification,
         model_config=run.model_config,

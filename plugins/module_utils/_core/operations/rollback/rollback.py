@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...common.errors import ErrorClass, PlatformError
-from ...helm.storage import ReleaseRecord, read_release
+from ...helm.storage import ReleaseRecord
 from ...registry import verifications
 from ...registry.connection import Session
 from ...registry.manifests import Manifest
@@ -76,9 +76,9 @@ def prepared(
     Raises ``invalid`` where there is nothing to go back to.
     """
     registry, target, client = run.used_registry, run.target, run.tools.client
-    record = read_release(client, target.name, target.namespace)
+    record = run.delivery.read(run.tools, target)
     # A chart of one's own has another name; whose model it is has to be right.
-    chart_name = record.chart_name if record is not None else CHART
+    chart_name = (record.chart_name if record is not None else "") or CHART
     check_owner(record, target.name, target.model, chart_name)
     choice = choose(look.standing(registry, target, record), wish)
     before = look.side_of_record(record)

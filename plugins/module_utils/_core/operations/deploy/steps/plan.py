@@ -11,7 +11,7 @@ from ....release.capacity import require_possible
 from ....release.plan import plan_change
 from ....release.rendering import asked_strategy, manifest_digest
 from ....release.result import describe, warnings
-from ....release.tryout import refuse_conflicts, refuse_pod
+from ....release.tryout import refuse_pod
 from ..run import Run
 
 
@@ -28,8 +28,7 @@ def take(run: Run) -> None:
         return
     if run.registry is not None and run.refuses:
         _refuse_rejected(run)
-    version = run.tools.helm.check_version()
-    refuse_conflicts(run.tools.client, run.plan, version, force=request.force_conflicts)
+    run.delivery.refuse(run.tools, run.change())
     if run.check_capacity:
         refuse_pod(run.tools.client, run.plan)
 

@@ -2,14 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Install or upgrade the Helm release."""
+"""Install or upgrade the release."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ....release.handover import gives_up_replicas, hold_replicas, remove_additions
-from ....release.upgrade import upgrade
 from ..run import Run
 
 
@@ -19,11 +17,6 @@ def take(run: Run) -> None:
     run.renderer.require_same_chart()
     run.tools.permit.check()
     run.touched = run.changed = True
-    if gives_up_replicas(plan):
-        hold_replicas(run.tools.client, plan)
-    if plan.comparison.additions:
-        with run.tools.permit.step("take out what others have added"):
-            remove_additions(run.tools.client, plan)
-    run.record = upgrade(run.tools, run.request, plan, run.waits, run.left)
+    run.record = run.delivery.upgrade(run.tools, run.change(), run.waits)
     run.released = True
     run.comparison = replace(run.compared(), rendered=plan.wanted, record=run.record, drift=[], additions=())
