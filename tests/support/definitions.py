@@ -10,13 +10,16 @@ import json
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import (
+    APIError,
+    ClusterClient,
+)
 
 _PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 #: As safe as the other one, and ten times as fast where it is built in.
@@ -42,7 +45,29 @@ def installed(api: ClusterClient, files: Iterable[Path]) -> Iterator[None]:
         yield
     finally:
         for definition in made:
-            api.delete(f"{_PATH}/{definition['metadata']['name']}")
+            _remove(api, definition)
+
+
+def _remove(api: ClusterClient, definition: dict[str, Any]) -> None:
+    """Remove a definition with its objects, whose finalizers nobody is there for, and wait until it is gone.
+
+    One that is about to go refuses new objects, also those of the next test.
+    """
+    path = f"{_PATH}/{definition['metadata']['name']}"
+    api.delete(path)
+    spec = definition["spec"]
+    root = f"/apis/{spec['group']}/{spec['versions'][0]['name']}"
+    plural = spec["names"]["plural"]
+    deadline = time.monotonic() + 30
+    while api.find(path) is not None:
+        assert time.monotonic() < deadline, f"{path} is not gone"
+        with suppress(APIError):
+            for item in list(api.list_pages(f"{root}/{plural}")):
+                place = item["metadata"]
+                where = f"namespaces/{place['namespace']}/" if "namespace" in place else ""
+                with suppress(APIError):
+                    api.patch(f"{root}/{where}{plural}/{place['name']}", {"metadata": {"finalizers": None}})
+        time.sleep(0.1)
 
 
 def _create(api: ClusterClient, definition: dict[str, Any]) -> bool:
