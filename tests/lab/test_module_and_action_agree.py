@@ -122,6 +122,14 @@ def cases(place: Place) -> list[Case]:
         for key, value in deployment.items()
         if not key.startswith("chart_") and key != "create_namespace"
     } | {"reason": "agreement"}
+    # A completion takes another time in each run, and its gate says how long.
+    promotion = {
+        **deployment,
+        "environment": "preview",
+        "tier": "staging",
+        "source": {"environment": "staging"},
+        "gates": {"completions": 0},
+    }
     account = {
         **cluster,
         "path": str(ROOT / "build" / "agreement.kubeconfig"),
@@ -279,6 +287,17 @@ def cases(place: Place) -> list[Case]:
         Case("rollback", "vllm_rollback", rollback, diff=True),
         Case("rollback again", "vllm_rollback", rollback),
         Case("rollback to nowhere", "vllm_rollback", {**rollback, "to": "99"}, error_class="invalid"),
+        Case("gates of a promotion", "vllm_gate_info", promotion),
+        Case("gates in check mode", "vllm_gate_info", promotion, check=True, diff=True),
+        Case("plan of a promotion", "vllm_promotion", promotion, check=True, diff=True),
+        Case("promotion", "vllm_promotion", promotion, diff=True),
+        Case("promotion again", "vllm_promotion", promotion),
+        Case(
+            "promotion from nowhere",
+            "vllm_promotion",
+            {**promotion, "source": {"environment": "nowhere"}},
+            error_class="invalid",
+        ),
         Case(
             "deployment that could not be verified",
             "vllm_deployment",
