@@ -385,10 +385,10 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         options = checked_application(params)
         with opened_place(where, layout, deadline, context.progress, context.run_folder) as place:
             done = write_target(place, request, options, note, check_mode=context.check_mode)
-    return _outcome(done)
+    return _outcome(done, shows=context.diff)
 
 
-def _outcome(done: Written) -> Outcome:
+def _outcome(done: Written, *, shows: bool) -> Outcome:
     result = {
         "application_name": done.application,
         "application_path": done.application_path,
@@ -397,7 +397,7 @@ def _outcome(done: Written) -> Outcome:
         "commit": done.commit,
         "files": done.changes.paths,
     }
-    shown = differences(done.changes)
+    shown = differences(done.changes) if shows else []
     return Outcome(done.changed, result, shown[0] if shown else None, more_diffs=shown[1:])
 
 

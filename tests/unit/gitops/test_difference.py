@@ -33,3 +33,31 @@ def test_files_that_come_and_go_have_one_side() -> None:
         ("old", "c: 2\n", ""),
         ("charts/x", "", "a\nb\n"),
     ]
+
+
+BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{level}: &a{level} [{','.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
+)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("before", "shown"),
+    [
+        ("a: 2024-01-01\n", "2024-01-01"),
+        ("a: 2024-13-45\n", "2024-13-45"),
+        ("a: !!timestamp no\n", "no"),
+        ("a: !!binary aGVsbG8=\n", "a: "),
+        ("a: !!set {x, y}\n", "x"),
+        (f"a: {'9' * 5000}\n", "999"),
+        (f"a: {'[' * 3000}{']' * 3000}\n", "a: "),
+        ("a: &a [*a]\n", "*a"),
+        (BOMB, "*a0"),
+    ],
+)
+def test_whatever_somebody_wrote_can_be_shown_and_hides_its_secrets(before: str, shown: str) -> None:
+    text = f"hfToken: {CANARY}\n{before}"
+    (found,) = differences(Changes({"a": b"b: 1\n"}, before={"a": text.encode()}))
+    assert shown in found["before"]
+    assert "hfToken: " in found["before"]
+    assert CANARY not in str(found)

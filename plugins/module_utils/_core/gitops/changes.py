@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..cluster.manifests import parse_manifest
+from ..cluster.manifests import parse_foreign_manifest
 from ..common.errors import PlatformError, invalid
 from ..helm.chart import digest_of_files
 from ..release.request import ReleaseTarget
@@ -96,7 +96,7 @@ def check_consent(content: bytes | None, target: ReleaseTarget, writer: str) -> 
 
 def _annotations(content: bytes) -> Mapping[str, Any]:
     try:
-        (item,) = parse_manifest(content.decode())
+        (item,) = parse_foreign_manifest(content.decode())
         annotations = item["metadata"]["annotations"]
     except (PlatformError, KeyError, TypeError, ValueError):
         return {}
