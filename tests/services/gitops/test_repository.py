@@ -193,3 +193,23 @@ def test_nothing_is_left_behind(
     with pytest.raises(PlatformError):
         write(branch="mian")
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["not a program", "#!/nonexistent\n"])
+def test_a_git_that_cannot_be_started_is_told(write: Write, tmp_path: Path, content: str) -> None:
+    binary = tmp_path / "git"
+    binary.write_text(content)
+    binary.chmod(0o755)
+    with pytest.raises(PlatformError, match=r"^git_binary: .*cannot be started") as caught:
+        write(git_binary=str(binary))
+    assert caught.value.error_class.value == "invalid"
+
+
+def test_a_machine_without_a_folder_for_temporary_files_is_told(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(PlatformError, match="No such file") as caught:
+        write()
+    assert caught.value.error_class.value == "infrastructure"
+    assert "TMPDIR" in caught.value.resolution

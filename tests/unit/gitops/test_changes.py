@@ -172,3 +172,16 @@ def test_a_record_that_cannot_be_gone_back_to_is_refused(changes: dict[str, Any]
     with pytest.raises(PlatformError, match=said) as caught:
         plan(written(), wanted_again(recorded(**changes), request()))
     assert caught.value.error_class is ErrorClass.INVALID
+
+
+def test_a_name_beside_a_chart_that_is_no_text_counts_as_a_change() -> None:
+    files = written()
+    folder = next(name for name in files.content if name.endswith("/Chart.yaml")).rpartition("/")[0]
+    files.content[f"{folder}/bad\udcff.txt"] = b"x"
+    with pytest.raises(PlatformError, match="stays as it was written"):
+        plan(files)
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(PlatformError, match=r"^chart_values: .*half a character"):
+        plan(Files(), wanted_by(request(values={"podAnnotations": {"x": "a\udcffb"}})))

@@ -51,11 +51,12 @@ def test_a_signature_is_written_as_it_was_read() -> None:
 
 def test_contents_are_counted() -> None:
     signature = Signature("Ann", "a@b")
-    changes = Changes({"a": b"data\nD b\n"}, ("c",), {"d": {'e"f': b"\x00"}})
+    changes = Changes({"a": b"data\nD b\n"}, ("c",), {"d": {'e"f': b"\x00", "g\udcff": b""}})
     stream = commit_stream("refs/x", None, changes, "ä", signature, signature, 5)
     assert b"data 2\n\xc3\xa4\n" in stream
     assert b'M 100644 inline "a"\ndata 9\ndata\nD b\n\n' in stream
     assert b'M 100644 inline "d/e\\"f"\ndata 1\n\x00\n' in stream
+    assert b'M 100644 inline "d/g\xff"\ndata 0\n' in stream
     assert b'D "c"\n' in stream
     assert b"from" not in stream
     assert b"from abc\n" in commit_stream("refs/x", "abc", changes, "m", signature, signature, 5)

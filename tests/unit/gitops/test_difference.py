@@ -26,12 +26,12 @@ def test_a_secret_of_somebody_else_is_hidden(before: str) -> None:
 
 def test_files_that_come_and_go_have_one_side() -> None:
     changes = Changes(
-        {"new": b"a: 1\n"}, ("old",), {"charts/x": {"b": b"", "a": b"secret"}}, {"old": b"c: 2\n"}
+        {"new": b"a: 1\n"}, ("old",), {"charts/x": {"b\udcff": b"", "a": b"secret"}}, {"old": b"c: 2\n"}
     )
     assert [(item["before_header"], item["before"], item["after"]) for item in differences(changes)] == [
         ("new", "", "a: 1\n"),
         ("old", "c: 2\n", ""),
-        ("charts/x", "", "a\nb\n"),
+        ("charts/x", "", "a\nb\ufffd\n"),
     ]
 
 

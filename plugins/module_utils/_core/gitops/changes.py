@@ -47,7 +47,7 @@ def changes_for(wanted: Wanted, options: ApplicationOptions, layout: Layout, tre
     }
     writes, before = {}, {}
     for path, content in files.items():
-        text, old = (head + yaml_text(content)).encode(), tree.read(path)
+        text, old = _encoded(head + yaml_text(content)), tree.read(path)
         if old is not None:
             before[path] = old
         if old != text:
@@ -118,6 +118,19 @@ def _check_chart(chart: Chart, folder: str, there: Mapping[str, bytes]) -> None:
 def _counts(name: str) -> bool:
     *folders, file = name.split("/")
     return not any(part.startswith(".") for part in folders) and (file == ".helmignore" or file[0] != ".")
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        line = text.encode(errors="replace").decode().splitlines()[text.count("\n", 0, error.start)]
+        raise invalid(
+            "chart_values",
+            line.partition(":")[0].strip(),
+            "holds half a character, which no file can",
+            "Correct the value.",
+        ) from error
 
 
 def _sorted(value: Any) -> Any:

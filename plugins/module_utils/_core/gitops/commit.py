@@ -63,4 +63,4 @@ def _data(content: bytes) -> bytes:
 
 def _path(path: str) -> bytes:
     escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'.encode()
+    return f'"{escaped}"'.encode(errors="surrogateescape")

@@ -17,7 +17,8 @@ from .tree import Changes
 from .yaml_text import yaml_text
 
 _ENTRY = re.compile(
-    r"^(?P<head>[ \t-]*[\"']?(?P<key>[^\s\"':#-][^\s\"':#]*)[\"']?[ \t]*:[ \t]+)(?P<value>\S.*)$", re.MULTILINE
+    r"^(?P<head>[ \t-]*[\"']?(?P<key>[^\s\"':#-][^\s\"':#]*)[\"']?[ \t]*:[ \t]+)(?P<value>\S.*)$",
+    re.MULTILINE,
 )
 
 
@@ -28,7 +29,8 @@ def differences(changes: Changes) -> list[dict[str, str]]:
         for path in sorted({*changes.writes, *changes.removals})
     ]
     for folder, files in changes.folders.items():
-        after = "".join(f"{name}\n" for name in sorted(files))
+        names = "".join(f"{name}\n" for name in sorted(files))
+        after = names.encode(errors="surrogateescape").decode(errors="replace")
         shown.append({"before": "", "after": after, "before_header": folder, "after_header": folder})
     return shown
 

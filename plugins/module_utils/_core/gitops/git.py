@@ -88,17 +88,7 @@ class Git:
         command = arguments[0]
         if self._deadline.expired():
             raise self._too_late(command, "no time was left to start it")
-        parent = os.getpid()
-        with subprocess.Popen(
-            [self._binary, *arguments],
-            cwd=self._folder / "repository" if command != "init" else self._folder,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - system calls only
-        ) as process:
+        with self._started(arguments) as process:
             try:
                 output, errors = process.communicate(stdin, timeout=self._deadline.remaining())
             except BaseException as error:
@@ -107,6 +97,27 @@ class Git:
                     raise
                 raise self._too_late(command, "it still ran when it was stopped") from None
         return Answer(process.returncode, output, errors.decode(errors="replace"))
+
+    def _started(self, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        parent = os.getpid()
+        try:
+            return subprocess.Popen(
+                [self._binary, *arguments],
+                cwd=self._folder / "repository" if arguments[0] != "init" else self._folder,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - system calls only
+            )
+        except OSError as error:
+            raise invalid(
+                "git_binary",
+                self._binary,
+                f"cannot be started ({error.strerror or error})",
+                "Install Git 2.32 or later, or give the path of its binary.",
+            ) from error
 
     def _too_late(self, command: str, why: str) -> PlatformError:
         return self._deadline.timeout_error(

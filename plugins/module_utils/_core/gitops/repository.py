@@ -175,7 +175,14 @@ def opened_repository(
 
     Hosts of one play take turns, so that they need not race each other.
     """
-    folder = Path(tempfile.mkdtemp(prefix="llmops-git-", dir=run_folder))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="llmops-git-", dir=run_folder))
+    except OSError as error:
+        raise PlatformError(
+            ErrorClass.INFRASTRUCTURE,
+            f"There is no folder for a copy of the repository: {error}.",
+            "Give TMPDIR a folder that can be written to, then run again.",
+        ) from error
     try:
         git = Git(options.binary, folder, options.address, options.credentials, deadline)
         turn = (run_folder or folder) / f"llmops-git-{digest(options.address.url, options.branch)}.lock"
