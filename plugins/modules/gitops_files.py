@@ -198,7 +198,10 @@ options:
     type: str
     default: git
   timeout:
-    description: Seconds for everything, from 1 to 86400.
+    description:
+      - Seconds for everything, from 1 to 86400.
+      - Hosts of one play that write to the same branch take turns. It begins with the turn of each, and a
+        wait for the others takes at most ten times as long.
     type: float
     default: 120
 seealso:

@@ -38,6 +38,9 @@ _RACED = re.compile(
     r"remote ref updated|reference already exists|shallow update not allowed|failed to lock))",
     re.MULTILINE,
 )
+# Nobody holds the turn for longer than a timeout; who has waited for so many goes without.
+_PATIENCE = 10
+_WORTH_TELLING_S = 1.0
 _NO_BRANCH = "couldn't find remote ref"
 
 
@@ -173,20 +176,36 @@ def opened_repository(
 ) -> Iterator[GitRepository]:
     """Return the repository for the time of a change, in a private folder that goes away with it.
 
-    Hosts of one play take turns, so that they need not race each other.
+    Hosts of one play take turns, so that they need not race each other. The deadline begins with the turn.
     """
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="llmops-git-", dir=run_folder))
-    except OSError as error:
-        raise PlatformError(
-            ErrorClass.INFRASTRUCTURE,
-            f"There is no folder for a copy of the repository: {error}.",
-            "Give TMPDIR a folder that can be written to, then run again.",
-        ) from error
-    try:
-        git = Git(options.binary, folder, options.address, options.credentials, deadline)
+    with _private_folder(run_folder) as folder:
         turn = (run_folder or folder) / f"llmops-git-{digest(options.address.url, options.branch)}.lock"
-        with locked(turn, lambda: not deadline.expired()):
-            yield GitRepository(options, git, deadline, progress)
+        with locked(turn, lambda: deadline.elapsed() < _PATIENCE * deadline.seconds):
+            if deadline.elapsed() >= _WORTH_TELLING_S:
+                progress(f"waited {deadline.elapsed():.0f} s for other hosts of this play")
+            own = deadline.anew()
+            try:
+                git = Git(options.binary, folder, options.address, options.credentials, own)
+            except OSError as error:
+                raise _no_folder(error) from error
+            yield GitRepository(options, git, own, progress)
+
+
+@contextmanager
+def _private_folder(parent: Path | None) -> Iterator[Path]:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="llmops-git-", dir=parent))
+    except OSError as error:
+        raise _no_folder(error) from error
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _no_folder(error: OSError) -> PlatformError:
+    return PlatformError(
+        ErrorClass.INFRASTRUCTURE,
+        f"There is no folder for a copy of the repository: {error}.",
+        "Give TMPDIR a folder that can be written to, then run again.",
+    )
