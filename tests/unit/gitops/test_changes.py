@@ -185,3 +185,32 @@ def test_a_name_beside_a_chart_that_is_no_text_counts_as_a_change() -> None:
 def test_half_a_character_is_refused() -> None:
     with pytest.raises(PlatformError, match=r"^chart_values: .*half a character"):
         plan(Files(), wanted_by(request(values={"podAnnotations": {"x": "a\udcffb"}})))
+
+
+@pytest.mark.parametrize(
+    ("values", "writer", "said"),
+    [
+        (b"mine: true\n", "llmops.platform", "names nobody who may write it"),
+        (None, "somebody", "lets 'llmops.platform' write it"),
+    ],
+)
+def test_values_without_an_application_are_left_to_whoever_wrote_them(
+    values: bytes | None, writer: str, said: str
+) -> None:
+    files = written()
+    del files.content[APPLICATION]
+    files.content[VALUES] = values or files.content[VALUES]
+    with pytest.raises(PlatformError, match=said):
+        plan(files, writer=writer)
+    with pytest.raises(PlatformError, match=said):
+        removal_of(request(), writer, LAYOUT, files)
+
+
+def test_values_that_a_run_left_behind_are_taken_up_again() -> None:
+    for writer in ("llmops.platform", "somebody"):
+        files = Files()
+        files.apply(plan(files, writer=writer))
+        del files.content[APPLICATION]
+        files.content[VALUES] = b"# a remark\r\n" + files.content[VALUES].replace(b"\n", b"\r\n")
+        assert plan(files, writer=writer).paths == [APPLICATION, VALUES]
+        assert removal_of(request(), writer, LAYOUT, files).removals == (VALUES,)

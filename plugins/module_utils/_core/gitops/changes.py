@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,13 +20,13 @@ from .tree import Changes, Tree
 from .wanted import Chart, Wanted
 from .yaml_text import yaml_text
 
-_HEAD = "# Written by llmops.platform for {name}. What is changed here by hand is written over.\n"
+_HEAD = "# Written by {writer} for {name}. What is changed here by hand is written over.\n"
 
 
 def changes_for(wanted: Wanted, options: ApplicationOptions, layout: Layout, tree: Tree) -> Changes:
     """Return what brings the files of a target to what is wanted. A chart's folder is only ever added."""
     target, folder = wanted.target, chart_path(wanted, layout)
-    check_consent(tree.read(layout.application(target.name)), target, options.writer)
+    check_consent(target, options.writer, layout, tree)
     there = tree.files(folder)
     if there:
         _check_chart(wanted.chart, folder, there)
@@ -38,7 +39,7 @@ def changes_for(wanted: Wanted, options: ApplicationOptions, layout: Layout, tre
         )
     tier_file = f"values-{wanted.tier}.yaml"
     has_tier_file = tier_file in (there or wanted.chart.files or {})
-    head = _HEAD.format(name=target.name)
+    head = _head(options.writer, target.name)
     files = {
         layout.application(target.name): application(
             wanted, options, folder, tier_file if has_tier_file else None
@@ -57,7 +58,7 @@ def changes_for(wanted: Wanted, options: ApplicationOptions, layout: Layout, tre
 
 def removal_of(target: ReleaseTarget, writer: str, layout: Layout, tree: Tree) -> Changes:
     """Return what takes a target's two files away. Charts stay, for others and for going back."""
-    check_consent(tree.read(layout.application(target.name)), target, writer)
+    check_consent(target, writer, layout, tree)
     before = {
         path: content
         for path in (layout.application(target.name), layout.values(target.name))
@@ -71,19 +72,30 @@ def chart_path(wanted: Wanted, layout: Layout) -> str:
     return layout.chart(wanted.chart.name, wanted.chart.version, wanted.chart.digest)
 
 
-def check_consent(content: bytes | None, target: ReleaseTarget, writer: str) -> None:
-    """Raise ``invalid`` for an Application that names another writer, or is another model's."""
+def check_consent(target: ReleaseTarget, writer: str, layout: Layout, tree: Tree) -> None:
+    """Raise ``invalid`` for files that name another writer, or are another model's.
+
+    The Application speaks for both; without one the first line of the values does.
+    """
+    content = tree.read(layout.application(target.name))
     if content is None:
+        values = tree.read(layout.values(target.name))
+        if values is not None and (consent := _said_by(values, target.name)) != writer:
+            raise _no_consent(
+                writer,
+                f"the values of {target.name}",
+                consent,
+                f"Whoever owns them removes them, or begins them with {_head(writer, target.name).strip()!r}",
+            )
         return
     annotations = _annotations(content)
     consent = annotations.get(WRITER)
     if consent != writer:
-        said = f"lets {consent!r} write it" if consent else "names nobody who may write it"
-        raise invalid(
-            "writer",
+        raise _no_consent(
             writer,
-            f"may not write the Application of {target.name}, which {said}",
-            f"Whoever owns it gives it the annotation {WRITER}: {writer}; or set gitops_writer.",
+            f"the Application of {target.name}",
+            consent,
+            f"Whoever owns it gives it the annotation {WRITER}: {writer}",
         )
     if annotations.get(MODEL) != target.model:
         raise invalid(
@@ -92,6 +104,24 @@ def check_consent(content: bytes | None, target: ReleaseTarget, writer: str) -> 
             f"is the Application of another model, {annotations.get(MODEL)!r}",
             "Choose another name.",
         )
+
+
+def _no_consent(writer: str, what: str, consent: str | None, advice: str) -> PlatformError:
+    said = f"lets {consent!r} write it" if consent else "names nobody who may write it"
+    return invalid(
+        "writer", writer, f"may not write {what}, which {said}", f"{advice}; or set gitops_writer."
+    )
+
+
+def _head(writer: str, name: str) -> str:
+    return _HEAD.format(writer=writer, name=name)
+
+
+def _said_by(values: bytes, name: str) -> str | None:
+    """Return the writer that the head of a file of values names."""
+    head = re.compile(_HEAD.replace(".", r"\.").strip().format(writer="(.+)", name=re.escape(name)))
+    lines = values.decode(errors="replace").splitlines()
+    return next((match[1] for line in lines if (match := head.fullmatch(line))), None)
 
 
 def _annotations(content: bytes) -> Mapping[str, Any]:
