@@ -62,6 +62,12 @@ def test_what_kubernetes_takes_is_taken(given: dict[str, Any]) -> None:
         ({"destination_server": "https://h/\n"}, "destination_server"),
         ({"destination_server": f"https://user:{CANARY}@h"}, "destination_server"),
         ({"destination_server": f"https://{CANARY}@h"}, "destination_server"),
+        (
+            {"annotations": {"notifications.argoproj.io/webhook-token": CANARY}},
+            "annotations.notifications.argoproj.io/webhook-token",
+        ),
+        ({"annotations": {"a": f"https://u:{CANARY}@h/"}}, "annotations.a"),
+        ({"labels": {"password": CANARY}}, "labels.password"),
         ({"destination_name": "a\nb"}, "destination_name"),
         ({"branch": "refs/heads/x"}, "source_revision"),
     ],

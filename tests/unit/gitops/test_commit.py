@@ -28,6 +28,14 @@ def test_a_message_says_what_why_and_who() -> None:
     assert message("a", {}, Note("ann")) == "a\n\nActor: ann\n"
 
 
+def test_a_secret_in_a_reason_is_hidden() -> None:
+    text = message(
+        "a", {}, Note("ann token=c4n4ry", "rotate token=c4n4ry password=c4n4ry ghp_" + "c4n4ry" * 6)
+    )
+    assert "rotate token=[hidden]" in text
+    assert "c4n4ry" not in text
+
+
 @pytest.mark.parametrize(
     ("actor", "reason", "job"),
     [("a\nB: c", "", None), ("a", "b\n\nSigned-off-by: x", None), ("a", "", "1\n2")],

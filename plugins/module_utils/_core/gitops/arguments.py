@@ -18,6 +18,7 @@ from .application import MODEL, WRITER, ApplicationOptions
 from .commit import Note
 from .credentials import Credentials
 from .metadata import check_annotations, check_labels, check_project, check_server
+from .plain_secrets import refuse_secrets
 from .repository import RepositoryOptions
 from .signature import Signature
 
@@ -61,6 +62,10 @@ def checked_application(params: Mapping[str, Any]) -> ApplicationOptions:
     ):
         if not value or not value.isprintable():
             raise invalid(name, value, "is no name", "Give a name.")
+    for name in ("labels", "annotations"):
+        refuse_secrets(
+            params[name], name, "Leave it out: Argo CD's own Secrets have what it needs to log in."
+        )
     return ApplicationOptions(
         source_repository=check_address(source, "source_repository").url,
         source_revision=check_branch(params["source_revision"] or params["branch"], "source_revision"),

@@ -16,6 +16,7 @@ from ..helm.chart import digest_of_files
 from ..release.request import ReleaseTarget
 from .application import MODEL, WRITER, ApplicationOptions, application
 from .layout import Layout
+from .plain_secrets import refuse_secrets
 from .tree import Changes, Tree
 from .wanted import Chart, Wanted
 from .yaml_text import yaml_text
@@ -46,6 +47,11 @@ def changes_for(wanted: Wanted, options: ApplicationOptions, layout: Layout, tre
         ),
         layout.values(target.name): _sorted(wanted.values),
     }
+    refuse_secrets(
+        files[layout.application(target.name)],
+        "application",
+        "Leave it out: Argo CD's own Secrets have what it needs to log in.",
+    )
     writes, before = {}, {}
     for path, content in files.items():
         text, old = _encoded(head + yaml_text(content)), tree.read(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..common.errors import invalid
+from .plain_secrets import without_secrets
 from .signature import Signature
 from .tree import Changes
 
@@ -30,8 +31,12 @@ class Note:
 
 def message(subject: str, facts: dict[str, str], note: Note) -> str:
     """Return a message: what, then the reason, then trailers."""
-    trailers = {**facts, "Actor": note.actor, **({"AWX-Job": note.job} if note.job else {})}
-    blocks = [subject, note.reason, "\n".join(f"{name}: {value}" for name, value in trailers.items())]
+    trailers = {**facts, "Actor": without_secrets(note.actor), **({"AWX-Job": note.job} if note.job else {})}
+    blocks = [
+        subject,
+        without_secrets(note.reason),
+        "\n".join(f"{name}: {value}" for name, value in trailers.items()),
+    ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
