@@ -23,8 +23,8 @@ description:
   - A change is one commit. It is pushed only onto the commit that it was made from. Where somebody else was
     faster, or has rewritten the branch, it is made anew on what is there, until O(timeout) is over.
   - Git runs without a working tree, hooks, and the configuration of user and machine.
-  - Secrets in plain text are refused by the name of their key, and by the look of many issuers' tokens. That is
-    a net with holes, so keep secrets out of the values.
+  - Secrets in plain text are refused by the name of their key, and by the look of many issuers' tokens. That
+    is a net with holes, so keep secrets out of the values.
 extends_documentation_fragment:
   - llmops.platform.attributes
 attributes:
@@ -41,7 +41,8 @@ attributes:
 options:
   state:
     description:
-      - With V(absent) the target's Application and values are removed. Charts stay.
+      - With V(absent) the target's Application and values are removed. Charts stay, and so does the folder of the
+        Applications, by a file C(.gitkeep) in it.
     type: str
     choices: [present, absent]
     default: present

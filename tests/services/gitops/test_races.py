@@ -52,6 +52,15 @@ def test_who_is_raced_for_ever_says_so_in_time(bare: Bare, write: Write) -> None
     assert caught.value.error_class.value == "timeout"
 
 
+def test_a_lock_that_the_server_has_left_behind_is_told_in_its_words(bare: Bare, write: Write) -> None:
+    bare.commit("README.md", "mine")
+    bare.git("config", "core.filesRefLockTimeout", "0")
+    (bare.path / "refs/heads/main.lock").touch()
+    with pytest.raises(PlatformError, match=r"did not finish within 3 s.*main\.lock") as caught:
+        write(timeout=3.0)
+    assert caught.value.error_class.value == "timeout"
+
+
 def test_a_branch_that_was_rewritten_is_not_brought_back(bare: Bare, write: Write) -> None:
     first = bare.commit("README.md", "mine")
     bare.commit("mistake", "with a secret")

@@ -61,3 +61,10 @@ def test_whatever_somebody_wrote_can_be_shown_and_hides_its_secrets(before: str,
     assert shown in found["before"]
     assert "hfToken: " in found["before"]
     assert CANARY not in str(found)
+
+
+@pytest.mark.parametrize("before", [b"# mine\na: 1\n", b"a: 1\r\n", b"{a: 1}\n"])
+def test_another_layout_is_told_where_nothing_else_differs(before: bytes) -> None:
+    (found,) = differences(Changes({"a": b"a: 1\n"}, before={"a": before}))
+    assert found["before"] == "a: 1\n# Only layout or comments differ.\n"
+    assert found["after"] == "a: 1\n"

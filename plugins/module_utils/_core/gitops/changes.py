@@ -63,14 +63,18 @@ def changes_for(wanted: Wanted, options: ApplicationOptions, layout: Layout, tre
 
 
 def removal_of(target: ReleaseTarget, writer: str, layout: Layout, tree: Tree) -> Changes:
-    """Return what takes a target's two files away. Charts stay, for others and for going back."""
+    """Return what takes a target's two files away. Charts stay, for others and for going back.
+
+    So does the folder of the Applications: without it, the Application that follows it is in error.
+    """
     check_consent(target, writer, layout, tree)
     before = {
         path: content
         for path in (layout.application(target.name), layout.values(target.name))
         if (content := tree.read(path)) is not None
     }
-    return Changes(removals=tuple(before), before=before)
+    kept = layout.application(target.name) not in before or tree.read(layout.keeper) is not None
+    return Changes({} if kept else {layout.keeper: b""}, tuple(before), before=before)
 
 
 def chart_path(wanted: Wanted, layout: Layout) -> str:

@@ -36,7 +36,10 @@ def differences(changes: Changes) -> list[dict[str, str]]:
 
 
 def _difference(path: str, before: bytes | None, after: bytes | None) -> dict[str, str]:
-    return {"before": _shown(before), "after": _shown(after), "before_header": path, "after_header": path}
+    old, new = _shown(before), _shown(after)
+    if before is not None and after is not None and old == new:
+        old += "# Only layout or comments differ.\n"
+    return {"before": old, "after": new, "before_header": path, "after_header": path}
 
 
 def _shown(content: bytes | None) -> str:

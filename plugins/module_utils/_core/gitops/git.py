@@ -22,8 +22,8 @@ from ..common.deadline import Deadline
 from ..common.errors import PlatformError, invalid
 from ..common.orphans import die_with_parent
 from .address import Address
-from .credentials import Credentials, git_settings, ssh_command
-from .git_failures import failure
+from .credentials import Credentials, git_settings, secrets, ssh_command
+from .git_failures import failure, words
 
 #: What git and its helpers may know of the environment.
 _PASSED = ("PATH", "SSH_AUTH_SOCK", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -68,7 +68,7 @@ class Git:
                 "Install Git 2.32 or later, or give the path of its binary.",
             )
         self._binary, self._folder, self._deadline = found, folder, deadline
-        self._token = credentials.token
+        self._secrets = secrets(credentials)
         self._environment = _environment(folder, address, credentials)
         self.run("init", "--quiet", "--bare", "--template=", "--", str(folder / "repository"))
 
@@ -81,7 +81,11 @@ class Git:
 
     def failure(self, command: str, answer: Answer) -> PlatformError:
         """Return what a failure means."""
-        return failure(command, answer.errors, self._token)
+        return failure(command, answer.errors, self._secrets)
+
+    def words(self, answer: Answer) -> str:
+        """Return what an answer says, without a secret."""
+        return words(f"{answer.errors}\n{answer.output.decode(errors='replace')}".strip(), self._secrets)
 
     def ask(self, *arguments: str, stdin: bytes = b"") -> Answer:
         """Return git's answer, whatever it is."""

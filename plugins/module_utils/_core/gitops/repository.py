@@ -88,9 +88,9 @@ class GitRepository:
         while True:
             try:
                 stored = self._attempt(plan, message, check_mode=check_mode)
-                if stored is not None:
+                if isinstance(stored, Stored):
                     return stored
-                seen = f"somebody else has changed {self._options.branch} meanwhile"
+                seen = f"somebody else has changed {self._options.branch} meanwhile{stored}"
             except PlatformError as error:
                 if error.error_class is ErrorClass.TIMEOUT and seen:
                     # Cut off in the middle of one more attempt, which says less than those before.
@@ -110,8 +110,8 @@ class GitRepository:
             "Check that the repository can be reached and who else writes to it, then run again.",
         )
 
-    def _attempt(self, plan: Plan, message: str, *, check_mode: bool) -> Stored | None:
-        """Return what is done, None where the branch is not any more what it was."""
+    def _attempt(self, plan: Plan, message: str, *, check_mode: bool) -> Stored | str:
+        """Return what is done; where the branch is not any more what it was, what the server says of it."""
         head = self._fetch()
         changes = plan(GitTree(self._git, head))
         if not changes:
@@ -125,9 +125,10 @@ class GitRepository:
         self._git.run("fast-import", "--quiet", "--force", "--done", stdin=stream)
         commit = self._git.run("rev-parse", "--verify", _NEW).decode().strip()
         self._doubtful = changes
-        if not self._push(commit, head):
+        raced = self._push(commit, head)
+        if raced is not None:
             self._doubtful = None
-            return None
+            return raced
         return Stored(changes, commit)
 
     def _fetch(self) -> str | None:
@@ -149,8 +150,8 @@ class GitRepository:
             )
         return None
 
-    def _push(self, commit: str, head: str | None) -> bool:
-        """Tell whether the branch went from one commit to the other."""
+    def _push(self, commit: str, head: str | None) -> str | None:
+        """Bring the branch from one commit to the other; return what is said of a race, else None."""
         ref = f"refs/heads/{self._options.branch}"
         lease = f"--force-with-lease={ref}:{head or ''}"
         target = f"{commit}:{ref}"
@@ -158,9 +159,10 @@ class GitRepository:
             "push", "--porcelain", "--no-verify", lease, "--", self._options.address.url, target
         )
         if answer.code == 0:
-            return True
+            return None
         if _RACED.search(answer.output.decode(errors="replace")):
-            return False
+            # A lock that nobody holds any more looks like a race that does not end.
+            return f". The server says: {self._git.words(answer)}" if b"[remote" in answer.output else ""
         answer = type(answer)(
             answer.code, b"", f"{answer.errors}\n{answer.output.decode(errors='replace')}".strip()
         )
