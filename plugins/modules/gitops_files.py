@@ -41,8 +41,8 @@ attributes:
 options:
   state:
     description:
-      - With V(absent) the target's Application and values are removed. Charts stay, and so does the folder of the
-        Applications, by a file C(.gitkeep) in it.
+      - With V(absent) the target's Application and values are removed. Charts stay, and so does the folder of
+        the Applications, by a file C(.gitkeep) in it.
     type: str
     choices: [present, absent]
     default: present

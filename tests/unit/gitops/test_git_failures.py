@@ -20,7 +20,7 @@ SAID = [
     ("fatal: unable to access 'https://h/a/': The requested URL returned error: 403", "auth"),
     ("remote: GitLab: You are not allowed to push code to protected branches on this project.", "auth"),
     (
-        "remote: error: unable to create temporary object directory\n!\tx:y\t[remote rejected] (unpacker error)",
+        "error: unable to create temporary object directory\n!\tx:y\t[remote rejected] (unpacker error)",
         "auth",
     ),
     ("fatal: unable to create temporary file: No space left on device", "infrastructure"),
