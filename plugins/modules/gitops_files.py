@@ -23,7 +23,8 @@ description:
   - A change is one commit. It is pushed only onto the commit that it was made from. Where somebody else was
     faster, or has rewritten the branch, it is made anew on what is there, until O(timeout) is over.
   - Git runs without a working tree, hooks, and the configuration of user and machine.
-  - Secrets in plain text are refused, by the name of their key.
+  - Secrets in plain text are refused by the name of their key, and by the look of many issuers' tokens. That
+    is a net with holes, so keep secrets out of the values.
 extends_documentation_fragment:
   - llmops.platform.gitops_options
   - llmops.platform.attributes
@@ -41,7 +42,8 @@ attributes:
 options:
   state:
     description:
-      - With V(absent) the target's Application and values are removed. Charts stay.
+      - With V(absent) the target's Application and values are removed. Charts stay, and so does the folder of
+        the Applications, by a file C(.gitkeep) in it.
     type: str
     choices: [present, absent]
     default: present
@@ -255,10 +257,10 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         options = checked_application(params)
         with opened_place(where, layout, deadline, context.progress, context.run_folder) as place:
             done = write_target(place, request, options, note, check_mode=context.check_mode)
-    return _outcome(done)
+    return _outcome(done, shows=context.diff)
 
 
-def _outcome(done: Written) -> Outcome:
+def _outcome(done: Written, *, shows: bool) -> Outcome:
     result = {
         "application_name": done.application,
         "application_path": done.application_path,
@@ -267,7 +269,7 @@ def _outcome(done: Written) -> Outcome:
         "commit": done.commit,
         "files": done.changes.paths,
     }
-    shown = differences(done.changes)
+    shown = differences(done.changes) if shows else []
     return Outcome(done.changed, result, shown[0] if shown else None, more_diffs=shown[1:])
 
 

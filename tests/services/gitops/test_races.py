@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def test_who_is_raced_for_ever_says_so_in_time(bare: Bare, write: Write) -> None
     with pytest.raises(PlatformError, match="did not finish within 3 s") as caught:
         write(timeout=3.0)
     assert time.monotonic() - began < 30
+    assert caught.value.error_class.value == "timeout"
+
+
+def test_a_lock_that_the_server_has_left_behind_is_told_in_its_words(bare: Bare, write: Write) -> None:
+    bare.commit("README.md", "mine")
+    bare.git("config", "core.filesRefLockTimeout", "0")
+    (bare.path / "refs/heads/main.lock").touch()
+    with pytest.raises(PlatformError, match=r"did not finish within 3 s.*main\.lock") as caught:
+        write(timeout=3.0)
     assert caught.value.error_class.value == "timeout"
 
 
@@ -101,6 +111,28 @@ def test_many_at_once_all_land(bare: Bare, write: Write) -> None:
     assert len([path for path in bare.files() if path.startswith("values/")]) == 5
     assert len(bare.subjects()) == 6
     bare.git("fsck", "--strict")
+
+
+def test_the_wait_for_another_host_of_the_play_is_not_counted(bare: Bare, tmp_path: Path) -> None:
+    bare.commit("README.md", "mine")
+    options, passed, held = RepositoryOptions.checked(bare.url), [0.0], threading.Event()
+    lines: list[str] = []
+
+    def hold() -> None:
+        with opened_repository(options, Deadline(30), print, tmp_path):
+            held.set()
+            time.sleep(0.3)
+            passed[0] = 100.0
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(30)
+    deadline = Deadline(60, lambda: time.monotonic() + passed[0])
+    with opened_repository(options, deadline, lines.append, tmp_path) as repository:
+        repository.change(lambda tree: Changes({"ours": b"x"}), "ours", check_mode=False)
+    other.join()
+    assert bare.subjects() == ["ours", "add README.md"]
+    assert lines == ["waited 100 s for other hosts of this play"]
 
 
 SCRIPT = textwrap.dedent(

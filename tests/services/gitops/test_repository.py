@@ -6,11 +6,16 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.deadline import Deadline
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.address import Address
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.credentials import Credentials
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.git import Answer, Git
 from tests.services.gitops.conftest import Write
 from tests.support.git_server import Bare
 
@@ -193,3 +198,32 @@ def test_nothing_is_left_behind(
     with pytest.raises(PlatformError):
         write(branch="mian")
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["not a program", "#!/nonexistent\n"])
+def test_a_git_that_cannot_be_started_is_told(write: Write, tmp_path: Path, content: str) -> None:
+    binary = tmp_path / "git"
+    binary.write_text(content)
+    binary.chmod(0o755)
+    with pytest.raises(PlatformError, match=r"^git_binary: .*cannot be started") as caught:
+        write(git_binary=str(binary))
+    assert caught.value.error_class.value == "invalid"
+
+
+def test_a_machine_without_a_folder_for_temporary_files_is_told(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(PlatformError, match="No such file") as caught:
+        write()
+    assert caught.value.error_class.value == "infrastructure"
+    assert "TMPDIR" in caught.value.resolution
+
+
+def test_a_login_is_hidden_in_what_the_server_says_too(bare: Bare) -> None:
+    address, login = Address(bare.url, "https", "https://h/"), Credentials("bot", "c4n4ry")
+    git = Git("git", bare.path.parent, address, login, Deadline(10))
+    said = base64.b64encode(b"bot:c4n4ry").decode()
+    shown = str(git.failure("push", Answer(1, b"", f"remote: you sent {said} for c4n4ry")))
+    assert said not in shown
+    assert "c4n4ry" not in shown

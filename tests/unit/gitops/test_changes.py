@@ -127,6 +127,8 @@ def test_a_hand_s_change_is_written_over() -> None:
         (b"    llmops.platform/writer: llmops.platform\n", b"", "names nobody who may write it"),
         (b"llmops.platform/model-name: meta-llama/", b"llmops.platform/model-name: other/", "another model"),
         (b"apiVersion", b"{[", "names nobody"),
+        (b"apiVersion", b"since: 2024-13-45\napiVersion", "names nobody"),
+        (b"apiVersion", b"self: &a [*a]\napiVersion", "names nobody"),
     ],
 )
 def test_an_application_of_somebody_else_is_left_alone(old: bytes, new: bytes, said: str) -> None:
@@ -162,7 +164,10 @@ def test_what_git_keeps_beside_a_chart_is_no_part_of_it() -> None:
 def test_a_removal_leaves_the_charts() -> None:
     files = written()
     files.apply(removal_of(request(), OPTIONS.writer, LAYOUT, files))
-    assert {name.split("/")[1] for name in files.content} == {"charts"}
+    kept = "models/applications/.gitkeep"
+    assert {name.split("/")[1] for name in files.content if name != kept} == {"charts"}
+    # Else the folder would go with its last file, which is an error for the Application that follows it.
+    assert files.content[kept] == b""
     assert not removal_of(request(), OPTIONS.writer, LAYOUT, files)
 
 
@@ -197,3 +202,45 @@ def test_a_record_that_cannot_be_gone_back_to_is_refused(changes: dict[str, Any]
     with pytest.raises(PlatformError, match=said) as caught:
         plan(written(), wanted_again(recorded(**changes), request()))
     assert caught.value.error_class is ErrorClass.INVALID
+
+
+def test_a_name_beside_a_chart_that_is_no_text_counts_as_a_change() -> None:
+    files = written()
+    folder = next(name for name in files.content if name.endswith("/Chart.yaml")).rpartition("/")[0]
+    files.content[f"{folder}/bad\udcff.txt"] = b"x"
+    with pytest.raises(PlatformError, match="stays as it was written"):
+        plan(files)
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(PlatformError, match=r"^chart_values: .*half a character"):
+        plan(Files(), wanted_by(request(values={"podAnnotations": {"x": "a\udcffb"}})))
+
+
+@pytest.mark.parametrize(
+    ("values", "writer", "said"),
+    [
+        (b"mine: true\n", "llmops.platform", "names nobody who may write it"),
+        (None, "somebody", "lets 'llmops.platform' write it"),
+    ],
+)
+def test_values_without_an_application_are_left_to_whoever_wrote_them(
+    values: bytes | None, writer: str, said: str
+) -> None:
+    files = written()
+    del files.content[APPLICATION]
+    files.content[VALUES] = values or files.content[VALUES]
+    with pytest.raises(PlatformError, match=said):
+        plan(files, writer=writer)
+    with pytest.raises(PlatformError, match=said):
+        removal_of(request(), writer, LAYOUT, files)
+
+
+def test_values_that_a_run_left_behind_are_taken_up_again() -> None:
+    for writer in ("llmops.platform", "somebody"):
+        files = Files()
+        files.apply(plan(files, writer=writer))
+        del files.content[APPLICATION]
+        files.content[VALUES] = b"# a remark\r\n" + files.content[VALUES].replace(b"\n", b"\r\n")
+        assert plan(files, writer=writer).paths == [APPLICATION, VALUES]
+        assert removal_of(request(), writer, LAYOUT, files).removals == (VALUES,)

@@ -28,6 +28,14 @@ def test_a_message_says_what_why_and_who() -> None:
     assert message("a", {}, Note("ann")) == "a\n\nActor: ann\n"
 
 
+def test_a_secret_in_a_reason_is_hidden() -> None:
+    text = message(
+        "a", {}, Note("ann token=c4n4ry", "rotate token=c4n4ry password=c4n4ry ghp_" + "c4n4ry" * 6)
+    )
+    assert "rotate token=[hidden]" in text
+    assert "c4n4ry" not in text
+
+
 @pytest.mark.parametrize(
     ("actor", "reason", "job"),
     [("a\nB: c", "", None), ("a", "b\n\nSigned-off-by: x", None), ("a", "", "1\n2")],
@@ -51,11 +59,12 @@ def test_a_signature_is_written_as_it_was_read() -> None:
 
 def test_contents_are_counted() -> None:
     signature = Signature("Ann", "a@b")
-    changes = Changes({"a": b"data\nD b\n"}, ("c",), {"d": {'e"f': b"\x00"}})
+    changes = Changes({"a": b"data\nD b\n"}, ("c",), {"d": {'e"f': b"\x00", "g\udcff": b""}})
     stream = commit_stream("refs/x", None, changes, "ä", signature, signature, 5)
     assert b"data 2\n\xc3\xa4\n" in stream
     assert b'M 100644 inline "a"\ndata 9\ndata\nD b\n\n' in stream
     assert b'M 100644 inline "d/e\\"f"\ndata 1\n\x00\n' in stream
+    assert b'M 100644 inline "d/g\xff"\ndata 0\n' in stream
     assert b'D "c"\n' in stream
     assert b"from" not in stream
     assert b"from abc\n" in commit_stream("refs/x", "abc", changes, "m", signature, signature, 5)

@@ -19,6 +19,11 @@ SAID = [
     ("error: RPC failed; HTTP 403 curl 22 The requested URL returned error: 403", "auth"),
     ("fatal: unable to access 'https://h/a/': The requested URL returned error: 403", "auth"),
     ("remote: GitLab: You are not allowed to push code to protected branches on this project.", "auth"),
+    (
+        "error: unable to create temporary object directory\n!\tx:y\t[remote rejected] (unpacker error)",
+        "auth",
+    ),
+    ("fatal: unable to create temporary file: No space left on device", "infrastructure"),
     ("fatal: detected dubious ownership in repository at '/srv/a'", "auth"),
     ("fatal: '/srv/a' does not appear to be a git repository\nfatal: Could not read from remote", "invalid"),
     ("fatal: repository 'https://h/a/' not found", "invalid"),
@@ -48,7 +53,8 @@ def test_class_and_advice(said: str, error_class: str) -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    said = "fatal: https://user:c4n4ry@h/a\nc4n4ry-2\nAuthorization: Basic YzRuNHJ5"
-    shown = str(failure("push", said, "c4n4ry-2"))
+    said = "fatal: https://user:c4n4ry@h/a\nc4n4ry-2\nAuthorization: Basic YzRuNHJ5; you said Z2l0OmM0bjRyeQ"
+    shown = str(failure("push", said, ("c4n4ry-2", "Z2l0OmM0bjRyeQ", "")))
     assert "c4n4ry" not in shown
     assert "YzRuNHJ5" not in shown
+    assert "Z2l0OmM0bjRyeQ" not in shown

@@ -30,6 +30,25 @@ CANARY = "c4n4ry-7f3a9c"
         ),
         ({"model": {"extraArgs": ["--api-key", CANARY]}}, "chart_values.model.extraArgs[1]"),
         ({"model": {"extraArgs": [f"--api-key={CANARY}"]}}, "chart_values.model.extraArgs[0]"),
+        (
+            {"model": {"extraEnv": [{"name": "WANDB_KEY", "value": CANARY}]}},
+            "chart_values.model.extraEnv[0].value",
+        ),
+        (
+            {"model": {"extraEnv": [{"name": "DB_PWD", "value": CANARY}]}},
+            "chart_values.model.extraEnv[0].value",
+        ),
+        ({"keyfile_passphrase": CANARY}, "chart_values.keyfile_passphrase"),
+        ({"dbPass": CANARY}, "chart_values.dbPass"),
+        ({"a": f"-----BEGIN EC PRIVATE KEY-----\n{CANARY}"}, "chart_values.a"),
+        ({"a": ["b", f"see ghp_{'a1B2' * 9} {CANARY}"]}, "chart_values.a[1]"),
+        ({"a": f"glpat-{'a1B2' * 5} {CANARY}"}, "chart_values.a"),
+        ({"a": f"xoxb-{'1' * 12}-{CANARY}"}, "chart_values.a"),
+        ({"a": f"AKIA{'A1B2' * 4} {CANARY}"}, "chart_values.a"),
+        ({"a": f"https://hooks.slack.com/services/T0/B0/{CANARY}"}, "chart_values.a"),
+        ({"a": f"https://blob.example.com/c?sv=1&sig={CANARY}"}, "chart_values.a"),
+        ({"a": f"https://{CANARY}@git.example.com/x"}, "chart_values.a"),
+        ({"a": f"redis://:{CANARY}@redis/0"}, "chart_values.a"),
         ({"model": {"source": f"https://user:{CANARY}@example.com/m"}}, "chart_values.model.source"),
     ],
 )
@@ -48,6 +67,12 @@ def test_a_secret_is_refused_by_its_key(values: dict[str, Any], key: str) -> Non
         QUICK_VALUES,
         {"model": {"extraArgs": ["--max-num-batched-tokens=8192", "--enable-lora"]}},
         {"serviceAccount": {"automountToken": True}},
+        {"model": {"extraEnv": [{"name": "VLLM_MAX_TOKEN", "value": "4096"}]}},
+        {"model": {"extraEnv": [{"name": "SSH_KEY", "value": "/etc/ssh/key"}]}},
+        {"model": {"extraEnv": [{"name": "EMPTY_KEY", "value": ""}]}},
+        {"model": {"extraArgs": ["--override-generation-config", '{"eos_token": "</s>"}']}},
+        {"podAnnotations": {"proxy-bypass": "on", "compass": "north", "mail": "mailto:a@example.com"}},
+        {"model": {"source": "git+ssh://git@git.example.com/x"}},
         {
             "model": {
                 "extraEnv": [

@@ -94,6 +94,7 @@ FIXED = {
     },
     "gitops/credentials.py": {"_CONNECT_S": "one exchange, less where less is left"},
     "gitops/git.py": {"_END_S": "how long a process that was told to end may take"},
+    "gitops/repository.py": {"_WORTH_TELLING_S": "how long a wait is told from"},
     "gitops/wait.py": {
         "_REPEAT_LINE_S": "pace of lines",
         "_TOGETHER_S": "pace of looks",

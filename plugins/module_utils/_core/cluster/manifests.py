@@ -21,6 +21,8 @@ try:
 except ImportError as error:
     LIBRARY_ERROR = error
 
+# What PyYAML raises for a value that does not fit its tag, a date such as 2024-13-45, or deep nesting.
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 # Plural names of the kinds that charts for model servers render. A kind that is not listed is left to Helm.
 _PLURALS = {
     "ConfigMap": "configmaps",
@@ -45,11 +47,28 @@ def parse_manifest(manifest: str) -> list[JSONObject]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         objects = [item for item in yaml.load_all(manifest, loader) if item]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *_UNREADABLE) as error:
         raise _no_manifest(str(error)) from error
     if not all(isinstance(item, dict) for item in objects):
         raise _no_manifest(f"it holds {next(item for item in objects if not isinstance(item, dict))!r:.80}")
     return objects
+
+
+def parse_foreign_manifest(manifest: str) -> list[JSONObject]:
+    """Return the objects of a manifest that anybody may have written; raises ``invalid`` for aliases, too.
+
+    A few lines with aliases can stand for more than any memory holds, or for themselves.
+    """
+    if LIBRARY_ERROR is not None:
+        raise missing_library("PyYAML", LIBRARY_ERROR)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        has_aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(manifest, loader))
+    except (yaml.YAMLError, *_UNREADABLE) as error:
+        raise _no_manifest(str(error)) from error
+    if has_aliases:
+        raise _no_manifest("it has aliases")
+    return parse_manifest(manifest)
 
 
 def _no_manifest(why: str) -> PlatformError:

@@ -49,6 +49,10 @@ class Deadline:
         """Return a deadline for one step: at most ``seconds``, and never later than this one."""
         return Deadline(min(seconds, self.remaining()), self._clock, self._sleep)
 
+    def anew(self) -> Deadline:
+        """Return a deadline of the same length that begins now."""
+        return Deadline(self.seconds, self._clock, self._sleep)
+
     def pause(self, seconds: float) -> None:
         """Sleep for ``seconds`` or until the deadline, whichever comes first."""
         self._sleep(max(0.0, min(seconds, self.remaining())))

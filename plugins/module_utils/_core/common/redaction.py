@@ -13,9 +13,11 @@ from typing import Any
 HIDDEN = "[hidden]"
 
 _SECRET_KEY = re.compile(
-    r"(pass(word|wd)?s?|secrets?|token|(api|private|access)[-_]?keys?|credentials?|authorization)([-_]?\d+)?$",
+    r"((?<!by)(?<!com)pass|pass(word|wd|phrase)s?|[-_]pwd|secrets?|token|(api|private|access)[-_]?keys?|credentials?|authorization)([-_]?\d+)?$",
     re.IGNORECASE,
 )
+# What a tokenizer or a limit is called.
+_TOKEN_OF_TEXT = re.compile(r"(^|[-_])(eos|bos|pad|unk|max)[-_]?tokens?$", re.IGNORECASE)
 # Names of Secrets, as charts and specs call them: a reference, which a reader needs.
 _REFERENCE_KEY = re.compile(r"(existing|tls|pull)[-_]?secrets?$", re.IGNORECASE)
 # Up to the last "@" before the path: a password may hold an "@" that somebody forgot to encode.
@@ -34,7 +36,7 @@ _IN_SCRIPT = re.compile(
 )
 # A number is no secret, but a limit of tokens.
 _ASSIGNED = re.compile(
-    r"(?P<head>(?<![a-z])(?:[a-z0-9]+[-_])*(?:password|secret|token|api[-_]?key)s?[\"']?\s*[:=]\s*[\"']?)"
+    r"(?P<head>(?<![a-z])(?P<name>(?:[a-z0-9]+[-_])*(?:password|secret|token|api[-_]?key)s?)[\"']?\s*[:=]\s*[\"']?)"
     r"(?!\d+\b)[^\s\"',;&}]+",
     re.IGNORECASE,
 )
@@ -107,14 +109,19 @@ def _redact_free_text(value: Any) -> Any:
     """Hide what a script, a file or headers in a text set by a name of a secret."""
     if not isinstance(value, str):
         return value
-    for pattern in (_IN_SCRIPT, _ASSIGNED):
-        value = pattern.sub(lambda match: match.group("head") + HIDDEN, value)
-    return value
+    value = _IN_SCRIPT.sub(lambda match: match.group("head") + HIDDEN, value)
+    return _ASSIGNED.sub(_without_assigned, value)
+
+
+def _without_assigned(match: re.Match[str]) -> str:
+    return match[0] if _TOKEN_OF_TEXT.search(match["name"]) else match["head"] + HIDDEN
 
 
 def _is_secret_key(key: object) -> bool:
     text = str(key)
-    return _SECRET_KEY.search(text) is not None and _REFERENCE_KEY.search(text) is None
+    if _SECRET_KEY.search(text) is None:
+        return False
+    return _REFERENCE_KEY.search(text) is None and _TOKEN_OF_TEXT.search(text) is None
 
 
 def _hide(item: Any) -> Any:

@@ -79,6 +79,8 @@ def check_branch(branch: str, field: str = "branch") -> str:
         or len(branch) > 200
         or ".." in branch
         or branch == "HEAD"
+        # It would be the branch refs/heads/refs/heads/main.
+        or branch.startswith("refs/")
         or any(not part or part[0] == "." or part.endswith((".", ".lock")) for part in parts)
     ):
         raise invalid(field, branch, "is no name of a branch", "Give a name such as main.")

@@ -14,14 +14,19 @@ from ..cluster.client import Authentication, ClusterClient
 from ..common.actor import actor, awx_job
 from ..common.deadline import check_seconds
 from ..common.errors import invalid
+from ..common.names import check_namespace
 from .address import check_address, check_branch
 from .application import MODEL, WRITER, ApplicationOptions
 from .commit import Note
 from .credentials import Credentials
 from .delivery import GitDelivery
 from .layout import Layout
+from .metadata import check_annotations, check_labels, check_project, check_server
+from .plain_secrets import refuse_secrets
 from .repository import RepositoryOptions
 from .signature import Signature
+
+_OURS = (WRITER, MODEL)
 
 
 def checked_where(params: Mapping[str, Any]) -> RepositoryOptions | Path:
@@ -55,22 +60,29 @@ def checked_application(params: Mapping[str, Any]) -> ApplicationOptions:
             "is missing",
             "Give the address at which Argo CD finds what is in the directory (gitops_source_repository).",
         )
-    for name in ("application_namespace", "project", "writer"):
-        if not params[name] or not params[name].isprintable():
-            raise invalid(name, params[name], "is no name", "Give a name.")
+    for name, value in (
+        ("writer", params["writer"]),
+        ("destination_name", params["destination_name"] or "-"),
+    ):
+        if not value or not value.isprintable():
+            raise invalid(name, value, "is no name", "Give a name.")
+    for name in ("labels", "annotations"):
+        refuse_secrets(
+            params[name], name, "Leave it out: Argo CD's own Secrets have what it needs to log in."
+        )
     return ApplicationOptions(
         source_repository=check_address(source, "source_repository").url,
         source_revision=check_branch(params["source_revision"] or params["branch"], "source_revision"),
-        namespace=params["application_namespace"],
-        project=params["project"],
-        destination_server=params["destination_server"],
+        namespace=check_namespace(params["application_namespace"], "application_namespace"),
+        project=check_project(params["project"]),
+        destination_server=check_server(params["destination_server"]),
         destination_name=params["destination_name"] or "",
         automated=params["automated"],
         prune=params["prune"],
         self_heal=params["self_heal"],
         cascade=params["cascade"],
-        labels=_texts(params, "labels"),
-        annotations=_texts(params, "annotations"),
+        labels=check_labels(params["labels"], _OURS),
+        annotations=check_annotations(params["annotations"], _OURS),
         writer=params["writer"],
     )
 
@@ -110,12 +122,3 @@ def checked_delivery(params: Mapping[str, Any], authentication: Authentication) 
 def checked_note(params: Mapping[str, Any]) -> Note:
     """Return who changes something and why. Raises ``invalid``."""
     return Note(params["actor"] or actor(), params["reason"] or "", awx_job())
-
-
-def _texts(params: Mapping[str, Any], name: str) -> dict[str, str]:
-    """Return labels or annotations; YAML reads ``true`` and numbers as something else than text."""
-    advice = "Put the value into quotes, and leave out what is set here."
-    for key, value in params[name].items():
-        if not isinstance(value, str) or key in (WRITER, MODEL):
-            raise invalid(f"{name}.{key}", value, "is not a text, or is not yours to set", advice)
-    return dict(params[name])

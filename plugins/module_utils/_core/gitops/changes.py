@@ -6,21 +6,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..cluster.manifests import parse_manifest
+from ..cluster.manifests import parse_foreign_manifest
 from ..common.errors import PlatformError, invalid
 from ..helm.chart import digest_of_files
 from ..release.request import ReleaseTarget
 from .application import MODEL, WRITER, ApplicationOptions, application
 from .count import Count
 from .layout import Layout
+from .plain_secrets import refuse_secrets
 from .tree import Changes, Tree
 from .wanted import Chart, Wanted
 from .yaml_text import yaml_text
 
-_HEAD = "# Written by llmops.platform for {name}. What is changed here by hand is written over.\n"
+_HEAD = "# Written by {writer} for {name}. What is changed here by hand is written over.\n"
 
 
 def changes_for(
@@ -31,8 +33,8 @@ def changes_for(
     What is written is a new revision; ``left`` is the digest of what it goes back from.
     """
     target, folder = wanted.target, chart_path(wanted, layout)
+    check_consent(target, options.writer, layout, tree)
     there_already = tree.read(layout.application(target.name))
-    check_consent(there_already, target, options.writer)
     there = tree.files(folder)
     if there:
         _check_chart(wanted.chart, folder, there)
@@ -48,10 +50,15 @@ def changes_for(
 
     def files(count: Count) -> dict[str, bytes]:
         item = application(wanted, options, folder, tier_file if has_tier_file else None, count)
-        head = _HEAD.format(name=target.name)
+        refuse_secrets(
+            item,
+            "application",
+            "Leave it out: Argo CD's own Secrets have what it needs to log in.",
+        )
+        head = _head(options.writer, target.name)
         return {
-            layout.application(target.name): (head + yaml_text(item)).encode(),
-            layout.values(target.name): (head + yaml_text(_sorted(wanted.values))).encode(),
+            layout.application(target.name): _encoded(head + yaml_text(item)),
+            layout.values(target.name): _encoded(head + yaml_text(_sorted(wanted.values))),
         }
 
     count = Count.of(annotations_of(there_already)) if there_already is not None else None
@@ -65,14 +72,18 @@ def changes_for(
 
 
 def removal_of(target: ReleaseTarget, writer: str, layout: Layout, tree: Tree) -> Changes:
-    """Return what takes a target's two files away. Charts stay, for others and for going back."""
-    check_consent(tree.read(layout.application(target.name)), target, writer)
+    """Return what takes a target's two files away. Charts stay, for others and for going back.
+
+    So does the folder of the Applications: without it, the Application that follows it is in error.
+    """
+    check_consent(target, writer, layout, tree)
     before = {
         path: content
         for path in (layout.application(target.name), layout.values(target.name))
         if (content := tree.read(path)) is not None
     }
-    return Changes(removals=tuple(before), before=before)
+    kept = layout.application(target.name) not in before or tree.read(layout.keeper) is not None
+    return Changes({} if kept else {layout.keeper: b""}, tuple(before), before=before)
 
 
 def chart_path(wanted: Wanted, layout: Layout) -> str:
@@ -80,19 +91,30 @@ def chart_path(wanted: Wanted, layout: Layout) -> str:
     return layout.chart(wanted.chart.name, wanted.chart.version, wanted.chart.digest)
 
 
-def check_consent(content: bytes | None, target: ReleaseTarget, writer: str) -> None:
-    """Raise ``invalid`` for an Application that names another writer, or is another model's."""
+def check_consent(target: ReleaseTarget, writer: str, layout: Layout, tree: Tree) -> None:
+    """Raise ``invalid`` for files that name another writer, or are another model's.
+
+    The Application speaks for both; without one the first line of the values does.
+    """
+    content = tree.read(layout.application(target.name))
     if content is None:
+        values = tree.read(layout.values(target.name))
+        if values is not None and (consent := _said_by(values, target.name)) != writer:
+            raise _no_consent(
+                writer,
+                f"the values of {target.name}",
+                consent,
+                f"Whoever owns them removes them, or begins them with {_head(writer, target.name).strip()!r}",
+            )
         return
     annotations = annotations_of(content)
     consent = annotations.get(WRITER)
     if consent != writer:
-        said = f"lets {consent!r} write it" if consent else "names nobody who may write it"
-        raise invalid(
-            "writer",
+        raise _no_consent(
             writer,
-            f"may not write the Application of {target.name}, which {said}",
-            f"Whoever owns it gives it the annotation {WRITER}: {writer}; or set gitops_writer.",
+            f"the Application of {target.name}",
+            consent,
+            f"Whoever owns it gives it the annotation {WRITER}: {writer}",
         )
     if annotations.get(MODEL) != target.model:
         raise invalid(
@@ -103,10 +125,28 @@ def check_consent(content: bytes | None, target: ReleaseTarget, writer: str) -> 
         )
 
 
+def _no_consent(writer: str, what: str, consent: str | None, advice: str) -> PlatformError:
+    said = f"lets {consent!r} write it" if consent else "names nobody who may write it"
+    return invalid(
+        "writer", writer, f"may not write {what}, which {said}", f"{advice}; or set gitops_writer."
+    )
+
+
+def _head(writer: str, name: str) -> str:
+    return _HEAD.format(writer=writer, name=name)
+
+
+def _said_by(values: bytes, name: str) -> str | None:
+    """Return the writer that the head of a file of values names."""
+    head = re.compile(_HEAD.replace(".", r"\.").strip().format(writer="(.+)", name=re.escape(name)))
+    lines = values.decode(errors="replace").splitlines()
+    return next((match[1] for line in lines if (match := head.fullmatch(line))), None)
+
+
 def annotations_of(content: bytes) -> Mapping[str, Any]:
     """Return the annotations of an Application's file, none where it is not one."""
     try:
-        (item,) = parse_manifest(content.decode())
+        (item,) = parse_foreign_manifest(content.decode())
         annotations = item["metadata"]["annotations"]
     except (PlatformError, KeyError, TypeError, ValueError):
         return {}
@@ -131,6 +171,19 @@ def counted_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
 def _counts(name: str) -> bool:
     *folders, file = name.split("/")
     return not any(part.startswith(".") for part in folders) and (file == ".helmignore" or file[0] != ".")
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        line = text.encode(errors="replace").decode().splitlines()[text.count("\n", 0, error.start)]
+        raise invalid(
+            "chart_values",
+            line.partition(":")[0].strip(),
+            "holds half a character, which no file can",
+            "Correct the value.",
+        ) from error
 
 
 def _sorted(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..common.errors import invalid
+from .plain_secrets import without_secrets
 from .signature import Signature
 from .tree import Changes
 
@@ -35,10 +36,14 @@ class Note:
 
 def message(subject: str, facts: dict[str, str], note: Note) -> str:
     """Return a message: what, then the reason, then trailers."""
-    trailers = {**facts, "Actor": note.actor}
+    trailers = {**facts, "Actor": without_secrets(note.actor)}
     more = {"Operation": note.operation, "AWX-Job": note.job}
     trailers |= {name: value for name, value in more.items() if value}
-    blocks = [subject, note.reason, "\n".join(f"{name}: {value}" for name, value in trailers.items())]
+    blocks = [
+        subject,
+        without_secrets(note.reason),
+        "\n".join(f"{name}: {value}" for name, value in trailers.items()),
+    ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -70,4 +75,4 @@ def _data(content: bytes) -> bytes:
 
 def _path(path: str) -> bytes:
     escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'.encode()
+    return f'"{escaped}"'.encode(errors="surrogateescape")

@@ -55,12 +55,21 @@ def check_credentials(given: Credentials, address: Address) -> None:
         raise invalid("token", "(a secret)", "holds what no header can", "Give the token alone, in one line.")
 
 
+def login(given: Credentials) -> str:
+    """Return what the header of a login by HTTP holds."""
+    return base64.b64encode(f"{given.username}:{given.token}".encode()).decode()
+
+
+def secrets(given: Credentials) -> tuple[str, ...]:
+    """Return what must not be shown."""
+    return (login(given).rstrip("="), given.token) if given.token else ()
+
+
 def git_settings(given: Credentials, address: Address) -> dict[str, str]:
     """Return git's settings for a login by HTTP. They are for the server of the address alone."""
     settings = {}
     if given.token:
-        login = base64.b64encode(f"{given.username}:{given.token}".encode()).decode()
-        settings[f"http.{address.origin}.extraHeader"] = f"Authorization: Basic {login}"
+        settings[f"http.{address.origin}.extraHeader"] = f"Authorization: Basic {login(given)}"
     if given.ca_cert:
         settings["http.sslCAInfo"] = str(Path(given.ca_cert).absolute())
     return settings

@@ -22,8 +22,8 @@ from ..common.deadline import Deadline
 from ..common.errors import PlatformError, invalid
 from ..common.orphans import die_with_parent
 from .address import Address
-from .credentials import Credentials, git_settings, ssh_command
-from .git_failures import failure
+from .credentials import Credentials, git_settings, secrets, ssh_command
+from .git_failures import failure, words
 
 #: What git and its helpers may know of the environment.
 _PASSED = ("PATH", "SSH_AUTH_SOCK", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -68,7 +68,7 @@ class Git:
                 "Install Git 2.32 or later, or give the path of its binary.",
             )
         self._binary, self._folder, self._deadline = found, folder, deadline
-        self._token = credentials.token
+        self._secrets = secrets(credentials)
         self._environment = _environment(folder, address, credentials)
         self.run("init", "--quiet", "--bare", "--template=", "--", str(folder / "repository"))
 
@@ -81,24 +81,18 @@ class Git:
 
     def failure(self, command: str, answer: Answer) -> PlatformError:
         """Return what a failure means."""
-        return failure(command, answer.errors, self._token)
+        return failure(command, answer.errors, self._secrets)
+
+    def words(self, answer: Answer) -> str:
+        """Return what an answer says, without a secret."""
+        return words(f"{answer.errors}\n{answer.output.decode(errors='replace')}".strip(), self._secrets)
 
     def ask(self, *arguments: str, stdin: bytes = b"") -> Answer:
         """Return git's answer, whatever it is."""
         command = arguments[0]
         if self._deadline.expired():
             raise self._too_late(command, "no time was left to start it")
-        parent = os.getpid()
-        with subprocess.Popen(
-            [self._binary, *arguments],
-            cwd=self._folder / "repository" if command != "init" else self._folder,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - system calls only
-        ) as process:
+        with self._started(arguments) as process:
             try:
                 output, errors = process.communicate(stdin, timeout=self._deadline.remaining())
             except BaseException as error:
@@ -107,6 +101,27 @@ class Git:
                     raise
                 raise self._too_late(command, "it still ran when it was stopped") from None
         return Answer(process.returncode, output, errors.decode(errors="replace"))
+
+    def _started(self, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        parent = os.getpid()
+        try:
+            return subprocess.Popen(
+                [self._binary, *arguments],
+                cwd=self._folder / "repository" if arguments[0] != "init" else self._folder,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - system calls only
+            )
+        except OSError as error:
+            raise invalid(
+                "git_binary",
+                self._binary,
+                f"cannot be started ({error.strerror or error})",
+                "Install Git 2.32 or later, or give the path of its binary.",
+            ) from error
 
     def _too_late(self, command: str, why: str) -> PlatformError:
         return self._deadline.timeout_error(

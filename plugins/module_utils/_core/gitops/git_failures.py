@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import HIDDEN, excerpt
@@ -48,9 +49,17 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
         "Let the repository belong to the user who runs this, or reach it by ssh or https.",
     ),
     (
-        r"No space left on device|[Dd]isk quota exceeded|out of memory|unable to create temporary",
+        (
+            r"No space left on device|[Dd]isk quota exceeded|out of memory|"
+            r"unable to create temporary (?!object directory)"
+        ),
         ErrorClass.INFRASTRUCTURE,
         "Make room, then run again.",
+    ),
+    (
+        r"unable to create temporary object directory",
+        ErrorClass.AUTH,
+        "Let the user of the server write to the repository, or give another one (gitops_repository).",
     ),
     (
         (
@@ -83,9 +92,16 @@ _FAILURES: tuple[tuple[str, ErrorClass, str], ...] = (
 )
 
 
-def failure(command: str, errors: str, token: str = "") -> PlatformError:
+def words(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return what git and the server say, without a secret."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, HIDDEN)
+    return excerpt(text, 2000)
+
+
+def failure(command: str, errors: str, secrets: Iterable[str] = ()) -> PlatformError:
     """Return the error for what git wrote to standard error, without a secret."""
-    text = excerpt(errors.replace(token, HIDDEN) if token else errors, 2000)
+    text = words(errors, secrets)
     message = f"git {command}: {text or 'failed without a word'}"
     for pattern, error_class, advice in _FAILURES:
         if re.search(pattern, text):

@@ -40,6 +40,11 @@ class Layout:
         """Return the path of a release's Application."""
         return f"{self.folder}applications/vllm-{release}.yaml"
 
+    @property
+    def keeper(self) -> str:
+        """The file that keeps the folder of the Applications when the last one has gone."""
+        return f"{self.folder}applications/.gitkeep"
+
     def values(self, release: str) -> str:
         """Return the path of a release's values."""
         return f"{self.folder}values/vllm-{release}.yaml"

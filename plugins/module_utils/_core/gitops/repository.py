@@ -40,6 +40,9 @@ _RACED = re.compile(
     r"remote ref updated|reference already exists|shallow update not allowed|failed to lock))",
     re.MULTILINE,
 )
+# Nobody holds the turn for longer than a timeout; who has waited for so many goes without.
+_PATIENCE = 10
+_WORTH_TELLING_S = 1.0
 _NO_BRANCH = "couldn't find remote ref"
 #: One commit, and nothing but it.
 _SHALLOW = ("--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
@@ -89,9 +92,9 @@ class GitRepository:
         while True:
             try:
                 stored = self._attempt(plan, message, check_mode=check_mode)
-                if stored is not None:
+                if isinstance(stored, Stored):
                     return stored
-                seen = f"somebody else has changed {self._options.branch} meanwhile"
+                seen = f"somebody else has changed {self._options.branch} meanwhile{stored}"
             except PlatformError as error:
                 if error.error_class is ErrorClass.TIMEOUT and seen:
                     # Cut off in the middle of one more attempt, which says less than those before.
@@ -119,8 +122,8 @@ class GitRepository:
             "Check that the repository can be reached and who else writes to it, then run again.",
         )
 
-    def _attempt(self, plan: Plan, message: str, *, check_mode: bool) -> Stored | None:
-        """Return what is done, None where the branch is not any more what it was."""
+    def _attempt(self, plan: Plan, message: str, *, check_mode: bool) -> Stored | str:
+        """Return what is done; where the branch is not any more what it was, what the server says of it."""
         head = self._fetch()
         changes = plan(GitTree(self._git, head))
         if not changes:
@@ -134,9 +137,10 @@ class GitRepository:
         self._git.run("fast-import", "--quiet", "--force", "--done", stdin=stream)
         commit = self._git.run("rev-parse", "--verify", _NEW).decode().strip()
         self._doubtful = changes
-        if not self._push(commit, head):
+        raced = self._push(commit, head)
+        if raced is not None:
             self._doubtful = None
-            return None
+            return raced
         return Stored(changes, commit)
 
     def _fetch(self) -> str | None:
@@ -157,8 +161,8 @@ class GitRepository:
             )
         return None
 
-    def _push(self, commit: str, head: str | None) -> bool:
-        """Tell whether the branch went from one commit to the other."""
+    def _push(self, commit: str, head: str | None) -> str | None:
+        """Bring the branch from one commit to the other; return what is said of a race, else None."""
         ref = f"refs/heads/{self._options.branch}"
         lease = f"--force-with-lease={ref}:{head or ''}"
         target = f"{commit}:{ref}"
@@ -166,9 +170,10 @@ class GitRepository:
             "push", "--porcelain", "--no-verify", lease, "--", self._options.address.url, target
         )
         if answer.code == 0:
-            return True
+            return None
         if _RACED.search(answer.output.decode(errors="replace")):
-            return False
+            # A lock that nobody holds any more looks like a race that does not end.
+            return f". The server says: {self._git.words(answer)}" if b"[remote" in answer.output else ""
         answer = type(answer)(
             answer.code, b"", f"{answer.errors}\n{answer.output.decode(errors='replace')}".strip()
         )
@@ -186,13 +191,38 @@ def opened_repository(
 ) -> Iterator[GitRepository]:
     """Return the repository for the time of a change, in a private folder that goes away with it.
 
-    Hosts of one play take turns, so that they need not race each other. Who only reads need not.
+    Hosts of one play take turns, so that they need not race each other. The deadline begins with the turn.
+    only reads need not wait.
     """
-    folder = Path(tempfile.mkdtemp(prefix="llmops-git-", dir=run_folder))
-    try:
-        git = Git(options.binary, folder, options.address, options.credentials, deadline)
+    with _private_folder(run_folder) as folder:
         turn = (run_folder or folder) / f"llmops-git-{digest(options.address.url, options.branch)}.lock"
-        with locked(turn, lambda: not deadline.expired()) if takes_turns else nullcontext():
-            yield GitRepository(options, git, deadline, progress)
+        waits = locked(turn, lambda: deadline.elapsed() < _PATIENCE * deadline.seconds)
+        with waits if takes_turns else nullcontext():
+            if deadline.elapsed() >= _WORTH_TELLING_S:
+                progress(f"waited {deadline.elapsed():.0f} s for other hosts of this play")
+            own = deadline.anew()
+            try:
+                git = Git(options.binary, folder, options.address, options.credentials, own)
+            except OSError as error:
+                raise _no_folder(error) from error
+            yield GitRepository(options, git, own, progress)
+
+
+@contextmanager
+def _private_folder(parent: Path | None) -> Iterator[Path]:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="llmops-git-", dir=parent))
+    except OSError as error:
+        raise _no_folder(error) from error
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _no_folder(error: OSError) -> PlatformError:
+    return PlatformError(
+        ErrorClass.INFRASTRUCTURE,
+        f"There is no folder for a copy of the repository: {error}.",
+        "Give TMPDIR a folder that can be written to, then run again.",
+    )

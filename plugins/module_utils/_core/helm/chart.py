@@ -47,7 +47,9 @@ def digest_of_files(files: Mapping[str, bytes]) -> str:
     """Return the digest of a chart with these files."""
     total = hashlib.sha256()
     for name, content in sorted(files.items()):
-        total.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
+        line = f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+        # A name need not be UTF-8.
+        total.update(line.encode(errors="surrogateescape"))
     return f"sha256:{total.hexdigest()}"
 
 
