@@ -133,6 +133,10 @@ class Site:
         path = f"/api/v1/namespaces/{self.namespace}/configmaps/{self.namespace}"
         return str((self._api.find(path) or {"data": {"image": "none"}})["data"]["image"])
 
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return an object of the cluster."""
+        return self._api.find(path)
+
     def deploy(self, image: str) -> str:
         """Commit another image."""
         return self.repository.commit({"chart/values.yaml": f"image: {image}\n"}, image)
@@ -299,6 +303,36 @@ def test_a_revert_by_somebody_else_is_told(site: Site) -> None:
     assert site.image() == "second"
 
 
+def test_the_spec_of_another_chart_comes_later(site: Site, api: ClusterClient) -> None:
+    """As the parent brings it: the commit is there and well by the old spec before."""
+    first = site.deploy("first")
+    site.follow(AUTOMATED)
+    site.sync(first, chart_path="chart")
+    files = {path.replace("chart/", "chart-2/", 1): text for path, text in CHART.items()}
+    commit = site.repository.commit({**files, "chart-2/values.yaml": "image: second\n"})
+    with pytest.raises(PlatformError, match=r"parent to bring .* it has chart, not chart-2") as caught:
+        site.sync(commit, timeout=10, chart_path="chart-2")
+    assert caught.value.error_class is ErrorClass.TIMEOUT
+
+    api.patch(site.path, {"spec": {"source": {"path": "chart-2"}}})
+    site.sync(commit, chart_path="chart-2")
+    assert site.image() == "second"
+
+
+def test_a_volume_that_is_kept_is_no_difference_for_ever(site: Site) -> None:
+    site.repository.commit({"chart/templates/volume.yaml": KEPT})
+    # Nothing binds the claim, which Argo CD would wait for.
+    commit = site.deploy("second\nkept: true")
+    site.follow(AUTOMATED)
+    with pytest.raises(PlatformError, match="Progressing"):
+        site.sync(commit, timeout=15)
+    without = site.deploy("third\nkept: false")
+    site.sync(without)
+    assert site.image() == "third"
+    claim = f"/api/v1/namespaces/{site.namespace}/persistentvolumeclaims/cache"
+    assert site.find(claim) is not None
+
+
 def test_a_repository_that_is_not_there(site: Site) -> None:
     commit = site.deploy("second")
     wrong = {"repoURL": site.repository.url.replace("site.git", "none.git"), "path": "chart"}
@@ -335,6 +369,23 @@ spec:
       containers:
         - name: server
           image: none
+"""
+#: Annotated as the chart does it.
+KEPT = """\
+{{- if .Values.kept }}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: cache
+  annotations:
+    argocd.argoproj.io/sync-options: Prune=false
+    argocd.argoproj.io/compare-options: IgnoreExtraneous
+spec:
+  accessModes: [ReadWriteOnce]
+  resources:
+    requests:
+      storage: 1Gi
+{{- end }}
 """
 ELSEWHERE = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: elsewhere\n  namespace: {}\n"
 
