@@ -246,7 +246,10 @@ ROWS = [
     ),
     Row(
         "but not in a chart's values",
-        specified(application(), source={**SOURCE, "helm": {"valuesObject": {"metrics": False}}}),
+        specified(
+            application(sync=comparison(helm={"valuesObject": {}})),
+            source={**SOURCE, "helm": {"valuesObject": {"metrics": False}}},
+        ),
         Next.REFRESH,
     ),
     Row("another of several sources", specified(several("0.1.0", OURS), sources=[SOURCE]), Next.REFRESH),

@@ -38,14 +38,18 @@ def sources_of(spec: JSONObject) -> list[dict[str, Any]]:
 
 def has_sources_of(spec: JSONObject, used: JSONObject) -> bool:
     """Tell whether a comparison or a sync used the sources that the spec has."""
-    return _spoken(sources_of(spec)) == _spoken(sources_of(used))
+    return _same(sources_of(spec), sources_of(used))
 
 
 def is_compared(spec: JSONObject, compared_to: JSONObject) -> bool:
     """Tell whether a comparison was one of this spec. One that does not say so was not."""
-    return has_sources_of(spec, compared_to) and _spoken(part(spec, "destination")) == _spoken(
-        part(compared_to, "destination")
+    return has_sources_of(spec, compared_to) and _same(
+        part(spec, "destination"), part(compared_to, "destination")
     )
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(_spoken(one) == _spoken(other))
 
 
 def _spoken(value: Any) -> Any:
