@@ -428,7 +428,17 @@ ROWS = [
         "gone from Git, and kept by the last sync",
         application(sync=OUT, resources=[KEPT]),
         Next.WAIT,
-        "PersistentVolumeClaim/llama-cache to be pruned: not in Git any more",
+        "PersistentVolumeClaim/llama-cache (in Git no more, not pruned) to be as in Git",
+    ),
+    Row(
+        "gone from Git, and self-healed for ever, object by object",
+        application(
+            sync=OUT,
+            resources=[KEPT],
+            operationState=operation(operation={"sync": {"resources": [{"name": "llama-cache"}]}}),
+        ),
+        Next.REFRESH,
+        "to sync PersistentVolumeClaim/llama-cache (in Git no more, not pruned) by itself",
     ),
     Row("changed by hand, manual", manual(sync=OUT), Next.SYNC, "", MAY_SYNC),
     Row(

@@ -219,9 +219,6 @@ def _difference(found: ObservedApplication, lineage: Lineage, seen: Seen) -> Ver
     written = operation is not None and _wrote_all(operation) and _is_ours(operation, lineage)
     if not found.automated and _may_sync(seen):
         return Verdict(Next.SYNC, f"{what} not as in Git, and the Application's sync policy is manual")
-    if written and found.extraneous:
-        gone = _listed(found.extraneous)
-        return Verdict(Next.WAIT, f"{gone} to be pruned: not in Git any more, and left by the last sync")
     if written:
         return Verdict(Next.WAIT, f"{what} to be as in Git: it was written, and is not so any more")
     if found.automated:

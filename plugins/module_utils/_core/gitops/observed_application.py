@@ -64,10 +64,8 @@ class ObservedApplication:
     conditions: tuple[tuple[str, str], ...]
     #: Whether the controller has compared since the last sync ended.
     reconciled: bool
-    #: What is not as in Git, as ``Kind/name``.
+    #: What is not as in Git, as ``Kind/name``, and a word to what is there no more.
     out_of_sync: tuple[str, ...]
-    #: What of that is in Git no more.
-    extraneous: tuple[str, ...]
 
     def has_chart(self, path: str) -> bool:
         """Tell whether it takes its files from a folder; the empty path is any."""
@@ -79,7 +77,6 @@ class ObservedApplication:
         metadata, spec, status = part(item, "metadata"), part(item, "spec"), part(item, "status")
         sync, health = part(status, "sync"), part(status, "health")
         operation = _operation(part(status, "operationState"), spec)
-        out_of_sync = [each for each in items(status, "resources") if each.get("status") == "OutOfSync"]
         return cls(
             target_revision=_target_revision(spec),
             paths=tuple(normpath(text(source, "path")) for source in sources_of(spec)),
@@ -100,8 +97,11 @@ class ObservedApplication:
                 for condition in items(status, "conditions")
             ),
             reconciled=_is_reconciled(text(status, "reconciledAt"), operation),
-            out_of_sync=tuple(_named(each) for each in out_of_sync),
-            extraneous=tuple(_named(each) for each in out_of_sync if each.get("requiresPruning")),
+            out_of_sync=tuple(
+                _named(each) + (" (in Git no more, not pruned)" if each.get("requiresPruning") else "")
+                for each in items(status, "resources")
+                if each.get("status") == "OutOfSync"
+            ),
         )
 
 
