@@ -17,13 +17,17 @@ description:
   - Waits until an Argo CD Application has a commit of its Git repository and is healthy. Where its sync
     policy is manual, the sync is started.
   - What the Application's status says right after a sync may be that of before it. So it is trusted only
-    where Argo CD has compared since its last sync ended, with this commit, and found nothing to change.
-    Otherwise Argo CD is asked to look at Git again (a hard refresh), and waited for.
+    where Argo CD has compared since its last sync ended, with this commit and by the Application's present
+    spec, and found nothing to change. Otherwise Argo CD is asked to look at Git again (a hard refresh), and
+    waited for.
   - It goes through the Kubernetes API, so it needs no account of Argo CD. It needs the rights to get, list,
-    watch and patch C(applications.argoproj.io) in O(namespace).
+    watch and patch C(applications.argoproj.io) in O(namespace), which a Role can limit to the Application's
+    name. Who may patch an Application may have it deploy whatever its project allows.
   - A refused object, files that cannot be rendered, a wrong login of the repository, and an Application that
     is being deleted end the wait at once. A component of Argo CD that does not answer, a sync that is tried
     again, a sync window and an Application that is not there yet are waited for.
+  - An Application that stays Degraded for a minute with this commit has failed. A Deployment is that when
+    its C(progressDeadlineSeconds) are over, also where its pods still wait for a node.
 extends_documentation_fragment:
   - llmops.platform.attributes
   - llmops.platform.kubernetes_auth
@@ -56,6 +60,13 @@ options:
         before it gets to this one. That is not known to hold this one, so it ends with V(timeout).
     type: str
     required: true
+  chart_path:
+    description:
+      - Where the commit has the chart, as M(llmops.platform.gitops_files) returns it. As long as the
+        Application takes another path, its parent is waited for to bring its new spec.
+      - Give it wherever the commit changes the Application's own file, too. Without it, an Application that
+        is well by its old spec is taken for done.
+    type: str
   sync:
     description:
       - Whether to start a sync where Argo CD does not do so by itself, that is with a manual sync policy, or
@@ -74,6 +85,7 @@ options:
     type: float
     default: 600.0
 seealso:
+  - module: llmops.platform.gitops_files
   - module: llmops.platform.vllm_deployment
   - name: Argo CD, automated sync
     description: What Argo CD does by itself.
@@ -81,10 +93,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Wait until a model is what was committed
+- name: Wait until a model is what gitops_files has committed
   llmops.platform.argocd_sync:
     name: vllm-llama-3-1-8b-instruct-1d30a5c6-production
-    revision: 3f786850e387550fdab836ed7e6dc881de23001b
+    revision: "{{ written.commit }}"
+    chart_path: "{{ written.chart_path }}"
     context: production
     timeout: 1800
 
@@ -141,9 +154,9 @@ waited_s:
   sample: 41.7
 error_class:
   description:
-    - Kind of failure, for conditions. V(workload) where an object was refused, V(invalid) where the files or
-      the Application are wrong, V(auth) where a right or a login is missing, V(locked) where somebody deletes
-      the Application, V(timeout) where the time was over.
+    - Kind of failure, for conditions. V(workload) where an object was refused or stays Degraded,
+      V(invalid) where the files or the Application are wrong, V(auth) where a right or a login is missing,
+      V(locked) where somebody deletes the Application, V(timeout) where the time was over.
   returned: failure
   type: str
   sample: workload
@@ -190,6 +203,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "default": "argocd"},
     "revision": {"type": "str", "required": True},
+    "chart_path": {"type": "str"},
     "sync": {"type": "bool", "default": True},
     "prune": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 600.0},
@@ -202,9 +216,12 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     revision = check_commit(params["revision"])
     which = ApplicationName.checked(params["name"], params["namespace"])
     client = ClusterClient.from_params(params)
+    chart_path = params["chart_path"] or ""
     deadline = Deadline(params["timeout"])
     if context.check_mode:
-        before, verdict, changed = preview_commit(client, which, only(revision), may_sync=params["sync"])
+        before, verdict, changed = preview_commit(
+            client, which, only(revision), may_sync=params["sync"], chart_path=chart_path
+        )
         result = application_result(before, verdict, deadline)
         return Outcome(changed, result, difference(before, before, revision if changed else ""))
     done = wait_for_commit(
@@ -215,6 +232,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         context.progress,
         may_sync=params["sync"],
         prune=params["prune"],
+        chart_path=chart_path,
     )
     result = application_result(done.after, done.verdict, deadline)
     return Outcome(done.synced, result, difference(done.before, done.after))

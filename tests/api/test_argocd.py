@@ -299,6 +299,35 @@ def test_a_revert_by_somebody_else_is_told(site: Site) -> None:
     assert site.image() == "second"
 
 
+def test_the_spec_of_another_chart_comes_later(site: Site, api: ClusterClient) -> None:
+    """As the parent brings it: the commit is there and well by the old spec before."""
+    first = site.deploy("first")
+    site.follow(AUTOMATED)
+    site.sync(first, chart_path="chart")
+    files = {path.replace("chart/", "chart-2/", 1): text for path, text in CHART.items()}
+    commit = site.repository.commit({**files, "chart-2/values.yaml": "image: second\n"})
+    with pytest.raises(PlatformError, match=r"parent to bring .* it has chart, not chart-2") as caught:
+        site.sync(commit, timeout=10, chart_path="chart-2")
+    assert caught.value.error_class is ErrorClass.TIMEOUT
+
+    api.patch(site.path, {"spec": {"source": {"path": "chart-2"}}})
+    site.sync(commit, chart_path="chart-2")
+    assert site.image() == "second"
+
+
+def test_a_volume_that_is_kept_is_no_difference_for_ever(site: Site, api: ClusterClient) -> None:
+    claim = f"/api/v1/namespaces/{site.namespace}/persistentvolumeclaims/cache"
+    site.repository.commit({"chart/templates/volume.yaml": KEPT})
+    kept = site.deploy("second\nkept: true")
+    site.follow(AUTOMATED)
+    site.sync(kept)
+
+    without = site.deploy("third\nkept: false")
+    site.sync(without, timeout=40)
+    assert site.image() == "third"
+    assert api.find(claim) is not None
+
+
 def test_a_repository_that_is_not_there(site: Site) -> None:
     commit = site.deploy("second")
     wrong = {"repoURL": site.repository.url.replace("site.git", "none.git"), "path": "chart"}
@@ -335,6 +364,24 @@ spec:
       containers:
         - name: server
           image: none
+"""
+#: Annotated as the chart does it; and nobody binds it here, which Argo CD would wait for.
+KEPT = """\
+{{- if .Values.kept }}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: cache
+  annotations:
+    argocd.argoproj.io/sync-options: Prune=false
+    argocd.argoproj.io/compare-options: IgnoreExtraneous
+    argocd.argoproj.io/ignore-healthcheck: "true"
+spec:
+  accessModes: [ReadWriteOnce]
+  resources:
+    requests:
+      storage: 1Gi
+{{- end }}
 """
 ELSEWHERE = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: elsewhere\n  namespace: {}\n"
 

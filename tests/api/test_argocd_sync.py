@@ -21,7 +21,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
     ErrorClass,
     PlatformError,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.gitops import wait
+from ansible_collections.llmops.platform.plugins.module_utils._core.gitops import application_status, wait
 from ansible_collections.llmops.platform.plugins.module_utils._core.gitops.lineage import (
     Relation,
     only,
@@ -182,6 +182,34 @@ def test_a_stale_status_is_refreshed_before_it_counts(
     assert controller.refreshed == 1
 
 
+def test_the_parent_brings_the_chart_of_the_commit_later(
+    api: ClusterClient, namespace: str, make: Callable[..., None], controller: Controller, sync: Sync
+) -> None:
+    """All is well with the commit, but by the spec of before."""
+    make(DONE)
+    controller.refreshes = [compared(OURS, at=8, path="new")]
+    with pytest.raises(PlatformError, match="parent to bring") as caught:
+        sync(chart_path="new", timeout=1.0)
+    assert caught.value.error_class is ErrorClass.TIMEOUT
+    assert sync(check=True, chart_path="new").result["next"] == "wait"
+    path = f"{applications(namespace)}/{NAME}"
+    later = threading.Timer(1.0, api.patch, [path, {"spec": {"source": {"path": "new"}}}])
+    later.start()
+    done = sync(chart_path="new")
+    later.join()
+    assert (done.result["next"], controller.refreshed) == ("done", 1)
+
+
+def test_what_stays_degraded_has_failed(
+    make: Callable[..., None], sync: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application_status, "_DEGRADED_S", 2.0)
+    make({**DONE, **compared(OURS, health="Degraded", at=6)})
+    with pytest.raises(PlatformError, match="has been Degraded for") as caught:
+        sync()
+    assert caught.value.error_class is ErrorClass.WORKLOAD
+
+
 def test_a_manual_policy_is_synced_once_by_two_who_wait(
     api: ClusterClient, namespace: str, make: Callable[..., None], controller: Controller, sync: Sync
 ) -> None:
@@ -288,6 +316,16 @@ def test_who_may_not_patch_is_told_and_who_may_not_watch_waits_all_the_same(
     reader = {"host": api.server, "api_key": token, "ca_cert": str(lab.folder / "pki/ca.crt")}
     with pytest.raises(PlatformError, match="cannot patch resource") as caught:
         sync(**reader)
+    assert caught.value.error_class is ErrorClass.AUTH
+
+    # A Role for this Application alone is enough.
+    verbs = ["get", "list", "watch", "patch"]
+    rules = [{**rules[0], "resourceNames": [NAME], "verbs": verbs}]
+    one = {**reader, "api_key": token_with_rights(api, namespace, "one", rules)}
+    with pytest.raises(PlatformError, match="controller to refresh it"):
+        sync(**one, timeout=2.0)
+    with pytest.raises(PlatformError, match="forbidden") as caught:
+        sync(**one, name="another")
     assert caught.value.error_class is ErrorClass.AUTH
 
     path = f"{applications(namespace)}/{NAME}"

@@ -378,6 +378,7 @@ def test_cache_volume(chart: HelmChart, persistence: dict[str, Any], volume: dic
         annotations = rendered.one("PersistentVolumeClaim")["metadata"]["annotations"]
         assert annotations["helm.sh/resource-policy"] == "keep"
         assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false"
+        assert annotations["argocd.argoproj.io/compare-options"] == "IgnoreExtraneous"
 
 
 def test_network_policy_admits_the_platforms_own_pods_and_prometheus_only(chart: HelmChart) -> None:

@@ -18,6 +18,8 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 
 REFRESH = "argocd.argoproj.io/refresh"
 Object = dict[str, Any]
+SOURCE: Object = {"repoURL": "http://127.0.0.1:9/site.git", "path": "chart", "targetRevision": "main"}
+DESTINATION: Object = {"server": "https://kubernetes.default.svc", "namespace": "llm"}
 
 
 def applications(namespace: str) -> str:
@@ -33,8 +35,8 @@ def application(name: str, *, automated: bool = True, status: Object | None = No
         "metadata": {"name": name},
         "spec": {
             "project": "default",
-            "source": {"repoURL": "http://127.0.0.1:9/site.git", "path": "chart", "targetRevision": "main"},
-            "destination": {"server": "https://kubernetes.default.svc", "namespace": "llm"},
+            "source": SOURCE,
+            "destination": DESTINATION,
         },
     }
     if automated:
@@ -47,10 +49,13 @@ def second(number: int) -> str:
     return f"2026-05-04T10:00:{number:02d}Z"
 
 
-def compared(revision: str, sync: str = "Synced", health: str = "Healthy", at: int = 0) -> Object:
+def compared(
+    revision: str, sync: str = "Synced", health: str = "Healthy", at: int = 0, path: str = "chart"
+) -> Object:
     """Return what a comparison writes."""
+    compared_to = {"source": {**SOURCE, "path": path}, "destination": DESTINATION}
     return {
-        "sync": {"status": sync, "revision": revision},
+        "sync": {"status": sync, "revision": revision, "comparedTo": compared_to},
         "health": {"status": health},
         "reconciledAt": second(at),
     }

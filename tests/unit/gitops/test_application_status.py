@@ -38,6 +38,8 @@ KNOWN = {
 EARLY, FINISHED, RECONCILED = "2026-05-04T10:00:00Z", "2026-05-04T10:00:09Z", "2026-05-04T10:00:10Z"
 LOOKED = Seen(refreshed=True)
 MAY_SYNC = Seen(refreshed=True, may_sync=True)
+SOURCE: dict[str, Any] = {"repoURL": "http://git", "path": "charts/new", "targetRevision": "main"}
+DESTINATION: dict[str, Any] = {"server": "https://kubernetes.default.svc", "namespace": "llm"}
 AUTOMATED: dict[str, Any] = {"automated": {"prune": True, "selfHeal": True}}
 
 
@@ -59,9 +61,10 @@ def operation(phase: str = "Succeeded", revision: str = OURS, **changes: Any) ->
     }
 
 
-def comparison(status: str = "Synced", revision: str = OURS) -> dict[str, Any]:
+def comparison(status: str = "Synced", revision: str = OURS, **source: Any) -> dict[str, Any]:
     """Return the result of a comparison."""
-    return {"status": status, "revision": revision}
+    compared_to = {"source": {**SOURCE, **source}, "destination": DESTINATION}
+    return {"status": status, "revision": revision, "comparedTo": compared_to}
 
 
 def condition(kind: str, message: str) -> dict[str, Any]:
@@ -82,7 +85,8 @@ def application(policy: dict[str, Any] | None = None, **status: Any) -> dict[str
         "metadata": {"name": "vllm-llama-staging", "resourceVersion": "7"},
         "spec": {
             "project": "models",
-            "source": {"repoURL": "http://git", "targetRevision": "main"},
+            "source": SOURCE,
+            "destination": DESTINATION,
             "syncPolicy": AUTOMATED if policy is None else policy,
         },
         "status": {name: value for name, value in changed.items() if value is not None},
@@ -102,13 +106,26 @@ def refreshing(item: dict[str, Any]) -> dict[str, Any]:
 
 def several(*revisions: str, **status: Any) -> dict[str, Any]:
     """Return an Application of several sources, compared and synced at these commits."""
+    sources = [{"targetRevision": "0.1.0", "chart": "vllm"}, {"targetRevision": "main"}]
+    # As Argo CD writes it, whose empty source is not left out.
+    compared_to = {"source": {"repoURL": ""}, "sources": sources, "destination": DESTINATION}
     item = application(
-        sync={"status": "Synced", "revisions": list(revisions)},
+        sync={"status": "Synced", "revisions": list(revisions), "comparedTo": compared_to},
         operationState=operation(syncResult={"revision": "", "revisions": list(revisions)}),
         **status,
     )
-    item["spec"]["sources"] = [{"targetRevision": "0.1.0", "chart": "vllm"}, {"targetRevision": "main"}]
+    item["spec"]["sources"] = sources
     return item
+
+
+def specified(item: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    """Return the Application with another spec than that which its status is about."""
+    return {**item, "spec": {**item["spec"], **spec}}
+
+
+def ill(*resources: dict[str, Any]) -> dict[str, Any]:
+    """Return a Degraded Application with objects that say why."""
+    return application(health={"status": "Degraded"}, resources=list(resources))
 
 
 @dataclass(frozen=True)
@@ -141,6 +158,22 @@ REJECTED = operation(
         ],
     },
 )
+NEW_CHART = Seen(refreshed=True, chart_path="charts/new")
+OLD_CHART = specified(
+    application(sync=comparison(path="charts/old")), source={**SOURCE, "path": "charts/old"}
+)
+KEPT = {
+    "kind": "PersistentVolumeClaim",
+    "name": "llama-cache",
+    "status": "OutOfSync",
+    "requiresPruning": True,
+}
+
+
+def failed_with(source: dict[str, Any]) -> dict[str, Any]:
+    """Return a sync of our commit that failed with a source."""
+    return operation("Failed", message="refused", syncResult={"revision": OURS, "source": source})
+
 
 ROWS = [
     # What is done, also before anybody looked.
@@ -188,6 +221,87 @@ ROWS = [
         "controller to refresh it",
         Seen(),
     ),
+    # A spec that came after the status.
+    Row(
+        "the spec has another chart than was compared",
+        application(sync=comparison(path="charts/old")),
+        Next.REFRESH,
+        "new spec",
+    ),
+    Row(
+        "another namespace than was compared",
+        specified(application(), destination={**DESTINATION, "namespace": "other"}),
+        Next.REFRESH,
+        "new spec",
+    ),
+    Row(
+        "nothing tells what was compared",
+        application(sync={"status": "Synced", "revision": OURS}),
+        Next.REFRESH,
+    ),
+    Row(
+        "what says nothing is left out by Argo CD",
+        specified(application(), source={**SOURCE, "helm": {"skipTests": False}, "directory": {}}),
+        Next.DONE,
+    ),
+    Row(
+        "but not in a chart's values",
+        specified(
+            application(sync=comparison(helm={"valuesObject": {}})),
+            source={**SOURCE, "helm": {"valuesObject": {"metrics": False}}},
+        ),
+        Next.REFRESH,
+    ),
+    Row("another of several sources", specified(several("0.1.0", OURS), sources=[SOURCE]), Next.REFRESH),
+    Row(
+        "hydrated: the source is put together",
+        specified(
+            application(sync=comparison(targetRevision="env/staging")),
+            source=None,
+            sourceHydrator={
+                "drySource": {"repoURL": "http://git", "path": "dry", "targetRevision": "main"},
+                "syncSource": {"targetBranch": "env/staging", "path": "charts/new"},
+            },
+        ),
+        Next.DONE,
+    ),
+    Row("the chart is where it was delivered", application(), Next.DONE, "", NEW_CHART),
+    Row("named in another way", application(), Next.DONE, "", Seen(chart_path="./charts/new/")),
+    Row(
+        "the parent has not brought the spec yet",
+        OLD_CHART,
+        Next.WAIT,
+        "the parent to bring the Application's new spec: it has charts/old, not charts/new",
+        NEW_CHART,
+    ),
+    Row("nobody says where the chart is", OLD_CHART, Next.DONE),
+    Row(
+        "the new values failed with the old chart",
+        specified(application(operationState=REJECTED), source={**SOURCE, "path": "charts/old"}),
+        Next.WAIT,
+        "the parent",
+        NEW_CHART,
+    ),
+    Row(
+        "the new values cannot be rendered by the old chart, and the spec comes now",
+        application(sync=comparison("Unknown", path="charts/old"), **condition("ComparisonError", BROKEN)),
+        Next.REFRESH,
+        "new spec",
+        NEW_CHART,
+    ),
+    Row(
+        "a sync failed by an older spec",
+        application(sync=OUT, operationState=failed_with({**SOURCE, "path": "charts/old"})),
+        Next.REFRESH,
+        "by itself",
+        NEW_CHART,
+    ),
+    Row("a sync failed by this spec", application(sync=OUT, operationState=failed_with(SOURCE)), Next.FAILED),
+    Row(
+        "a sync failed before it had a source",
+        application(sync=OUT, operationState=failed_with({"repoURL": ""})),
+        Next.FAILED,
+    ),
     # A status older than the sync.
     Row("synced, and not compared since", application(reconciledAt=EARLY), Next.REFRESH, "after the sync"),
     Row(
@@ -233,6 +347,48 @@ ROWS = [
     ),
     Row("missing", application(health={"status": "Missing"}), Next.WAIT, "Missing"),
     Row("no health at all", application(health=None), Next.WAIT, "Unknown"),
+    Row(
+        "degraded for a while",
+        ill({"kind": "Service", "name": "a"}),
+        Next.WAIT,
+        "Degraded",
+        Seen(refreshed=True, degraded_s=59),
+    ),
+    Row(
+        "it stays degraded",
+        ill(
+            {"kind": "Service", "name": "a", "health": {"status": "Healthy", "message": "fine"}},
+            {"kind": "Deployment", "name": "b", "health": {"status": "Degraded", "message": "exceeded"}},
+        ),
+        Next.FAILED,
+        "has been Degraded for 61 s: Deployment/b: exceeded",
+        Seen(refreshed=True, degraded_s=61.0),
+        ErrorClass.WORKLOAD,
+    ),
+    Row(
+        "it was degraded, and is better",
+        application(health={"status": "Progressing"}),
+        Next.WAIT,
+        "Progressing",
+        Seen(refreshed=True, degraded_s=61.0),
+    ),
+    # What nobody wrote who knows Argo CD.
+    Row("a time that is none", application(reconciledAt="soon"), Next.REFRESH, "after the sync"),
+    Row("a time without a zone", application(reconciledAt=RECONCILED[:-1]), Next.DONE),
+    Row("objects that are texts", application(sync=OUT, resources=["x"]), Next.WAIT, "something"),
+    Row(
+        "conditions, results and sources of another kind",
+        specified(
+            application(conditions=["x"], operationState=operation(syncResult={"resources": "x"})),
+            sources="x",
+        ),
+        Next.DONE,
+    ),
+    Row(
+        "revisions that are a text",
+        application(sync={**comparison(), "revisions": "x"}, operationState=operation(syncResult=["x"])),
+        Next.DONE,
+    ),
     # What is not as in Git.
     Row(
         "automated, not begun",
@@ -267,6 +423,22 @@ ROWS = [
         application(sync=OUT, resources=[{"kind": "Service", "name": "llama", "status": "OutOfSync"}]),
         Next.WAIT,
         "Service/llama to be as in Git",
+    ),
+    Row(
+        "gone from Git, and kept by the last sync",
+        application(sync=OUT, resources=[KEPT]),
+        Next.WAIT,
+        "PersistentVolumeClaim/llama-cache (in Git no more, not pruned) to be as in Git",
+    ),
+    Row(
+        "gone from Git, and self-healed for ever, object by object",
+        application(
+            sync=OUT,
+            resources=[KEPT],
+            operationState=operation(operation={"sync": {"resources": [{"name": "llama-cache"}]}}),
+        ),
+        Next.REFRESH,
+        "to sync PersistentVolumeClaim/llama-cache (in Git no more, not pruned) by itself",
     ),
     Row("changed by hand, manual", manual(sync=OUT), Next.SYNC, "", MAY_SYNC),
     Row(
@@ -436,7 +608,14 @@ def test_a_sync_that_was_asked_for_has_not_ended() -> None:
 
 def test_only_missing_health_is_the_workload_s() -> None:
     told = {row.case for row in ROWS if judge(row.item, lineage, row.seen).of_workload}
-    assert told == {"progressing", "degraded right after the sync", "missing", "no health at all"}
+    assert told == {
+        "progressing",
+        "degraded right after the sync",
+        "missing",
+        "no health at all",
+        "degraded for a while",
+        "it was degraded, and is better",
+    }
 
 
 def test_words_of_others_come_without_secrets() -> None:

@@ -92,6 +92,7 @@ FIXED = {
         "_MODELS_LIMIT_S": "one exchange",
         "_LAST_CHANCE_S": "what is left of a deadline for one more try",
     },
+    "gitops/application_status.py": {"_DEGRADED_S": "ends a wait early, never late"},
     "gitops/credentials.py": {"_CONNECT_S": "one exchange, less where less is left"},
     "gitops/git.py": {"_END_S": "how long a process that was told to end may take"},
     "gitops/repository.py": {"_WORTH_TELLING_S": "how long a wait is told from"},

@@ -6,7 +6,8 @@
 
 ``sync``, ``health`` and ``operationState`` are written at different times: right after a sync, ``health`` is
 still that of before it. So health counts only where the controller has compared since the last sync ended,
-with our commit, and found nothing to change. Everything else is waited for, or a refresh asked for.
+with our commit and by the spec that the Application has now, and found nothing to change. Everything else is
+waited for, or a refresh asked for.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from .observed_application import ObservedApplication, Operation
 
 _LENGTH = 600
 _SHOWN = 5
+#: A Deployment is Degraded for a moment before its new pods are ready; what stays so has failed.
+_DEGRADED_S = 60.0
 #: Errors of a comparison that mean that something does not run at the moment.
 _PASSES = re.compile(
     r"code = (Unavailable|DeadlineExceeded)|connection (refused|reset)|i/o timeout|deadline exceeded"
@@ -53,12 +56,16 @@ class Seen:
 
     ``refreshed`` tells that the controller has looked at Git since this wait began. ``before`` is when the
     sync was started that was there at its beginning, if any: what failed then may be tried again, once.
+    ``chart_path`` is where the delivered commit has the chart, if known: whoever brings the Application may
+    bring its new spec later. ``degraded_s`` is how long this wait has seen the commit there and Degraded.
     """
 
     refreshed: bool = False
     before: str = ""
     may_sync: bool = False
     has_synced: bool = False
+    chart_path: str = ""
+    degraded_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,11 +91,12 @@ def judge(item: JSONObject | None, lineage: Lineage, seen: Seen) -> Verdict:
     verdict = (
         _ended(found, compared, seen)
         or _under_way(found, lineage)
+        or _older_spec(found, seen)
         or _failed_sync(found, lineage, seen)
         or _failed_comparison(found, compared, seen)
         or _outdated(found, compared)
         or _difference(found, lineage, seen)
-        or _health(found)
+        or _health(found, seen)
     )
     if verdict.next is Next.REFRESH and found.refreshing:
         # It was asked already, by us or by somebody else.
@@ -121,11 +129,22 @@ def _under_way(found: ObservedApplication, lineage: Lineage) -> Verdict | None:
     operation = found.operation
     if operation is None or operation.failed or operation.phase == "Succeeded":
         return Verdict(Next.WAIT, "Argo CD to begin a sync that was asked for")
-    whose = "" if _is_ours(operation, lineage) else " of another commit"
+    whose = "" if _is_ours(operation, lineage) else " of another commit or spec"
     said = f": {_excerpt(operation.message)}" if operation.message else ""
     # Argo CD does not go on by itself when the window ends, only when it looks again.
     step = Next.REFRESH if "blocked by sync window" in operation.message else Next.WAIT
     return Verdict(step, f"Argo CD to end a sync{whose}{said}")
+
+
+def _older_spec(found: ObservedApplication, seen: Seen) -> Verdict | None:
+    if found.has_chart(seen.chart_path):
+        return None
+    # What failed with the old one says nothing of ours.
+    return Verdict(
+        Next.WAIT,
+        "the parent to bring the Application's new spec: "
+        f"it has {', '.join(found.paths) or 'no source'}, not {seen.chart_path}",
+    )
 
 
 def _failed_sync(found: ObservedApplication, lineage: Lineage, seen: Seen) -> Verdict | None:
@@ -149,6 +168,8 @@ def _failed_comparison(found: ObservedApplication, compared: Relation, seen: See
         return None
     for kind, message in found.conditions:
         if kind in ("InvalidSpecError", "ComparisonError", "UnknownError"):
+            if kind == "ComparisonError" and not found.as_specified:
+                return _other_spec()
             if _PASSES.search(message):
                 return Verdict(Next.REFRESH, f"Argo CD to compare: {_excerpt(message)}")
             return Verdict(
@@ -177,13 +198,17 @@ def _outdated(found: ObservedApplication, compared: Relation) -> Verdict | None:
             Next.REFRESH,
             f"Argo CD to see the commit: it has compared {_names(found.compared)} of {found.target_revision}",
         )
-    if not found.of_this_source:
-        return Verdict(Next.REFRESH, "Argo CD to compare what the Application says by now")
+    if not found.as_specified:
+        return _other_spec()
     if not found.reconciled:
         return Verdict(Next.REFRESH, "Argo CD to compare once more after the sync")
     if found.sync not in ("Synced", "OutOfSync"):
         return Verdict(Next.REFRESH, "Argo CD to tell whether it is as in Git")
     return None
+
+
+def _other_spec() -> Verdict:
+    return Verdict(Next.REFRESH, "Argo CD to compare by the Application's new spec")
 
 
 def _difference(found: ObservedApplication, lineage: Lineage, seen: Seen) -> Verdict | None:
@@ -205,11 +230,17 @@ def _difference(found: ObservedApplication, lineage: Lineage, seen: Seen) -> Ver
     return Verdict(Next.WAIT, f"somebody to sync {what}: the Application's sync policy is manual")
 
 
-def _health(found: ObservedApplication) -> Verdict:
+def _health(found: ObservedApplication, seen: Seen) -> Verdict:
     if found.health == "Healthy":
         return Verdict(Next.DONE, f"it has {_names(found.compared)} and is healthy")
     said = f": {_excerpt(found.health_message)}" if found.health_message else ""
-    # Also Degraded: a Deployment is that for a moment before its new pods are ready.
+    if found.health == "Degraded" and seen.degraded_s >= _DEGRADED_S:
+        return Verdict(
+            Next.FAILED,
+            f"it has been Degraded for {seen.degraded_s:.0f} s{said}",
+            advice="See its pods and their events. Where they only need longer, raise the chart's "
+            "progressDeadlineSeconds. Then run again.",
+        )
     return Verdict(Next.WAIT, f"it to be healthy, it is {found.health}{said}", of_workload=True)
 
 
@@ -222,7 +253,8 @@ def _wrote_all(operation: Operation) -> bool:
 
 
 def _is_ours(operation: Operation, lineage: Lineage) -> bool:
-    return together([lineage(revision) for revision in operation.revisions]) is Relation.WANTED
+    commit = together([lineage(revision) for revision in operation.revisions])
+    return operation.as_specified and commit is Relation.WANTED
 
 
 def _class_of(message: str, otherwise: ErrorClass) -> ErrorClass:

@@ -51,13 +51,13 @@ def status_of(item: JSONObject | None, wanted: JSONObject, lineage: Lineage) -> 
     found = ObservedApplication.of(item)
     if found.going_away:
         return "uninstalling"
-    if not (as_written(item, wanted) and found.of_this_source):
+    if not (as_written(item, wanted) and found.as_specified):
         return "failed"
     if found.reconciled and found.sync == "Synced" and _is_wanted(found.compared, lineage):
         return "deployed"
     last = found.operation
     wrote = last is not None and last.phase == "Succeeded" and not (last.dry_run or last.partial)
-    if last is not None and wrote and found.synced_this_source and _is_wanted(last.revisions, lineage):
+    if last is not None and wrote and last.as_specified and _is_wanted(last.revisions, lineage):
         return "deployed"
     return "failed"
 

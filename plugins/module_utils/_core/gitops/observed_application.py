@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from posixpath import normpath
 
 from ..cluster.client import JSONObject
+from .compared_spec import has_sources_of, is_compared, sources_of
+from .parts import items, part, text
 
 REFRESH = "argocd.argoproj.io/refresh"
 
@@ -27,6 +29,8 @@ class Operation:
     #: Whether it wrote nothing, and whether it wrote only some of the objects.
     dry_run: bool
     partial: bool
+    #: Whether it used the sources that the Application has now.
+    as_specified: bool
     #: What the API server refused, as ``Kind/name: why``.
     refused: tuple[str, ...]
 
@@ -41,6 +45,8 @@ class ObservedApplication:
     """What counts of an Application."""
 
     target_revision: str
+    #: Where in the repository its files are, by source.
+    paths: tuple[str, ...]
     project: str
     automated: bool
     going_away: bool
@@ -50,82 +56,74 @@ class ObservedApplication:
     in_flight: bool
     operation: Operation | None
     compared: tuple[str, ...]
+    #: Whether what was compared is what the Application says now.
+    as_specified: bool
     sync: str
     health: str
     health_message: str
     conditions: tuple[tuple[str, str], ...]
     #: Whether the controller has compared since the last sync ended.
     reconciled: bool
-    #: What is not as in Git, as ``Kind/name``.
+    #: What is not as in Git, as ``Kind/name``, and a word to what is there no more.
     out_of_sync: tuple[str, ...]
-    #: Whether what was compared is what the Application says: its source may have been changed since.
-    of_this_source: bool = True
-    #: Whether the last sync was.
-    synced_this_source: bool = True
+
+    def has_chart(self, path: str) -> bool:
+        """Tell whether it takes its files from a folder; the empty path is any."""
+        return not path or normpath(path) in self.paths
 
     @classmethod
     def of(cls, item: JSONObject) -> ObservedApplication:
         """Read an object. Each part of its status may be missing."""
-        metadata, spec, status = _part(item, "metadata"), _part(item, "spec"), _part(item, "status")
-        sync, health = _part(status, "sync"), _part(status, "health")
-        operation = _operation(_part(status, "operationState"))
+        metadata, spec, status = part(item, "metadata"), part(item, "spec"), part(item, "status")
+        sync, health = part(status, "sync"), part(status, "health")
+        operation = _operation(part(status, "operationState"), spec)
         return cls(
             target_revision=_target_revision(spec),
-            project=_text(spec, "project") or "default",
-            automated=_is_automated(_part(spec, "syncPolicy")),
+            paths=tuple(normpath(text(source, "path")) for source in sources_of(spec)),
+            project=text(spec, "project") or "default",
+            automated=_is_automated(part(spec, "syncPolicy")),
             going_away=bool(metadata.get("deletionTimestamp")),
-            refreshing=REFRESH in _part(metadata, "annotations"),
+            refreshing=REFRESH in part(metadata, "annotations"),
             in_flight=bool(item.get("operation"))
             or (operation is not None and operation.phase in ("Running", "Terminating")),
             operation=operation,
             compared=_revisions(sync),
-            sync=_text(sync, "status") or "Unknown",
-            health=_text(health, "status") or "Unknown",
-            health_message=_text(health, "message"),
+            as_specified=is_compared(spec, part(sync, "comparedTo")),
+            sync=text(sync, "status") or "Unknown",
+            health=text(health, "status") or "Unknown",
+            health_message=text(health, "message") or _ill(status),
             conditions=tuple(
-                (_text(condition, "type"), _text(condition, "message"))
-                for condition in status.get("conditions") or []
+                (text(condition, "type"), text(condition, "message"))
+                for condition in items(status, "conditions")
             ),
-            reconciled=_is_reconciled(_text(status, "reconciledAt"), operation),
+            reconciled=_is_reconciled(text(status, "reconciledAt"), operation),
             out_of_sync=tuple(
-                f"{resource.get('kind')}/{resource.get('name')}"
-                for resource in status.get("resources") or []
-                if resource.get("status") == "OutOfSync"
-            ),
-            of_this_source=_is_source(spec, _part(_part(sync, "comparedTo"), "source")),
-            synced_this_source=_is_source(
-                spec, _part(_part(_part(status, "operationState"), "syncResult"), "source")
+                _named(each) + (" (in Git no more, not pruned)" if each.get("requiresPruning") else "")
+                for each in items(status, "resources")
+                if each.get("status") == "OutOfSync"
             ),
         )
 
 
-def _is_source(spec: JSONObject, of: JSONObject) -> bool:
-    """Tell whether a status is about the source that a specification has; one that does not say is."""
-    source = _part(spec, "source")
-    if not source or not of:
-        return True
-    same = all(_text(source, name) == _text(of, name) for name in ("repoURL", "path", "targetRevision"))
-    files, others = (_part(one, "helm").get("valueFiles") or [] for one in (source, of))
-    return same and files == others
-
-
-def _operation(state: JSONObject) -> Operation | None:
+def _operation(state: JSONObject, spec: JSONObject) -> Operation | None:
     if not state:
         return None
-    sync = _part(_part(state, "operation"), "sync")
-    result = _part(state, "syncResult")
+    sync = part(part(state, "operation"), "sync")
+    result = part(state, "syncResult")
     return Operation(
-        phase=_text(state, "phase"),
-        message=_text(state, "message"),
+        phase=text(state, "phase"),
+        message=text(state, "message"),
         # Before its first look at Git it has no result yet, only what it was asked for.
         revisions=_revisions(result) or _revisions(sync),
-        started=_text(state, "startedAt"),
-        finished=_text(state, "finishedAt"),
+        started=text(state, "startedAt"),
+        finished=text(state, "finishedAt"),
         dry_run=bool(sync.get("dryRun")),
         partial=bool(sync.get("resources")),
+        # One that failed early does not say what it used.
+        as_specified=not sources_of(result) or has_sources_of(spec, result),
         refused=tuple(
-            f"{resource.get('kind')}/{resource.get('name')}: {resource.get('message') or 'no reason given'}"
-            for resource in result.get("resources") or []
+            f"{_named(resource)}: {resource.get('message') or 'no reason given'}"
+            for resource in items(result, "resources")
             if resource.get("status") == "SyncFailed" or resource.get("hookPhase") in ("Failed", "Error")
         ),
     )
@@ -140,11 +138,30 @@ def _is_reconciled(reconciled: str, operation: Operation | None) -> bool:
         return False
     if operation is None or not operation.finished:
         return True
-    return _time(reconciled) >= _time(operation.finished)
+    compared, finished = _time(reconciled), _time(operation.finished)
+    return compared is not None and finished is not None and compared >= finished
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _time(said: str) -> datetime | None:
+    """Return a time; ``None`` for what is none."""
+    try:
+        found = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _ill(status: JSONObject) -> str:
+    """Return what ails the objects, where the controller was set to write that here."""
+    return "; ".join(
+        f"{_named(resource)}: {text(health, 'message')}"
+        for resource in items(status, "resources")
+        if (health := part(resource, "health")).get("status") != "Healthy" and health.get("message")
+    )
+
+
+def _named(resource: JSONObject) -> str:
+    return f"{resource.get('kind')}/{resource.get('name')}"
 
 
 def _is_automated(policy: JSONObject) -> bool:
@@ -154,20 +171,12 @@ def _is_automated(policy: JSONObject) -> bool:
 
 
 def _target_revision(spec: JSONObject) -> str:
-    sources = spec.get("sources") or [_part(spec, "source")]
-    return ", ".join(dict.fromkeys(_text(source, "targetRevision") or "HEAD" for source in sources))
+    sources = sources_of(spec) or [{}]
+    return ", ".join(dict.fromkeys(text(source, "targetRevision") or "HEAD" for source in sources))
 
 
-def _revisions(part: JSONObject) -> tuple[str, ...]:
+def _revisions(found: JSONObject) -> tuple[str, ...]:
     """Return the revisions of several sources, or that of the only one."""
-    found = part.get("revisions") or [part.get("revision")]
-    return tuple(str(revision) for revision in found if revision)
-
-
-def _part(item: JSONObject, name: str) -> dict[str, Any]:
-    found = item.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(item: JSONObject, name: str) -> str:
-    return str(item.get(name) or "")
+    several = found.get("revisions")
+    named = several if several and isinstance(several, list) else [found.get("revision")]
+    return tuple(str(revision) for revision in named if revision)

@@ -14,23 +14,24 @@ from .wait import ApplicationName, application_error, read_application, seen_at_
 
 
 def preview_commit(
-    client: ClusterClient, which: ApplicationName, lineage: Lineage, *, may_sync: bool
+    client: ClusterClient, which: ApplicationName, lineage: Lineage, *, may_sync: bool, chart_path: str = ""
 ) -> tuple[JSONObject | None, Verdict, bool]:
     """Return the Application, the verdict of it, and whether a sync would be started.
 
     Raises what the wait would raise at once.
     """
     item = read_application(client, which)
-    verdict = judge(item, lineage, seen_at_first(item, may_sync=may_sync))
+    verdict = judge(item, lineage, seen_at_first(item, may_sync=may_sync, chart_path=chart_path))
     if verdict.next is Next.FAILED:
         raise application_error(which, verdict)
-    return item, verdict, verdict.next is Next.SYNC or (may_sync and _left_to_us(item, verdict))
+    return item, verdict, verdict.next is Next.SYNC or (may_sync and _left_to_us(item, verdict, chart_path))
 
 
-def _left_to_us(item: JSONObject | None, verdict: Verdict) -> bool:
+def _left_to_us(item: JSONObject | None, verdict: Verdict, chart_path: str) -> bool:
     """Tell whether the controller has yet to see the commit, and will not sync it under a manual policy."""
     if item is None:
         return False
     found = ObservedApplication.of(item)
-    unseen = verdict.next is Next.REFRESH or (verdict.next is Next.WAIT and found.refreshing)
+    comes = found.refreshing or not found.has_chart(chart_path)
+    unseen = verdict.next is Next.REFRESH or (verdict.next is Next.WAIT and comes)
     return unseen and not found.automated

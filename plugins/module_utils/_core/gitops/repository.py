@@ -192,7 +192,7 @@ def opened_repository(
     """Return the repository for the time of a change, in a private folder that goes away with it.
 
     Hosts of one play take turns, so that they need not race each other. The deadline begins with the turn.
-    only reads need not wait.
+    Who only reads need not wait.
     """
     with _private_folder(run_folder) as folder:
         turn = (run_folder or folder) / f"llmops-git-{digest(options.address.url, options.branch)}.lock"

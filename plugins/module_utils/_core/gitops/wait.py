@@ -96,6 +96,7 @@ def wait_for_commit(
     prune: bool = True,
     healthy: bool = True,
     fresh: bool = False,
+    chart_path: str = "",
     workload_cause: Callable[[], PlatformError | None] = lambda: None,
 ) -> Delivered:
     """Wait until the Application has a wanted commit and is healthy.
@@ -103,21 +104,24 @@ def wait_for_commit(
     With ``may_sync``, a sync that Argo CD does not start by itself is started, at most once.
     Without ``healthy`` it ends where Argo CD has done its part, and health is left to the caller.
     With ``fresh`` it ends well only after the controller has looked once more.
+    With ``chart_path``, an Application whose chart is elsewhere is waited for: its parent brings it.
     ``workload_cause`` is asked while only health is missing: what it returns ends the wait.
     Raises ``timeout`` with the last reason; ``workload``, ``invalid`` or ``auth`` for what Argo CD cannot do;
     ``locked`` where somebody reverted the commit or deletes the Application.
     """
     before = patiently(partial(read_application, client, which), deadline, progress)
-    seen = seen_at_first(before, may_sync=may_sync)
+    seen = seen_at_first(before, may_sync=may_sync, chart_path=chart_path)
     news = _News(which, deadline, progress)
     changes = _Changes(client, which, deadline)
     refreshes = _Refreshes(client, which, deadline)
+    degraded = _Degraded(deadline)
     backoff = Backoff(0.2, 5.0)
 
     while True:
         item, version = patiently(changes.read, deadline, progress)
-        seen = replace(seen, refreshed=refreshes.done(item))
+        seen = replace(seen, refreshed=refreshes.done(item), degraded_s=degraded.lasted())
         verdict = judge(item, lineage, seen)
+        degraded.see(item, verdict)
         done = verdict.next is Next.DONE or (verdict.of_workload and not healthy)
         if done and fresh and not seen.refreshed:
             verdict = replace(verdict, next=Next.REFRESH, reason="Argo CD to look once more")
@@ -146,10 +150,11 @@ def wait_for_commit(
             backoff.reset()
 
 
-def seen_at_first(item: JSONObject | None, *, may_sync: bool) -> Seen:
+def seen_at_first(item: JSONObject | None, *, may_sync: bool, chart_path: str) -> Seen:
     """Return what is known when a wait begins: the sync that is there was not meant by it."""
     operation = ObservedApplication.of(item).operation if item is not None else None
-    return Seen(before=operation.started if operation is not None else "", may_sync=may_sync)
+    before = operation.started if operation is not None else ""
+    return Seen(before=before, may_sync=may_sync, chart_path=chart_path)
 
 
 def application_error(which: ApplicationName, verdict: Verdict) -> PlatformError:
@@ -201,6 +206,25 @@ class _Refreshes:
     def done(self, item: JSONObject | None) -> bool:
         """Tell whether the controller has done what was asked: it takes the annotation away then."""
         return self._asked and item is not None and not ObservedApplication.of(item).refreshing
+
+
+class _Degraded:
+    """Knows how long nothing but health was missing, and the Application was Degraded."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._since: float | None = None
+
+    def see(self, item: JSONObject | None, verdict: Verdict) -> None:
+        """Take note of a look."""
+        if not verdict.of_workload or item is None or ObservedApplication.of(item).health != "Degraded":
+            self._since = None
+        elif self._since is None:
+            self._since = self._deadline.elapsed()
+
+    def lasted(self) -> float:
+        """Return for how many seconds it has been so."""
+        return 0.0 if self._since is None else self._deadline.elapsed() - self._since
 
 
 class _Changes:
