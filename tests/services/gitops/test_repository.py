@@ -43,7 +43,8 @@ def test_a_target_comes_stays_changes_and_goes(bare: Bare, write: Write) -> None
     assert other.result["files"] == [other.result["application_path"], other.result["values_path"]]
 
     changed = write(chart_values={"replicas": 2})
-    assert changed.result["files"] == [changed.result["values_path"]]
+    # The Application counts the revisions.
+    assert changed.result["files"] == [changed.result["application_path"], changed.result["values_path"]]
     assert "replicas: 2" in bare.git("show", f"main:{changed.result['values_path']}")
 
     gone = write(state="absent")
