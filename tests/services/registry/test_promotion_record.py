@@ -89,13 +89,15 @@ def watched(
     outcome: str = "succeeded",
     environment: str = "production",
     name: str = WATCH_STEP,
+    ended: str = "running",
 ) -> None:
     """Record that a watch of a manifest began so long ago, and how it ended."""
     identity = str(uuid.uuid4())
     query(
-        "INSERT INTO operations (id, model_name, deployment_environment, kind, actor, fence)"
-        " VALUES (%s, %s, %s, 'promote', 'ci', 1)",
-        (identity, MODEL, environment),
+        "INSERT INTO operations"
+        " (id, model_name, deployment_environment, kind, actor, fence, outcome, finished_at)"
+        " VALUES (%s, %s, %s, 'promote', 'ci', 1, %s, CASE WHEN %s <> 'running' THEN now() END)",
+        (identity, MODEL, environment, ended, ended),
     )
     query(
         "INSERT INTO operation_steps (operation_id, number, name, started_at, finished_at, outcome, detail)"
@@ -121,6 +123,7 @@ WATCHED: list[tuple[list[dict[str, Any]], list[dict[str, Any]], bool]] = [
     # Deployed anew since: the watch was one of an older revision.
     ([{}, {"ago_s": 10}], [{}], False),
     ([{}, {"ago_s": 10}], [{}, {"ago_s": 5}], True),
+    ([{}], [{"ended": "succeeded"}], True),
     # Another one was there before, or in between.
     ([{"digest": OTHER, "ago_s": 200}, {}], [{}], True),
     ([{}, {"digest": OTHER, "ago_s": 10}], [{}], True),
@@ -143,6 +146,11 @@ PASSED: list[tuple[list[dict[str, Any]], list[dict[str, Any]], bool]] = [
     ([], [{}], True),
     ([{}], [{}], True),
     ([{"ago_s": 10}], [{}], True),
+    ([{"ago_s": 10}], [{"ended": "interrupted"}], True),
+    ([{"ago_s": 10}], [{"ended": "failed"}], True),
+    # It came to its end: whatever is not as it was then is somebody's doing.
+    ([{"ago_s": 10}], [{"ended": "succeeded"}], False),
+    ([], [{"ended": "rolled_back"}], False),
     ([], [], False),
     ([], [{"outcome": "failed"}], False),
     ([], [{"digest": OTHER}], False),

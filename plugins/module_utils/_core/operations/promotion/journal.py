@@ -19,7 +19,7 @@ _STEP = """
     SELECT s.detail
       FROM operations o JOIN operation_steps s ON s.operation_id = o.id
      WHERE o.model_name = %(model)s AND o.deployment_environment = %(environment)s
-       AND s.name = %(step)s AND s.outcome = 'succeeded'
+       AND s.name = %(step)s AND s.outcome = 'succeeded' AND o.outcome = ANY(%(outcomes)s)
        AND s.detail ->> 'manifest_digest' = %(digest)s
        AND s.started_at >= ({since} FROM deployment_manifests m
                              WHERE m.model_name = o.model_name
@@ -31,22 +31,31 @@ _SINCE_IT_CAME = _STEP.format(since="SELECT max(created_at)", which="=")
 _SINCE_ANOTHER = _STEP.format(since="SELECT coalesce(max(created_at), '-infinity')", which="<>")
 
 
+#: How the operation ended, as far as it did.
+_CUT_OFF = ("running", "interrupted", "failed")
+_ALL = (*_CUT_OFF, "succeeded", "rolled_back")
+
+
 def is_watched(run: Run) -> bool:
     """Tell whether what is there was watched to the end, by this run or by one before."""
-    return _step(run, WATCH_STEP, _SINCE_IT_CAME) is not None
+    return _step(run, WATCH_STEP, _SINCE_IT_CAME, _ALL) is not None
 
 
 def passed_gates(run: Run) -> dict[str, Any] | None:
-    """Return what was noted when this very manifest passed the gates, and no other one came since."""
-    return _step(run, GATES_STEP, _SINCE_ANOTHER)
+    """Return what was noted when this very manifest passed the gates in a run that did not come to its end.
+
+    After one that did, whoever took the model from clients has to be heard: the gates are asked anew.
+    """
+    return _step(run, GATES_STEP, _SINCE_ANOTHER, _CUT_OFF)
 
 
-def _step(run: Run, step: str, query: str) -> dict[str, Any] | None:
+def _step(run: Run, step: str, query: str, outcomes: tuple[str, ...]) -> dict[str, Any] | None:
     values = {
         "model": run.target.model,
         "environment": run.target.environment,
         "step": step,
         "digest": run.compared().rendered.digest,
+        "outcomes": list(outcomes),
     }
 
     def look(session: Session) -> dict[str, Any] | None:
