@@ -156,6 +156,7 @@ options:
 class ModuleDocFragment:
     """Fragments ``llmops.platform.gitops_options`` and ``llmops.platform.gitops_options.delivery``."""
 
-    DOCUMENTATION = f"options:{_OPTIONS}"
+    # With a type: ansible-test takes what has none for a literal, and these are put together.
+    DOCUMENTATION: str = f"options:{_OPTIONS}"
 
-    DELIVERY = _DELIVERY + indent(_OPTIONS.lstrip("\n"), "    ")
+    DELIVERY: str = _DELIVERY + indent(_OPTIONS.lstrip("\n"), "    ")
