@@ -69,11 +69,7 @@ FIXED = {
         "_READ_TIMEOUT_S": "one exchange",
         "_RETRY_WINDOW_S": "one exchange: after it nothing is sent again",
     },
-    "cluster/rollout.py": {
-        "_LOG_TIMEOUT_S": "one exchange",
-        "_REPEAT_LINE_S": "pace of lines",
-        "_TOGETHER_S": "pace of looks",
-    },
+    "cluster/rollout.py": {"_LOG_TIMEOUT_S": "one exchange"},
     "cluster/shared_lists.py": {
         "FRESH_S": "age",
         "SETTLE_S": "age",
@@ -85,6 +81,7 @@ FIXED = {
         "FAILED_MOUNT_GRACE_S": "how long a symptom has to last",
         "OUTDATED_GRACE_S": "how long a symptom has to last",
     },
+    "cluster/waiting.py": {"_REPEAT_LINE_S": "pace of lines", "_TOGETHER_S": "pace of looks"},
     "common/run_folder.py": {"_PAUSE_S": "pace of looks"},
     "endpoint/exchange.py": {"_CONNECT_LIMIT_S": "one exchange"},
     "endpoint/probe.py": {
@@ -97,8 +94,6 @@ FIXED = {
     "gitops/git.py": {"_END_S": "how long a process that was told to end may take"},
     "gitops/repository.py": {"_WORTH_TELLING_S": "how long a wait is told from"},
     "gitops/wait.py": {
-        "_REPEAT_LINE_S": "pace of lines",
-        "_TOGETHER_S": "pace of looks",
         "_FIRST_REFRESH_S": "pace of looks",
         "_LONGEST_REFRESH_S": "pace of looks",
     },

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,7 +14,8 @@ from typing import Protocol
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError
 from ..common.redaction import excerpt
-from .client import APIError, ClusterClient, JSONObject, segment
+from .client import ClusterClient, JSONObject, segment
+from .waiting import News, Reasons
 from .workload import (
     Cause,
     Observed,
@@ -31,12 +31,7 @@ from .workload import (
     restarts,
 )
 
-_REPEAT_LINE_S = 30.0
-_TOGETHER_S = 0.25
 _LOG_LINES, _LOG_LENGTH, _LOG_TIMEOUT_S = 5, 600, 5.0
-#: Answers after which a watch is not asked for again: it is not allowed, or there is none.
-_NO_WATCH = (403, 404, 405)
-_DIGITS = re.compile(r"\d+")
 
 
 class Workload(Protocol):
@@ -76,11 +71,12 @@ def follow_rollout(
     Raises ``workload`` (``capacity`` for a quota) with the evidence, or ``timeout`` with the last reason.
     """
     backoff = Backoff(0.2, 2.0)
-    pods = _Pods(client, request, deadline)
+    path = f"/api/v1/namespaces/{segment(request.namespace)}/pods"
+    pods = News(client, path, {"labelSelector": request.selector}, deadline)
     symptoms = Symptoms()
     restarted = False
     failed_before: set[str] | None = set() if replace_failed else None
-    news = _News(client, request, progress)
+    told = _Told(client, request, progress)
 
     while True:
         observed = patiently(
@@ -117,8 +113,8 @@ def follow_rollout(
                 "Run again to go on waiting, or see the pods: "
                 f"kubectl -n {request.namespace} describe pods -l {request.selector}",
             )
-        news.restarts(observed)
-        if news.waits(rollout, line, deadline.elapsed()):
+        told.restarts(observed)
+        if told.waits(rollout, line, deadline.elapsed()):
             backoff.reset()
         delay = backoff.next()
         # Where no pod is on its way, controllers have to follow, which no pod tells and takes a moment.
@@ -128,25 +124,20 @@ def follow_rollout(
             backoff.reset()
 
 
-class _News:
-    """Tells what a rollout waits for: each reason once, and again now and then."""
+class _Told:
+    """Tells what a rollout waits for, and what its servers ended with."""
 
     def __init__(self, client: ClusterClient, request: Workload, progress: Callable[[str], None]) -> None:
         self._client = client
         self._request = request
         self._progress = progress
-        self._line, self._shown_at = "", 0.0
+        self._reasons = Reasons(progress)
         self._restarts: set[Restart] = set()
 
     def waits(self, rollout: Rollout, line: str, elapsed: float) -> bool:
         """Tell what is waited for; return whether it is news."""
-        # Counts within a reason go up and down; only another reason is news.
-        news = _DIGITS.sub("", line) != _DIGITS.sub("", self._line)
-        if news or elapsed - self._shown_at >= _REPEAT_LINE_S:
-            ready = f"{rollout.ready}/{rollout.wanted} ready after {elapsed:.0f} s"
-            self._progress(f"{self._request.name}: {ready}, waiting for {line}")
-            self._line, self._shown_at = line, elapsed
-        return news
+        ready = f"{rollout.ready}/{rollout.wanted} ready after {elapsed:.0f} s"
+        return self._reasons.tell(line, f"{self._request.name}: {ready}, waiting for {line}", elapsed)
 
     def restarts(self, observed: Observed) -> None:
         """Tell at once what a server ended with: its next try may take minutes."""
@@ -176,40 +167,6 @@ class _News:
             f"container {restart.container} of {restart.pod} ended with exit code {restart.exit_code} and "
             f"starts again (restart {restart.count}){ended}{f' ({hint})' if hint else ''}"
         )
-
-
-class _Pods:
-    """Waits for news of a workload's pods: by a watch, or where that is not allowed, for a time."""
-
-    def __init__(self, client: ClusterClient, request: Workload, deadline: Deadline) -> None:
-        self._client = client
-        self._path = f"/api/v1/namespaces/{segment(request.namespace)}/pods"
-        self._query = {"labelSelector": request.selector}
-        self._deadline = deadline
-        self.watched = True
-
-    def changed(self, version: str, seconds: float) -> bool:
-        """Return at the first change after a version, or after so many seconds; tell whether there was one.
-
-        No server can be asked to watch for less than a second; such a time is slept through.
-        """
-        whole = int(min(seconds, self._deadline.remaining()))
-        if not (self.watched and version and whole):
-            self._deadline.pause(seconds)
-            return False
-        try:
-            changed = self._client.wait_for_change(self._path, self._query, version, whole)
-        except PlatformError as error:
-            if error.error_class is ErrorClass.FENCED:
-                raise
-            # Reading goes on, and says what is wrong where it fails too.
-            self.watched = not (isinstance(error, APIError) and error.status in _NO_WATCH)
-            self._deadline.pause(seconds)
-            return False
-        if changed:
-            # More than one change comes at a time.
-            self._deadline.pause(_TOGETHER_S)
-        return changed
 
 
 def _has_failed(pod: JSONObject) -> bool:

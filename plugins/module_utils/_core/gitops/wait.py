@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..cluster.client import APIError, ClusterClient, JSONObject, segment
+from ..cluster.waiting import News, Reasons
 from ..common.actor import actor
 from ..common.deadline import Backoff, Deadline, patiently
 from ..common.errors import ErrorClass, PlatformError, invalid
@@ -22,14 +23,9 @@ from .lineage import Lineage
 from .observed_application import ObservedApplication
 
 _API = "/apis/argoproj.io/v1alpha1"
-_REPEAT_LINE_S = 30.0
-_TOGETHER_S = 0.25
 #: A refresh makes Argo CD render without its cache, so one that did not help is not repeated at once.
 _FIRST_REFRESH_S, _LONGEST_REFRESH_S = 5.0, 60.0
-#: Answers after which a watch is not asked for again: it is not allowed, or there is none.
-_NO_WATCH = (403, 404, 405)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -111,14 +107,16 @@ def wait_for_commit(
     """
     before = patiently(partial(read_application, client, which), deadline, progress)
     seen = seen_at_first(before, may_sync=may_sync, chart_path=chart_path)
-    news = _News(which, deadline, progress)
-    changes = _Changes(client, which, deadline)
+    reasons = Reasons(progress)
+    query = {"fieldSelector": f"metadata.name={which.name}"}
+    news = News(client, which.collection, query, deadline)
     refreshes = _Refreshes(client, which, deadline)
     degraded = _Degraded(deadline)
     backoff = Backoff(0.2, 5.0)
 
     while True:
-        item, version = patiently(changes.read, deadline, progress)
+        items, version = patiently(partial(client.list_at, which.collection, query), deadline, progress)
+        item = items[0] if items else None
         seen = replace(seen, refreshed=refreshes.done(item), degraded_s=degraded.lasted())
         verdict = judge(item, lineage, seen)
         degraded.see(item, verdict)
@@ -138,7 +136,9 @@ def wait_for_commit(
                 "Run again to go on waiting, or see it: "
                 f"kubectl -n {which.namespace} describe application {which.name}",
             )
-        if news.waits(verdict):
+        elapsed = deadline.elapsed()
+        line = f"{which.name}: after {elapsed:.0f} s waiting for {verdict.reason}"
+        if reasons.tell(verdict.reason, line, elapsed):
             backoff.reset()
         if verdict.next is Next.SYNC and item is not None:
             progress(f"{which.name}: starting a sync")
@@ -146,7 +146,7 @@ def wait_for_commit(
             continue
         if verdict.next is Next.REFRESH:
             refreshes.ask()
-        if changes.wait(version, backoff.next()):
+        if news.changed(version, backoff.next(), watch_s=1.0):
             backoff.reset()
 
 
@@ -225,59 +225,3 @@ class _Degraded:
     def lasted(self) -> float:
         """Return for how many seconds it has been so."""
         return 0.0 if self._since is None else self._deadline.elapsed() - self._since
-
-
-class _Changes:
-    """Reads the Application, and waits for news of it: by a watch, or where there is none, for a time."""
-
-    def __init__(self, client: ClusterClient, which: ApplicationName, deadline: Deadline) -> None:
-        self._client = client
-        self._path = which.collection
-        self._query = {"fieldSelector": f"metadata.name={which.name}"}
-        self._deadline = deadline
-        self._watched = True
-
-    def read(self) -> tuple[JSONObject | None, str]:
-        """Return the Application, ``None`` if it is not there, and the version from which a watch goes on."""
-        items, version = self._client.list_at(self._path, self._query)
-        return (items[0] if items else None), version
-
-    def wait(self, version: str, seconds: float) -> bool:
-        """Return at the first change, or after some seconds; tell whether there was one."""
-        # No server can be asked to watch for less than a second.
-        whole = int(min(max(seconds, 1.0), self._deadline.remaining()))
-        if not (self._watched and version and whole):
-            self._deadline.pause(seconds)
-            return False
-        try:
-            changed = self._client.wait_for_change(self._path, self._query, version, whole)
-        except PlatformError as error:
-            if error.error_class is ErrorClass.FENCED:
-                raise
-            # Reading goes on, and says what is wrong where it fails too.
-            self._watched = not (isinstance(error, APIError) and error.status in _NO_WATCH)
-            self._deadline.pause(seconds)
-            return False
-        if changed:
-            # More than one change comes at a time.
-            self._deadline.pause(_TOGETHER_S)
-        return changed
-
-
-class _News:
-    """Tells what is waited for: each reason once, and again now and then."""
-
-    def __init__(self, which: ApplicationName, deadline: Deadline, progress: Callable[[str], None]) -> None:
-        self._name = which.name
-        self._deadline = deadline
-        self._progress = progress
-        self._line, self._shown_at = "", 0.0
-
-    def waits(self, verdict: Verdict) -> bool:
-        """Tell what is waited for; return whether it is news."""
-        elapsed = self._deadline.elapsed()
-        news = _DIGITS.sub("", verdict.reason) != _DIGITS.sub("", self._line)
-        if news or elapsed - self._shown_at >= _REPEAT_LINE_S:
-            self._progress(f"{self._name}: after {elapsed:.0f} s waiting for {verdict.reason}")
-            self._line, self._shown_at = verdict.reason, elapsed
-        return news
