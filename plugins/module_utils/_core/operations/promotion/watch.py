@@ -18,6 +18,7 @@ from ...common.errors import ErrorClass, PlatformError
 from ..deploy.next_step import Step
 from ..deploy.run import Run
 from .clients import Clients
+from .gates.completions import is_of_the_server
 from .gates.gate import Gate, GateVerdict
 from .journal import WATCH_STEP
 
@@ -83,7 +84,7 @@ class _Completions:
         try:
             self.ask()
         except PlatformError as error:
-            if not _is_the_servers(error) or self.run.waits.total.expired():
+            if not is_of_the_server(error) or self.run.waits.total.expired():
                 self.run.say(f"a completion could not be asked for: {error.message}")
                 return
             self.failed += 1
@@ -103,13 +104,6 @@ class _Completions:
         )
         verdict = GateVerdict.PASS if known else GateVerdict.INCONCLUSIVE
         return Gate("completions", verdict, told, samples=self.answered, source="endpoint")
-
-
-def _is_the_servers(error: PlatformError) -> bool:
-    """Tell whether it is the server that did not answer, and not the way to it."""
-    if error.error_class is ErrorClass.TIMEOUT:
-        return bool(error.details.get("of_the_server"))
-    return error.error_class is ErrorClass.VERIFICATION
 
 
 def _follow(run: Run, wanted: Watch, deadline: Deadline) -> list[Gate]:
