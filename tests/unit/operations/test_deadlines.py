@@ -111,7 +111,10 @@ FIXED = {
     "metrics/prometheus.py": {"TIMEOUT_S": "default of the option for one exchange"},
     "operations/deploy/failure.py": {"_ASK_S": "one exchange after a failure"},
     "operations/promotion/clients.py": {"_SHORTEST_S": "bound of the option gates.window_s"},
-    "operations/promotion/metrics_source.py": {"_WINDOW_S": "default of the option gates.window_s"},
+    "operations/promotion/metrics_source.py": {
+        "_REMEMBERED_S": "default of the option gates.window_s",
+        "_WAITED_S": "default of the option gates.window_s",
+    },
     "operations/promotion/watch.py": {"_LAST_PAUSE_S": "pace of looks"},
     "registry/approving.py": {"MOST_S": "what may be asked for: how long an approval holds"},
     "registry/connection.py": {

@@ -52,6 +52,7 @@ class PodsSource:
     """
 
     name = "router"
+    remembers = False
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class PrometheusSource:
     """
 
     name = "prometheus"
+    remembers = True
 
     def __init__(
         self,

@@ -71,10 +71,15 @@ class Window(Protocol):
 
 
 class MetricsSource(Protocol[Mark]):
-    """Who can be asked. ``name`` is what a gate calls its source."""
+    """Who can be asked. ``name`` is what a gate calls its source.
+
+    One that ``remembers`` knows of a window that is over; with another one it has to be waited for.
+    """
 
     @property
     def name(self) -> str: ...
+    @property
+    def remembers(self) -> bool: ...
 
     def begin(self, subject: Subject) -> Mark:
         """Begin a window now; keep what is returned for :meth:`end`."""

@@ -50,6 +50,7 @@ class Source:
 
     def __init__(self, breaks: str = "", name: str = "prometheus") -> None:
         self.breaks, self.name = breaks, name
+        self.remembers = name == "prometheus"
         self.windows: list[float] = []
         self.since = self.until = datetime.now(UTC)
 

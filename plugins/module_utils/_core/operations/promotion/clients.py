@@ -38,7 +38,7 @@ class Clients:
 
         A source that remembers would count the answers of what was there before.
         """
-        if self.source.name != "prometheus":
+        if not self.source.remembers:
             return metric_gates(self.source, self.subject, self.limits)
         wanted, age = self.limits.window_s, max(_SHORTEST_S, age_s())
         if age >= wanted:
@@ -49,12 +49,12 @@ class Clients:
 
     def look_before(self) -> None:
         """Begin to look at what clients get from what is there; a source that remembers need not."""
-        if self.source.name != "prometheus":
+        if not self.source.remembers:
             self.begin()
 
     def note_before(self) -> None:
         """Note what clients got so far, to set what comes beside it."""
-        if self.source.name == "prometheus":
+        if self.source.remembers:
             self.before = metric_gates(self.source, self.subject, self.limits)
         elif self._mark is not None:
             self.before = self.ask()

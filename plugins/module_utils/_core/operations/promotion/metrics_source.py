@@ -21,7 +21,7 @@ from .gate_set import GateSet
 from .gates.limits import MetricLimits
 
 #: Seconds over which is asked, if nobody says otherwise: Prometheus remembers, at routers it is waited for.
-_WINDOW_S = {"prometheus": 300.0, "router": 30.0}
+_REMEMBERED_S, _WAITED_S = 300.0, 30.0
 
 
 def metrics_source(
@@ -59,5 +59,5 @@ def metric_limits(gates: GateSet, source: MetricsSource[Any]) -> MetricLimits:
         latency_s=gates.max_latency_s,
         queue_waiting=gates.queue_waiting,
         min_samples=gates.min_samples,
-        window_s=gates.window_s or _WINDOW_S[source.name],
+        window_s=gates.window_s or (_REMEMBERED_S if source.remembers else _WAITED_S),
     )
