@@ -36,6 +36,7 @@ _REVISIONS = """
            ORDER BY id DESC LIMIT 1) v ON true
      WHERE m.model_name = %(model)s AND m.deployment_environment = %(environment)s
        AND m.release_name = coalesce(%(release)s, m.release_name)
+       AND m.manifest_digest = coalesce(%(digest)s, m.manifest_digest)
      ORDER BY m.id DESC LIMIT %(limit)s
 """
 _CONTENT = "SELECT values, values_redacted, objects, values_digest FROM deployment_manifests WHERE id = %s"
@@ -93,10 +94,22 @@ class Content:
 
 
 def read_manifests(
-    session: Session, model: str, environment: str, release: str | None = None, *, limit: int = LIMIT
+    session: Session,
+    model: str,
+    environment: str,
+    release: str | None = None,
+    *,
+    digest: str | None = None,
+    limit: int = LIMIT,
 ) -> list[Manifest]:
-    """Return the recorded revisions of a target, or of one release of it, newest first."""
-    values = {"model": model, "environment": environment, "release": release, "limit": limit}
+    """Return the recorded revisions of a target, or of one release or one manifest of it, newest first."""
+    values = {
+        "model": model,
+        "environment": environment,
+        "release": release,
+        "digest": digest,
+        "limit": limit,
+    }
     rows = session.rows(_REVISIONS, values)
     return [Manifest(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
 

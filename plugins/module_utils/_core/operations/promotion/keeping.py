@@ -72,19 +72,17 @@ def _promoted(registry: Registry, target: ReleaseTarget) -> tuple[Manifest, Cont
         row = entries.read(session, target.model, target.environment)
         if row is None or row.manifest_digest is None:
             return None
-        for one in read_manifests(session, target.model, target.environment, target.name):
-            if one.digest == row.manifest_digest:
-                return (one, read_content(session, one)) if one.source_environment else None
-        return None
+        model, environment, digest = target.model, target.environment, row.manifest_digest
+        found = read_manifests(session, model, environment, target.name, digest=digest, limit=1)
+        return (found[0], read_content(session, found[0])) if found and found[0].source_environment else None
 
     try:
-        found = registry.read(look)
+        return registry.read(look)
     except Exception as error:
         # In check mode an earlier task did not really create the tables.
         if not is_without_schema(error):
             raise
         return None
-    return found
 
 
 def _unnamed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,8 +100,9 @@ def read_source(session: Session, model: str, environment: str) -> Source:
             f"has {model} on record without what it was made of",
             "Deploy it there with vllm_deployment, which records that.",
         )
-    for manifest in read_manifests(session, model, environment, entry.release_name):
-        if (manifest.digest, manifest.revision) == (entry.manifest_digest, entry.release_revision):
+    digest = entry.manifest_digest
+    for manifest in read_manifests(session, model, environment, entry.release_name, digest=digest):
+        if manifest.revision == entry.release_revision:
             return _checked(Source(entry, manifest, read_content(session, manifest)))
     raise _refused(
         environment,
