@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...cluster.client import Authentication, ClusterClient
-from ...common.errors import PlatformError, invalid
+from ...common.errors import ErrorClass, PlatformError, invalid
 from ...common.names import tier_of
 from ...endpoint.arguments import check_planned
 from ...metrics.window import Subject
@@ -205,7 +205,7 @@ def _pin(access: SourceAccess, progress: Callable[[str], None]) -> str | None:
     try:
         return image_to_pin(access)
     except PlatformError as error:
-        if error.error_class.value == "verification":
+        if error.error_class is ErrorClass.VERIFICATION:
             raise
         progress(f"what {access.source.environment} runs cannot be looked at: {error.message}")
         return None

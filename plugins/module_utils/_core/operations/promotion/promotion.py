@@ -67,7 +67,7 @@ class Promotion:
             **STEPS,
             Step.LOCK: (partial(_lock, self), "lock_s"),
             Step.PLAN: (partial(_plan, self), "plan_s"),
-            Step.ANNOUNCE: (partial(_decided, self, announce.take), "registry_s"),
+            Step.ANNOUNCE: (partial(_announce, self), "registry_s"),
             Step.RELEASE: (partial(_release, self), "helm_s"),
             Step.VERIFY: (partial(_verify, self), "verify_s"),
             Step.REGISTER: (partial(_register, self), "registry_s"),
@@ -251,30 +251,21 @@ def _lock(going: Promotion, run: Run) -> None:
 
 
 def _plan(going: Promotion, run: Run) -> None:
-    require_same_server(going.carried.original, run.compared().rendered)
-    _refuse_rejected(run)
+    wanted = run.compared().rendered
+    require_same_server(going.carried.original, wanted)
+    # Also where it is there already, or nothing is registered.
+    plan.refuse_rejected(run, wanted.digest, _OTHER_VERSION)
     plan.take(run)
 
 
-def _refuse_rejected(run: Run) -> None:
-    """Raise ``verification`` for what did not serve in the target or was given up, if it is there or not."""
-    digest = run.compared().rendered.digest
-    found = run.verdict_on(digest)
-    if found is None or found.verdict not in run.refuses:
-        return
-    # A run that was killed while it went back is gone on with.
-    run.refused = True
-    raise PlatformError(
-        ErrorClass.VERIFICATION,
-        f"{run.target.name}: this very manifest ({digest[:19]}) {found}",
-        "Promote another version. Where the cause lay elsewhere and is gone, promote it with retry_rejected "
-        "(promotion_retry_rejected).",
-        {"manifest_digest": digest},
-    )
+_OTHER_VERSION = (
+    "Promote another version. Where the cause lay elsewhere and is gone, promote it with retry_rejected "
+    "(promotion_retry_rejected)."
+)
 
 
-def _decided(going: Promotion, take: Callable[[Run], None], run: Run) -> None:
-    """Take a step that writes, after the gates that may have closed meanwhile were asked again."""
+def _decide_again(going: Promotion, run: Run) -> None:
+    """Ask the gates that may have closed meanwhile, before a step that writes. Raises where one has."""
     if going.asked:
         gates = _overruled(going, _decide(going))
         known = {gate.name: gate for gate in (*going.asked, *gates)}
@@ -288,7 +279,11 @@ def _decided(going: Promotion, take: Callable[[Run], None], run: Run) -> None:
             f"{run.target.name} was changed by somebody else since this run first looked",
             "Nothing was written. Look at what is there, then run again: the gates are asked then.",
         )
-    take(run)
+
+
+def _announce(going: Promotion, run: Run) -> None:
+    _decide_again(going, run)
+    announce.take(run)
 
 
 def _release(going: Promotion, run: Run) -> None:
@@ -301,7 +296,7 @@ def _pass_gates(going: Promotion, run: Run) -> None:
     clients = going.watch.clients
     if going.watch.wanted and clients is not None:
         clients.note_before()
-    _decided(going, lambda _run: None, run)
+    _decide_again(going, run)
     with run.tools.permit.step(GATES_STEP) as detail:
         detail["source"] = {"environment": going.source.environment, "manifest_digest": going.source.digest}
         detail["manifest_digest"] = run.compared().rendered.digest

@@ -33,23 +33,34 @@ def take(run: Run) -> None:
         refuse_pod(run.tools.client, run.plan)
 
 
+_CHANGE_IT = (
+    "Change what was wrong with it. Where the cause lay elsewhere and is gone, deploy it with "
+    "retry_rejected (vllm_retry_rejected)."
+)
+
+
 def _refuse_rejected(run: Run) -> None:
     """Raise ``verification`` for a manifest that was given up, unless it is what is there."""
-    row, target = run.row, run.target
+    row = run.row
     digest = run.planned().wanted.digest
     if row is None or row.manifest_digest is None:
         return
     if run.record is not None and manifest_digest(run.record.objects) == digest:
         # It is there already: what is to be mended is not the manifest.
         return
+    refuse_rejected(run, digest, _CHANGE_IT)
+
+
+def refuse_rejected(run: Run, digest: str, advice: str) -> None:
+    """Raise ``verification`` for a manifest whose verdict is one that this run refuses."""
     found = run.verdict_on(digest)
     if found is None or found.verdict not in run.refuses:
         return
+    # A run that was killed while it went back is gone on with.
     run.refused = True
     raise PlatformError(
         ErrorClass.VERIFICATION,
-        f"{target.name}: this very manifest ({digest[:19]}) {found}",
-        "Change what was wrong with it. Where the cause lay elsewhere and is gone, deploy it with "
-        "retry_rejected (vllm_retry_rejected).",
+        f"{run.target.name}: this very manifest ({digest[:19]}) {found}",
+        advice,
         {"manifest_digest": digest},
     )
