@@ -150,126 +150,31 @@ line:
     proved (revision 7 (5f70bf18a086)), as revision 5, after 42.9 s (10 gates passed, completion 0.3 s)
 gates:
   description:
-    - What each gate says, in the order in which they are asked. Empty where what is promoted was there
-      already.
+    - What each gate says, as M(llmops.platform.vllm_gate_info) returns it. Empty where what is promoted was
+      there already.
   returned: success
   type: list
   elements: dict
-  contains:
-    name:
-      description:
-        - One of V(verified), V(soak), V(idle), V(freeze), V(capacity), V(completions), V(errors), V(latency),
-          V(queue), V(approval).
-      type: str
-    verdict:
-      description:
-        - V(pass), V(fail), V(inconclusive) where there is not enough to tell, or V(error) where it could not
-          be asked.
-      type: str
-    reason:
-      description: What was seen, in one line. The worst series is named.
-      type: str
-    value:
-      description: What was measured, a number or a word. V(null) where nothing was.
-      type: raw
-    limit:
-      description: What it may be at most, or has to be.
-      type: raw
-    unit:
-      description: Unit of value and limit.
-      type: str
-    samples:
-      description: From how many requests, completions or readings. V(null) where that says nothing.
-      type: int
-    window_s:
-      description: Over how many seconds.
-      type: float
-    source:
-      description: Who was asked, V(registry), V(endpoint), V(prometheus), V(router), V(cluster) or V(clock).
-      type: str
-    query:
-      description: How it was asked, such as the PromQL expression.
-      type: str
-    since:
-      description: Begin of the window.
-      type: str
-    until:
-      description: End of the window.
-      type: str
-    overridden:
-      description: Why it lets pass though it has not passed. V(null) where nobody took that on himself.
-      type: str
-  sample:
-    - name: completions
-      verdict: pass
-      reason: p95 of 10 completions is 0.412 s, the slowest 0.412 s
-      value: 0.412
-      limit: 3.0
-      unit: s
-      samples: 10
-      window_s: null
-      source: endpoint
-      query: null
-      since: null
-      until: null
-      overridden: null
 gate_set_digest:
-  description: SHA-256 of the gates and their limits. An approval is for these.
+  description: SHA-256 of the gates and their limits, as M(llmops.platform.vllm_gate_info) returns it.
   returned: success
   type: str
-  sample: sha256:7c211433f02071597741e6ff5a8ea34789abbf43f07e52a0dbe4e5dbf5b8a1cb
 source:
-  description: What is carried.
+  description: What is carried, as M(llmops.platform.vllm_gate_info) returns it.
   returned: success
   type: dict
-  contains:
-    environment:
-      description: Where it was proven.
-      type: str
-    revision:
-      description: Revision of the release there.
-      type: int
-    manifest_digest:
-      description: SHA-256 of the manifest there.
-      type: str
-    chart_version:
-      description: Version of the chart.
-      type: str
-    chart_digest:
-      description: SHA-256 of the chart's files.
-      type: str
-    image:
-      description: Image as it was asked for there.
-      type: str
-    image_digest:
-      description: Digest of the image that ran there.
-      type: str
-    model_revision:
-      description: Commit or tag of the weights.
-      type: str
-  sample:
-    environment: staging
-    revision: 7
-    manifest_digest: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
-    chart_version: 0.1.0
-    chart_digest: sha256:0b1e8df3a9c1f6d1a3b9f9a1f6c1b6a4b0d7f0f6c3f5a0d8e1c2b3a4958676a5
-    image: vllm/vllm-openai:v0.33.0
-    image_digest: sha256:9b2a1c4e7f3d5a6b8c0d1e2f3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d9e0f1a2b
-    model_revision: 5206a32e0bd3067aef1ce90f5528ade7d866253f
 differences:
-  description: What will be other than in the source, a line each. All of it belongs to the environment.
+  description: What will be other than in the source, as M(llmops.platform.vllm_gate_info) returns it.
   returned: success
   type: list
   elements: str
-  sample: ["environment: staging -> production", "values.replicas: 1 -> 2"]
 contradictions:
   description:
-    - What O(chart_values) say otherwise than what is carried, a line each. Who deploys by them undoes the
-      promotion, so write there what was carried.
+    - What O(chart_values) say otherwise than what is carried, as M(llmops.platform.vllm_gate_info) returns
+      it.
   returned: success
   type: list
   elements: str
-  sample: ["values.image.tag: v0.32.0 -> v0.33.0"]
 watch:
   description:
     - What the gates said of what clients got, when the watch ended. V(null) where nothing was watched.
