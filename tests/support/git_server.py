@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import base64
-import os
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+
+from tests.support.git_backend import GitBackendHandler
 
 _IDENTITY = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
 _SETTINGS = ("-c", "init.defaultBranch=main", "-c", "advice.detachedHead=false")
@@ -131,26 +131,12 @@ class _Server(ThreadingHTTPServer):
         self.state = GitHttp(f"http://127.0.0.1:{self.server_port}")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(GitBackendHandler):
     """Answers as the state of its server says."""
 
     server: _Server
 
-    def do_GET(self) -> None:
-        self._answer(b"")
-
-    def do_POST(self) -> None:
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            body = b""
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-        else:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._answer(body)
-
-    def _answer(self, body: bytes) -> None:
+    def answer(self, body: bytes) -> None:
         given = self.headers.get("Authorization", "")
         state = self.server.state
         state.seen.append(given)
@@ -161,44 +147,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif given != self.server.login:
             self._refuse(401, "WWW-Authenticate", 'Basic realm="git"')
         else:
-            self._serve(body)
+            self.serve(self.server.folder, body, "somebody")
 
     def _refuse(self, status: int, name: str, value: str) -> None:
         self.send_response(status)
         self.send_header(name, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def _serve(self, body: bytes) -> None:
-        path, _, query = self.path.partition("?")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "GIT_PROJECT_ROOT": str(self.server.folder),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "REMOTE_USER": "somebody",
-            "REMOTE_ADDR": "127.0.0.1",
-            "REQUEST_METHOD": self.command,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-        }
-        answer = subprocess.run(
-            ["git", "http-backend"], input=body, capture_output=True, env=environment, check=True
-        ).stdout
-        head, _, content = answer.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        self.send_response(int(headers.pop("Status", "200").split()[0]))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - of the base class
-        pass
 
 
 @contextmanager

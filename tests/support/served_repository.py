@@ -12,9 +12,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+
+from tests.support.git_backend import GitBackendHandler
 
 _IDENTITY = {
     f"GIT_{role}_{what}": value
@@ -105,48 +106,10 @@ def _git(*arguments: str) -> str:
     return done.stdout
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Runs the backend as a CGI program."""
+class _Handler(GitBackendHandler):
+    """Answers whoever asks."""
 
     root: Path
 
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self._answer()
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
-
-    def _answer(self) -> None:
-        asked = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        done = subprocess.run(
-            ["git", "http-backend"],
-            input=body,
-            env={
-                **os.environ,
-                "GIT_PROJECT_ROOT": str(self.root),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "PATH_INFO": asked.path,
-                "QUERY_STRING": asked.query,
-                "REQUEST_METHOD": self.command,
-                "CONTENT_TYPE": self.headers.get("Content-Type") or "",
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding") or "",
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",
-            },
-            capture_output=True,
-            check=False,
-        )
-        head, _blank, content = done.stdout.partition(b"\r\n\r\n")
-        fields = [line.decode().split(": ", 1) for line in head.split(b"\r\n") if line]
-        status = next((value for name, value in fields if name == "Status"), "200 OK")
-        self.send_response(int(status.split()[0]))
-        for name, value in fields:
-            if name != "Status":
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+    def answer(self, body: bytes) -> None:
+        self.serve(self.root, body)
