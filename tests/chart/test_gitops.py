@@ -110,7 +110,7 @@ def test_an_older_chart_comes_back_by_a_change_of_two_files(chart: HelmChart, tm
     for path in wanted.chart.rglob("*"):
         copy = newer / path.relative_to(wanted.chart)
         copy.mkdir() if path.is_dir() else copy.write_bytes(path.read_bytes())
-    template = newer / "templates/service.yaml"
+    template = newer / "templates/service.yaml.tpl"
     template.write_text(template.read_text().replace("kind: Service", "kind: Service\n# newer", 1))
     (newer / "values.yaml").write_text(
         (newer / "values.yaml").read_text().replace("revisionHistoryLimit: ", "revisionHistoryLimit: 1")

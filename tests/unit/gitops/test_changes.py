@@ -68,7 +68,7 @@ def test_a_new_target_gets_two_files_and_its_chart() -> None:
     (chart,) = changes.folders
     assert changes.paths == sorted([APPLICATION, VALUES, f"{chart}/"])
     assert f"path: {chart}\n" in changes.writes[APPLICATION].decode()
-    assert {"Chart.yaml", "values.yaml", "templates/deployment.yaml"} <= set(changes.folders[chart])
+    assert {"Chart.yaml", "values.yaml", "templates/deployment.yaml.tpl"} <= set(changes.folders[chart])
 
 
 def test_the_same_again_changes_nothing() -> None:
@@ -148,7 +148,7 @@ def test_another_writer_needs_consent() -> None:
 
 def test_a_chart_that_was_changed_is_refused_and_not_mended() -> None:
     files = written()
-    (path,) = [name for name in files.content if name.endswith("templates/service.yaml")]
+    (path,) = [name for name in files.content if name.endswith("templates/service.yaml.tpl")]
     files.content[path] += b"\n"
     with pytest.raises(PlatformError, match="stays as it was written"):
         plan(files)
