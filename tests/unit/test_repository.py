@@ -49,6 +49,7 @@ LAYERS: dict[str, set[str]] = {
         "gitops",
     },
     "lab": {"common", "cluster", "registry"},
+    "scaffold": {"common"},
 }
 
 # The variables of all roles that use the registry.
