@@ -85,10 +85,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict
     playbook.write_text(SHOW, "utf-8")
     runner = PlayRunner(folder)
     return {
-        name: {
-            task.host: task.result["msg"]
-            for task in runner.run(playbook, inventory=folder).check().tasks
-        }
+        name: {task.host: task.result["msg"] for task in runner.run(playbook, inventory=folder).check().tasks}
         for name, folder in FOLDERS.items()
     }
 
@@ -122,7 +119,9 @@ def test_every_model_renders_with_the_real_chart(
     merged: dict[str, dict[str, dict[str, Any]]], inventory: str
 ) -> None:
     for host, variables in merged[inventory].items():
-        assert variables["environment"] == ("development" if inventory == "local" else FOLDERS[inventory].name)
+        assert variables["environment"] == (
+            "development" if inventory == "local" else FOLDERS[inventory].name
+        )
         objects = rendered(variables)
         assert {"ConfigMap", "Deployment", "NetworkPolicy", "Service"} <= {item["kind"] for item in objects}
         assert all(item["metadata"]["namespace"] == variables["namespace"] for item in objects), host

@@ -172,6 +172,27 @@ def test_roles_that_use_the_registry_take_the_same_settings(role: str) -> None:
         assert passed == load_yaml(ROOT / "roles/registry/vars/main.yml")["_registry_database_settings"]
 
 
+def test_roles_merge_the_values_of_a_model_alike() -> None:
+    """Deployed by Helm, written to Git or promoted to: what an inventory says of a model means the same."""
+
+    def merging(text: str) -> str:
+        """Return what is merged, without what guards against variables that nobody has set."""
+        return re.sub(
+            r"[\s{}]|\|default\(\)|promotion_valuesor", "", re.sub(r"\s+", "", text).replace("{}", "")
+        )
+
+    (task,) = load_yaml(ROOT / "roles/vllm/tasks/main.yml")
+    deployed = task["module_defaults"]["llmops.platform.vllm_deployment"]["chart_values"]
+    written = load_yaml(ROOT / "roles/gitops/vars/main.yml")["_gitops_values"]
+    promoted = load_yaml(ROOT / "roles/promotion/vars/main.yml")["_promotion_values"]
+    assert (
+        merging(deployed)
+        == "vllm_environment_values|combine(vllm_model_values,vllm_values,recursive=true)"
+        == merging(written)
+        == merging(promoted)
+    )
+
+
 @pytest.mark.parametrize("role", roles())
 def test_tasks_of_roles_leave_connections_to_the_defaults(role: str) -> None:
     """``module_defaults`` of the groups say them once; a task that says one again could forget another."""
