@@ -1,0 +1,142 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""docs/getting-started.md, played as it stands on a machine that has only Python, with the lab's cluster."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from tests.support.artefact import build
+from tests.support.clean_root import run_in_clean_root
+from tests.support.guide import blocks, script
+from tests.support.lab import Lab
+from tests.support.playbooks import ROOT
+from tests.support.postgres import PASSWORD, private_server
+from tests.support.repository import load_yaml
+from tests.support.tls import Pair
+from tests.support.tls_database import tls_database
+
+PAGE = ROOT / "docs/getting-started.md"
+#: Where the walk finds what a reader brings along.
+GIVEN = "/given"
+
+#: The lab's model server in the place of vLLM's image, which is 10 GB and wants a GPU that is really there.
+LAB_MODEL = {
+    "vllm_values": {
+        "image": {"repository": "llmops.local/model-server", "tag": "0.1.0"},
+        "engineVersion": "0.33.0",
+        "gpu": {
+            "resources": {
+                "requests": {"cpu": "10m", "memory": "32Mi"},
+                "limits": {"cpu": "1", "memory": "256Mi"},
+            }
+        },
+        "probes": {
+            "startup": {"periodSeconds": 1},
+            "readiness": {"initialDelaySeconds": 0, "periodSeconds": 1},
+        },
+    }
+}
+
+
+@pytest.fixture
+def environment(api: ClusterClient) -> Iterator[str]:
+    """Return the name of an environment, of which nothing is left afterwards."""
+    name = f"walk{uuid.uuid4().hex[:6]}"
+    yield name
+    api.delete(f"/api/v1/namespaces/llm-{name}")
+    rbac, admission = "/apis/rbac.authorization.k8s.io/v1", "/apis/admissionregistration.k8s.io/v1"
+    for plural in ("clusterroles", "clusterrolebindings"):
+        api.delete(f"{rbac}/{plural}/llmops-deployer-{name}")
+    for plural in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
+        api.delete(f"{admission}/{plural}/llmops-environment-{name}")
+
+
+@contextmanager
+def database(address: str, given: Path) -> Iterator[int]:
+    """Start a PostgreSQL that speaks TLS alone, by a certificate of its own authority; yield its port."""
+    authority = Pair.issue("database-authority")
+    (given / "registry-ca.pem").write_bytes(authority.certificate_pem)
+    with private_server() as server:
+        pem = Pair.issue("database", authority, address=address).write(given.parent, "database")
+        with tls_database(address, server.port, pem) as port:
+            yield port
+
+
+def administrators_kubeconfig(lab: Lab) -> dict[str, Any]:
+    """Return the lab's kubeconfig with a context that has a name, as a reader's has."""
+    content = load_yaml(lab.kubeconfig)
+    (context,) = content["contexts"]
+    context["name"] = content["current-context"] = "lab"
+    return content
+
+
+def test_the_page_leads_from_nothing_to_an_answer(lab: Lab, environment: str, tmp_path: Path) -> None:
+    address = lab.facts["node_address"]
+    given = tmp_path / "given"
+    (given / "bin").mkdir(parents=True)
+    for tool in ("helm", "kubectl"):
+        shutil.copy(lab.binary(tool), given / "bin")
+    artefact = build(given)
+    tiers = json.dumps({"tiers": {environment: "staging"}})
+    with database(address, given) as port:
+        replaced = {
+            "llmops-platform-0.1.0.tar.gz": f"{GIVEN}/{artefact.name}",
+            "staging": environment,
+            "STAGING": environment.upper(),
+            "'environments=[staging]'": f"'environments=[{environment}]' -e '{tiers}'",
+            "my-cluster": "lab",
+            "registry-db.example.com:5432": f"{address}:{port}",
+            "$PWD/registry-ca.pem": f"{GIVEN}/registry-ca.pem",
+            "registry.example.com/llmops-": "llmops.local/",
+            "NVIDIA-L40S": "NVIDIA-H100-80GB-HBM3",
+        }
+        page = blocks(PAGE, replaced)
+        for name, content in {
+            "kubeconfig": administrators_kubeconfig(lab),
+            "ports.yml": {
+                "router_registry_ports": [port],
+                "health_check_registry_ports": [port],
+            },
+            "model.yml": LAB_MODEL,
+        }.items():
+            (given / name).write_text(yaml.safe_dump(content), encoding="utf-8")
+        (given / "pgpass").write_text(f"*:*:*:postgres:{escaped(PASSWORD)}\n", encoding="utf-8")
+        (given / "pgpass").chmod(0o600)
+        variables = f"{environment}/group_vars/all"
+        after = {
+            f"{variables}/site.yml": f"cp {GIVEN}/ports.yml {variables}/zz-lab.yml",
+            "shared/pools.yml": f"cp {GIVEN}/model.yml {environment}/host_vars/qwen2-5-7b.yml",
+        }
+        printed = run_in_clean_root(
+            script(page, after),
+            given,
+            {
+                "PATH": f"{GIVEN}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "LC_ALL": "C.UTF-8",
+                "KUBECONFIG": f"{GIVEN}/kubeconfig",
+                "PIP_QUIET": "1",
+                "PIP_NO_COMPILE": "1",
+                "PGPASSFILE": f"{GIVEN}/pgpass",
+            },
+            timeout_s=240,
+        )
+    assert printed.endswith("THE-END\n")
+    assert '"content"' in printed
+
+
+def escaped(password: str) -> str:
+    """Return a password as libpq's password file wants it."""
+    return password.replace("\\", "\\\\").replace(":", "\\:")
