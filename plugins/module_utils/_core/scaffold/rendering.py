@@ -26,7 +26,7 @@ except ImportError as error:
     LIBRARY_ERROR = error
 
 # What every environment shares, linked into its folder so that its inventory holds it.
-SHARED = "shared"
+COMMON = "common"
 _SUFFIX = ".j2"
 
 
@@ -46,12 +46,12 @@ def site_entries(
         "version": collection.version,
     }
     made = _Maker(templates, known)
-    entries: dict[str, Entry] = {f"{SHARED}/pools.yml": File(pools)}
+    entries: dict[str, Entry] = {f"{COMMON}/pools.yml": File(pools)}
     entries |= {path: made.file(f"site/{path}") for path in made.paths("site")}
     for playbook in collection.playbooks:
         entries[f"{playbook.name}.yml"] = made.file("playbook.yml", playbook=playbook)
     for environment in environments:
-        entries[f"{environment.name}/{SHARED}"] = Link(f"../{SHARED}")
+        entries[f"{environment.name}/{COMMON}"] = Link(f"../{COMMON}")
         for path in made.paths("environment"):
             entries[f"{environment.name}/{path}"] = made.file(f"environment/{path}", environment=environment)
     return dict(sorted(entries.items()))
