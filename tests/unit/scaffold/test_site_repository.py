@@ -33,11 +33,11 @@ EXAMPLE = ROOT / "examples/site"
 OTHERS = {"lab", "scaffold"}
 
 
-def site(folder: Path, *, check: bool = False, **options: Any) -> Outcome:
+def site(folder: Path, *, check: bool = False, run_pid: int | None = None, **options: Any) -> Outcome:
     """Run the module with its defaults."""
     defaults = {name: option.get("default") for name, option in ARGUMENT_SPEC.items()}
     where = {"site": str(folder), "templates": str(TEMPLATES), "collection": str(ROOT)}
-    return run({**defaults, **where, **options}, Context(check_mode=check, diff=True))
+    return run({**defaults, **where, **options}, Context(check_mode=check, diff=True, run_pid=run_pid))
 
 
 def held(folder: Path) -> dict[str, Entry]:
@@ -154,9 +154,12 @@ def test_a_relative_folder_begins_where_the_run_was_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert site(tmp_path, site="./my-site").result["site"] == str(tmp_path / "my-site")
+    assert site(tmp_path, site="./my-site", run_pid=1).result["site"] == str(tmp_path / "my-site")
     assert (tmp_path / "my-site/deploy.yml").is_file()
     assert not os.access(tmp_path / "my-site/deploy.yml", os.X_OK)
+    with pytest.raises(PlatformError, match="begins nowhere"):
+        site(tmp_path, site="./other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_every_playbook_of_the_collection_has_its_wrapper() -> None:
