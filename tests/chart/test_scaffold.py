@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the scaffold says of models is what the real chart accepts: on each cloud, in each tier, in each pool."""
+"""The real chart accepts what the scaffold says of models: on each cloud, in each tier, in each pool."""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ def site_entries(
     known = {
         "cloud": cloud,
         "environments": environments,
+        "playbooks": [playbook.name for playbook in collection.playbooks],
         "pools": re.findall(r"^(\w+):$", pools.decode(), re.MULTILINE),
         "requirements": collection.requirements,
         "version": collection.version,
