@@ -160,11 +160,12 @@ def test_each_size_has_its_gpus_and_its_patience(
 def test_what_differs_between_environments_is_not_what_a_model_is(
     merged: dict[str, dict[str, dict[str, Any]]], inventory: str
 ) -> None:
-    """Each file of a model is one for all environments; what is said of it beside is what they own."""
+    """One file says it for all environments; what is said of it beside is what they own."""
     folder = FOLDERS[inventory]
-    assert (folder / "common").is_symlink()
+    assert (folder / "models.yml").is_symlink()
+    models = load_yaml(folder.parent / "common/models.yml")["all"]["hosts"]
     for host, variables in listed(inventory)["_meta"]["hostvars"].items():
-        of_model = load_yaml(folder.parent / f"common/models/{host}.yml")["all"]["hosts"][host]
+        of_model = models[host]
         assert variables["vllm_model_values"] == of_model["vllm_model_values"]
         assert set(variables.get("vllm_values", {})) <= {"replicas", "persistence"}
         assert merged[inventory][host]["values"]["model"] == of_model["vllm_model_values"]["model"]
@@ -217,7 +218,7 @@ def test_what_an_environment_is_deployed_with_is_not_the_administrators(inventor
 @pytest.mark.parametrize("inventory", INVENTORIES)
 def test_no_inventory_holds_a_secret(inventory: str) -> None:
     assert "Canary7Xq9" not in json.dumps(listed(inventory))
-    for path in [*FOLDERS[inventory].rglob("*"), *(FOLDERS[inventory] / "common").rglob("*")]:
+    for path in FOLDERS[inventory].rglob("*"):
         if path.is_file():
             text = path.read_text("utf-8")
             assert not re.search(r"hf_[A-Za-z0-9]{8}|://[^/\s]+:[^.@\s]+@|BEGIN .*PRIVATE", text), path

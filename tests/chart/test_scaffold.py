@@ -34,7 +34,7 @@ def test_models_of_a_new_site_are_accepted(chart: HelmChart, cloud: str, tier: s
         assert isinstance(entry, File)
         return yaml.safe_load(entry.content)
 
-    (model,) = read("common/models/qwen2-5-7b.yml")["all"]["hosts"].values()
+    (model,) = read("common/models.yml")["all"]["hosts"].values()
     own = read(f"{tier}/host_vars/qwen2-5-7b.yml")["vllm_values"]
     for name, pool in read("common/pools.yml").items():
         layers = [

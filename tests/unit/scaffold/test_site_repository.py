@@ -184,7 +184,8 @@ def test_every_cloud_gives_a_site_that_can_be_read(cloud: str, names: list[str])
         assert isinstance(hosts, File)
         sections = [line[1:-1] for line in hosts.shown.splitlines() if line.startswith("[")]
         assert sections == ["models:children", *pools]
-        assert entries[f"{name}/common"] == Link("../common")
+        assert entries[f"{name}/models.yml"] == Link("../common/models.yml")
+        assert entries[f"{name}/pools.yml"] == Link("../common/pools.yml")
     for path, entry in entries.items():
         if isinstance(entry, File):
             assert not any(mark in entry.shown for mark in ("[%", "%]", "[[", "]]", "[#")), path

@@ -25,7 +25,8 @@ try:
 except ImportError as error:
     LIBRARY_ERROR = error
 
-# What every environment shares, linked into its folder so that its inventory holds it.
+# What every environment shares: each file is linked into its folder, so that its inventory holds it. Not the
+# folder itself: ansible-test allows no links to folders in a collection, and the example is in one.
 COMMON = "common"
 _SUFFIX = ".j2"
 
@@ -51,8 +52,10 @@ def site_entries(
     entries |= {path: made.file(f"site/{path}") for path in made.paths("site")}
     for playbook in collection.playbooks:
         entries[f"{playbook.name}.yml"] = made.file("playbook.yml", playbook=playbook)
+    common = [path for path in entries if path.startswith(f"{COMMON}/")]
     for environment in environments:
-        entries[f"{environment.name}/{COMMON}"] = Link(f"../{COMMON}")
+        for path in common:
+            entries[f"{environment.name}/{Path(path).name}"] = Link(f"../{path}")
         for path in made.paths("environment"):
             entries[f"{environment.name}/{path}"] = made.file(f"environment/{path}", environment=environment)
     return dict(sorted(entries.items()))
