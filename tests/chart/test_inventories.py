@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -33,6 +34,7 @@ from tests.support.repository import load_yaml
 
 # Each with its folder; the others of inventories/ are what they share.
 INVENTORY_FOLDERS = {path.parent.name: path.parent for path in sorted((ROOT / "inventories").glob("*/hosts"))}
+POOLS = sorted((ROOT / "inventories/pools").glob("*.yml"))
 EXAMPLES = ("development", "staging", "production")
 # What the scaffold writes by default: one model, and pools of its own machines.
 SITES = {f"site/{name}": ROOT / "examples/site" / name for name in ("staging", "production")}
@@ -112,6 +114,34 @@ def test_models_stand_in_a_pool_of_gpus(inventory: str) -> None:
     assert set(groups["models"]["children"]) == {"pool_h100", "pool_l40s"}
     assert set(groups["_meta"]["hostvars"]) == set(SIZES)
     assert groups["pool_h100"]["hosts"] == ["llama-3-3-70b"]
+
+
+@pytest.mark.parametrize("cloud", POOLS, ids=lambda path: path.stem)
+def test_pools_of_a_cloud_are_included_by_name(cloud: Path, tmp_path: Path) -> None:
+    """As the file says: a copy in the inventory's folder, whose groups are the pools, and a model in none."""
+    site = tmp_path / "site"
+    shutil.copytree(ROOT / "inventories/staging", site)
+    (site / "pools.yml").unlink()
+    shutil.copy(cloud, site / "pools.yml")
+    pools = {name: group["vars"]["pool_values"] for name, group in load_yaml(cloud).items()}
+    groups = ["[models:children]", *pools, "", "[models]", "without-pool"]
+    for name in pools:
+        groups += ["", f"[{name}]", f"model-{name.replace('_', '-')}"]
+    (site / "hosts").write_text("\n".join(groups) + "\n", "utf-8")
+    playbook = tmp_path / "show.yml"
+    playbook.write_text(SHOW, "utf-8")
+    given = ["-e", "{vllm_model: org/model, vllm_values: {model: {sizeBillions: 7}, gpu: {count: 1}}}"]
+    tasks = PlayRunner(tmp_path).run(playbook, inventory=site, arguments=given).check().tasks
+    shown = {task.host: task.result["msg"] for task in tasks}
+    for name, values in pools.items():
+        deployment = find_object(rendered(shown[f"model-{name.replace('_', '-')}"]), "Deployment")
+        assert deployment
+        pod = deployment["spec"]["template"]["spec"]
+        wanted = values.get("scheduling", {})
+        assert wanted.get("nodeSelector", {}).items() <= pod.get("nodeSelector", {}).items()
+        node_affinity = wanted.get("affinity", {}).get("nodeAffinity")
+        assert node_affinity == (pod.get("affinity") or {}).get("nodeAffinity")
+    assert "scheduling" not in shown["without-pool"]["values"]
 
 
 @pytest.mark.parametrize("inventory", INVENTORIES)

@@ -46,9 +46,11 @@ def test_models_of_a_new_site_are_accepted(chart: HelmChart, cloud: str, tier: s
         merged: dict[str, Any] = {}
         for layer in layers:
             merged = _merged(merged, layer)
-        selector = chart.render(merged, environment=tier).pod.get("nodeSelector") or {}
-        wanted = pool["vars"]["pool_values"].get("scheduling", {}).get("nodeSelector", {})
-        assert wanted.items() <= selector.items(), name
+        pod = chart.render(merged, environment=tier).pod
+        wanted = pool["vars"]["pool_values"].get("scheduling", {})
+        assert wanted.get("nodeSelector", {}).items() <= (pod.get("nodeSelector") or {}).items(), name
+        node_affinity = wanted.get("affinity", {}).get("nodeAffinity")
+        assert node_affinity == (pod.get("affinity") or {}).get("nodeAffinity"), name
 
 
 def _merged(below: Any, above: Any) -> Any:

@@ -177,7 +177,7 @@ def test_every_playbook_of_the_collection_has_its_wrapper() -> None:
 def test_every_cloud_gives_a_site_that_can_be_read(cloud: str, names: list[str]) -> None:
     environments = environments_of(names, {name: "production" for name in names if name.startswith("prod-")})
     entries = site_entries(Collection.at(str(ROOT)), TEMPLATES, environments, cloud)
-    pools = load_yaml(ROOT / f"roles/scaffold/files/pools/{cloud}.yml")
+    pools = load_yaml(ROOT / f"inventories/pools/{cloud}.yml")
     assert pools
     for name in names:
         hosts = entries[f"{name}/hosts"]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..common.errors import invalid, missing_library
+from ..common.errors import missing_library
 from .collection import Collection
 from .entries import Entry, File, Link
 from .site import Environment
@@ -35,10 +35,7 @@ def site_entries(
     collection: Collection, templates: Path, environments: tuple[Environment, ...], cloud: str
 ) -> dict[str, Entry]:
     """Return all files and links of a site by their paths in it."""
-    pools_file = templates.parent / f"files/pools/{cloud}.yml"
-    if not pools_file.is_file():
-        raise invalid("templates", str(templates), "has no pools beside it", "Install the collection anew.")
-    pools = pools_file.read_bytes()
+    pools = collection.pools(cloud)
     known = {
         "cloud": cloud,
         "environments": environments,
