@@ -35,7 +35,8 @@ options:
   site:
     description:
       - Folder of the site. It is made where it is missing.
-      - A relative path begins where Ansible was started.
+      - A relative path begins where Ansible was started. Only the controller knows that, so with C(become)
+        and the like give an absolute one.
     type: path
     required: true
   environments:
@@ -160,12 +161,10 @@ ARGUMENT_SPEC: dict[str, Any] = {
 
 def run(params: Mapping[str, Any], context: Context) -> Outcome:
     """Bring the folder to the wanted state."""
-    if not params["site"]:
-        raise invalid("site", params["site"], "names no folder", "Give one, such as -e site=./my-site.")
+    site = _folder(params["site"], context)
     environments = environments_of(params["environments"], params["tiers"])
     collection, templates = Collection.at(params["collection"]), Path(params["templates"]).resolve()
     entries = site_entries(collection, templates, environments, params["cloud"])
-    site = Path(params["site"]).absolute()
     change = planned(site, entries, params["existing"])
     if not context.check_mode:
         write(site, change)
@@ -174,6 +173,15 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     shown = [_difference(path, entry, change) for path, entry in change.writes.items()]
     first = shown[0] if shown else None
     return Outcome(bool(shown), {**result, "line": _line(site, change, kept)}, first, more_diffs=shown[1:])
+
+
+def _folder(site: str, context: Context) -> Path:
+    if not site:
+        raise invalid("site", site, "names no folder", "Give one, such as -e site=./my-site.")
+    if context.run_pid is None and not Path(site).is_absolute():
+        # A process of its own is started in the playbook's folder.
+        raise invalid("site", site, "begins nowhere in a process of its own", "Give an absolute path.")
+    return Path(site).absolute()
 
 
 def _difference(path: str, entry: Entry, change: Change) -> dict[str, str]:

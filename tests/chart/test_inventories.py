@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -33,6 +34,7 @@ from tests.support.repository import load_yaml
 
 # Each with its folder; the others of inventories/ are what they share.
 INVENTORY_FOLDERS = {path.parent.name: path.parent for path in sorted((ROOT / "inventories").glob("*/hosts"))}
+POOLS = sorted((ROOT / "inventories/pools").glob("*.yml"))
 EXAMPLES = ("development", "staging", "production")
 # What the scaffold writes by default: one model, and pools of its own machines.
 SITES = {f"site/{name}": ROOT / "examples/site" / name for name in ("staging", "production")}
@@ -114,6 +116,34 @@ def test_models_stand_in_a_pool_of_gpus(inventory: str) -> None:
     assert groups["pool_h100"]["hosts"] == ["llama-3-3-70b"]
 
 
+@pytest.mark.parametrize("cloud", POOLS, ids=lambda path: path.stem)
+def test_pools_of_a_cloud_are_included_by_name(cloud: Path, tmp_path: Path) -> None:
+    """As the file says: a copy in the inventory's folder, whose groups are the pools, and a model in none."""
+    site = tmp_path / "site"
+    shutil.copytree(ROOT / "inventories/staging", site)
+    (site / "pools.yml").unlink()
+    shutil.copy(cloud, site / "pools.yml")
+    pools = {name: group["vars"]["pool_values"] for name, group in load_yaml(cloud).items()}
+    groups = ["[models:children]", *pools, "", "[models]", "without-pool"]
+    for name in pools:
+        groups += ["", f"[{name}]", f"model-{name.replace('_', '-')}"]
+    (site / "hosts").write_text("\n".join(groups) + "\n", "utf-8")
+    playbook = tmp_path / "show.yml"
+    playbook.write_text(SHOW, "utf-8")
+    given = ["-e", "{vllm_model: org/model, vllm_values: {model: {sizeBillions: 7}, gpu: {count: 1}}}"]
+    tasks = PlayRunner(tmp_path).run(playbook, inventory=site, arguments=given).check().tasks
+    shown = {task.host: task.result["msg"] for task in tasks}
+    for name, values in pools.items():
+        deployment = find_object(rendered(shown[f"model-{name.replace('_', '-')}"]), "Deployment")
+        assert deployment
+        pod = deployment["spec"]["template"]["spec"]
+        wanted = values.get("scheduling", {})
+        assert wanted.get("nodeSelector", {}).items() <= pod.get("nodeSelector", {}).items()
+        node_affinity = wanted.get("affinity", {}).get("nodeAffinity")
+        assert node_affinity == (pod.get("affinity") or {}).get("nodeAffinity")
+    assert "scheduling" not in shown["without-pool"]["values"]
+
+
 @pytest.mark.parametrize("inventory", INVENTORIES)
 def test_every_model_renders_with_the_real_chart(
     merged: dict[str, dict[str, dict[str, Any]]], inventory: str
@@ -160,11 +190,12 @@ def test_each_size_has_its_gpus_and_its_patience(
 def test_what_differs_between_environments_is_not_what_a_model_is(
     merged: dict[str, dict[str, dict[str, Any]]], inventory: str
 ) -> None:
-    """Each file of a model is one for all environments; what is said of it beside is what they own."""
+    """One file says it for all environments; what is said of it beside is what they own."""
     folder = FOLDERS[inventory]
-    assert (folder / "shared").is_symlink()
+    assert (folder / "models.yml").is_symlink()
+    models = load_yaml(folder.parent / "common/models.yml")["all"]["hosts"]
     for host, variables in listed(inventory)["_meta"]["hostvars"].items():
-        of_model = load_yaml(folder.parent / f"shared/models/{host}.yml")["all"]["hosts"][host]
+        of_model = models[host]
         assert variables["vllm_model_values"] == of_model["vllm_model_values"]
         assert set(variables.get("vllm_values", {})) <= {"replicas", "persistence"}
         assert merged[inventory][host]["values"]["model"] == of_model["vllm_model_values"]["model"]
@@ -217,7 +248,7 @@ def test_what_an_environment_is_deployed_with_is_not_the_administrators(inventor
 @pytest.mark.parametrize("inventory", INVENTORIES)
 def test_no_inventory_holds_a_secret(inventory: str) -> None:
     assert "Canary7Xq9" not in json.dumps(listed(inventory))
-    for path in [*FOLDERS[inventory].rglob("*"), *(FOLDERS[inventory] / "shared").rglob("*")]:
+    for path in FOLDERS[inventory].rglob("*"):
         if path.is_file():
             text = path.read_text("utf-8")
             assert not re.search(r"hf_[A-Za-z0-9]{8}|://[^/\s]+:[^.@\s]+@|BEGIN .*PRIVATE", text), path

@@ -93,7 +93,7 @@ def test_artefact_holds_the_collection_and_nothing_of_the_repository(artefact: P
     wanted |= {f"roles/{role}/meta/argument_specs.yml" for role in roles()}
     wanted |= {
         "examples/site/staging/hosts",
-        "examples/site/staging/shared",
+        "examples/site/staging/models.yml",
         "inventories/staging/hosts",
         "meta/runtime.yml",
         "playbooks/deploy.yml",

@@ -52,7 +52,7 @@ def test_environments_have_their_tiers(
         (["x" * 31], {}, "is no name"),
         ([None], {}, "'None' is no name"),
         (["staging", "staging"], {}, "'staging' is named twice"),
-        (["shared"], {"shared": "staging"}, "needs itself"),
+        (["common"], {"common": "staging"}, "needs itself"),
         (["qa"], {}, "'qa' does not tell what it is like"),
         (["qa"], {"qa": "test"}, "'test' is unknown"),
         (["qa"], {"qa": None}, "'None' is unknown"),

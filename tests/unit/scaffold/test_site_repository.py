@@ -33,11 +33,11 @@ EXAMPLE = ROOT / "examples/site"
 OTHERS = {"lab", "scaffold"}
 
 
-def site(folder: Path, *, check: bool = False, **options: Any) -> Outcome:
+def site(folder: Path, *, check: bool = False, run_pid: int | None = None, **options: Any) -> Outcome:
     """Run the module with its defaults."""
     defaults = {name: option.get("default") for name, option in ARGUMENT_SPEC.items()}
     where = {"site": str(folder), "templates": str(TEMPLATES), "collection": str(ROOT)}
-    return run({**defaults, **where, **options}, Context(check_mode=check, diff=True))
+    return run({**defaults, **where, **options}, Context(check_mode=check, diff=True, run_pid=run_pid))
 
 
 def held(folder: Path) -> dict[str, Entry]:
@@ -154,9 +154,12 @@ def test_a_relative_folder_begins_where_the_run_was_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert site(tmp_path, site="./my-site").result["site"] == str(tmp_path / "my-site")
+    assert site(tmp_path, site="./my-site", run_pid=1).result["site"] == str(tmp_path / "my-site")
     assert (tmp_path / "my-site/deploy.yml").is_file()
     assert not os.access(tmp_path / "my-site/deploy.yml", os.X_OK)
+    with pytest.raises(PlatformError, match="begins nowhere"):
+        site(tmp_path, site="./other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_every_playbook_of_the_collection_has_its_wrapper() -> None:
@@ -174,14 +177,15 @@ def test_every_playbook_of_the_collection_has_its_wrapper() -> None:
 def test_every_cloud_gives_a_site_that_can_be_read(cloud: str, names: list[str]) -> None:
     environments = environments_of(names, {name: "production" for name in names if name.startswith("prod-")})
     entries = site_entries(Collection.at(str(ROOT)), TEMPLATES, environments, cloud)
-    pools = load_yaml(ROOT / f"roles/scaffold/files/pools/{cloud}.yml")
+    pools = load_yaml(ROOT / f"inventories/pools/{cloud}.yml")
     assert pools
     for name in names:
         hosts = entries[f"{name}/hosts"]
         assert isinstance(hosts, File)
         sections = [line[1:-1] for line in hosts.shown.splitlines() if line.startswith("[")]
         assert sections == ["models:children", *pools]
-        assert entries[f"{name}/shared"] == Link("../shared")
+        assert entries[f"{name}/models.yml"] == Link("../common/models.yml")
+        assert entries[f"{name}/pools.yml"] == Link("../common/pools.yml")
     for path, entry in entries.items():
         if isinstance(entry, File):
             assert not any(mark in entry.shown for mark in ("[%", "%]", "[[", "]]", "[#")), path

@@ -65,6 +65,10 @@ class Collection:
             if path.stem not in _NOT_OF_A_SITE
         )
 
+    def pools(self, cloud: str) -> bytes:
+        """Return the inventory file with the pools of GPUs of a cloud."""
+        return (self.root / f"inventories/pools/{cloud}.yml").read_bytes()
+
     @property
     def requirements(self) -> str:
         """The Python packages that it needs, one a line."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..common.errors import invalid, missing_library
+from ..common.errors import missing_library
 from .collection import Collection
 from .entries import Entry, File, Link
 from .site import Environment
@@ -25,8 +25,9 @@ try:
 except ImportError as error:
     LIBRARY_ERROR = error
 
-# What every environment shares, linked into its folder so that its inventory holds it.
-SHARED = "shared"
+# What every environment shares: each file is linked into its folder, so that its inventory holds it. Not the
+# folder itself: ansible-test allows no links to folders in a collection, and the example is in one.
+COMMON = "common"
 _SUFFIX = ".j2"
 
 
@@ -34,24 +35,24 @@ def site_entries(
     collection: Collection, templates: Path, environments: tuple[Environment, ...], cloud: str
 ) -> dict[str, Entry]:
     """Return all files and links of a site by their paths in it."""
-    pools_file = templates.parent / f"files/pools/{cloud}.yml"
-    if not pools_file.is_file():
-        raise invalid("templates", str(templates), "has no pools beside it", "Install the collection anew.")
-    pools = pools_file.read_bytes()
+    pools = collection.pools(cloud)
     known = {
         "cloud": cloud,
         "environments": environments,
+        "playbooks": [playbook.name for playbook in collection.playbooks],
         "pools": re.findall(r"^(\w+):$", pools.decode(), re.MULTILINE),
         "requirements": collection.requirements,
         "version": collection.version,
     }
     made = _Maker(templates, known)
-    entries: dict[str, Entry] = {f"{SHARED}/pools.yml": File(pools)}
+    entries: dict[str, Entry] = {f"{COMMON}/pools.yml": File(pools)}
     entries |= {path: made.file(f"site/{path}") for path in made.paths("site")}
     for playbook in collection.playbooks:
         entries[f"{playbook.name}.yml"] = made.file("playbook.yml", playbook=playbook)
+    common = [path for path in entries if path.startswith(f"{COMMON}/")]
     for environment in environments:
-        entries[f"{environment.name}/{SHARED}"] = Link(f"../{SHARED}")
+        for path in common:
+            entries[f"{environment.name}/{Path(path).name}"] = Link(f"../{path}")
         for path in made.paths("environment"):
             entries[f"{environment.name}/{path}"] = made.file(f"environment/{path}", environment=environment)
     return dict(sorted(entries.items()))

@@ -16,8 +16,8 @@ from ..common.names import TIERS, check_environment, tier_of
 #: Where the GPUs are: each has a file of pools.
 CLOUDS = ("bare-metal", "eks", "gke", "lke", "local")
 
-# Names of the site's own folders, and one that an inventory cannot have: it would be everybody's.
-_TAKEN = ("all", "collections", "roles", "shared")
+# Folders of the site itself, and the group of everybody.
+_TAKEN = ("all", "collections", "common", "roles")
 
 
 @dataclass(frozen=True)
