@@ -322,5 +322,3 @@ def test_images_have_one_base() -> None:
         assert "FROM ${BASE_IMAGE}" in lines
     (base,) = bases
     assert re.search(r"=[\w./-]+:3\.\d+-slim@sha256:[0-9a-f]{64}$", base)
-
-
