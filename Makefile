@@ -22,7 +22,7 @@ PARTS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help setup demo test test-full lint sanity lab lab-for-tests lab-stop bench molecule isolation build format clean
+.PHONY: help setup demo test test-full lint sanity lab lab-for-tests lab-stop bench molecule isolation build release format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench: lab-for-tests ## Measure against kubernetes.core, write build/bench.json
 build: setup ## Make the Galaxy artefact in build/
 	@mkdir -p build
 	ansible-galaxy collection build --force --output-path build .
+
+release: setup ## All that a release consists of, in build/release: signed, verified, not pushed (RELEASE_KEY names the key)
+	python scripts/release.py
 
 clean: ## Remove what make made (the lab keeps running: see lab-stop)
 	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import os
@@ -22,13 +23,15 @@ def cached_venv(
     say: Callable[[str], None],
     finish: Callable[[Path], None] | None = None,
     also: Sequence[Path] = (),
+    python: str = sys.executable,
 ) -> Path:
     """Return the folder of the environment; made if it is not there, which takes minutes.
 
     ``finish`` adds to a new one what pip cannot. The files of ``also`` decide about making it anew too.
+    ``python`` is the interpreter that it gets.
     """
     content = b"".join(path.read_bytes() for path in (requirements, *also))
-    digest = hashlib.sha256(content + sys.version.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(content + _version(python).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llmops-platform"
     folder = cache / f"{name}-{digest}"
     stamp = folder / ".complete"
@@ -38,7 +41,7 @@ def cached_venv(
     with _only_one(cache / f"{name}.lock"):
         if not stamp.exists():
             say(f"installing {requirements.name} of {name} into {folder} (some minutes, once)")
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
             pip = [
                 str(folder / "bin/python"),
                 "-m",
@@ -54,8 +57,33 @@ def cached_venv(
     return folder
 
 
+def _version(python: str) -> str:
+    command = [python, "-c", "import sys; sys.stdout.write(sys.version)"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 @contextmanager
 def _only_one(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def main() -> None:
+    """Print the folder of the environment that is named."""
+    parser = argparse.ArgumentParser(description="Print the folder of a cached Python environment.")
+    parser.add_argument("name")
+    parser.add_argument("requirements", type=Path)
+    parser.add_argument("--python", default=sys.executable, help="interpreter that it gets")
+    arguments = parser.parse_args()
+    folder = cached_venv(
+        arguments.name,
+        arguments.requirements,
+        lambda text: print(text, file=sys.stderr),
+        python=arguments.python,
+    )
+    print(folder)
+
+
+if __name__ == "__main__":
+    main()

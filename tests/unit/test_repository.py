@@ -301,13 +301,46 @@ def test_secrets_of_roles_are_no_log(role: str) -> None:
     assert shown == []
 
 
-def test_both_requirement_files_agree() -> None:
-    """The execution environment takes the wheel of psycopg2 that brings libpq; all else is the same."""
+def requirements(name: str) -> dict[str, str]:
+    """Return the lines of a requirements file, by the name of the package."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return {re.split(r"[^\w.-]", line)[0].lower(): line for line in lines if line[:1].isalnum()}
 
-    def requirements(name: str) -> set[str]:
-        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-        return {line.replace("psycopg2-binary", "psycopg2") for line in lines if line and line[0] != "#"}
 
-    wanted = requirements("requirements.txt")
-    assert wanted == requirements("meta/ee-requirements.txt")
-    assert wanted <= requirements("requirements-dev.txt")
+def test_the_checkout_has_what_users_install() -> None:
+    assert requirements("requirements.txt").items() <= requirements("requirements-dev.txt").items()
+    wanted = load_yaml(ROOT / "meta/execution-environment.yml")["dependencies"]["python"]
+    assert wanted == "requirements.txt"
+
+
+def test_what_users_install_needs_no_compiler() -> None:
+    """Of these two, the one without ``-binary`` has no wheels."""
+    for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt"):
+        assert "psycopg2" not in requirements(name), name
+
+
+SERVICES = ("roles/router/files/router", "roles/health_check/files/health_check")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_images_hold_what_is_tested(service: str) -> None:
+    """The versions of a service's lock are those of the checkout's environment."""
+    tested = requirements("constraints.txt")
+    shipped = requirements(f"{service}/requirements.lock")
+    assert shipped.keys() >= requirements(f"{service}/requirements.txt").keys() - {"psycopg[binary]"}
+    for name, line in shipped.items():
+        pinned = line.removesuffix("\\").split(";")[0].strip()
+        assert tested[name].split(";")[0].strip() == pinned, name
+    text = (ROOT / service / "requirements.lock").read_text(encoding="utf-8")
+    assert text.count("--hash=sha256:") > len(shipped)
+
+
+def test_images_have_one_base() -> None:
+    """Both services run on the same Python, which is named by its digest."""
+    bases = set()
+    for service in SERVICES:
+        lines = (ROOT / service / "Containerfile").read_text(encoding="utf-8").splitlines()
+        bases |= {line for line in lines if line.startswith("ARG BASE_IMAGE=")}
+        assert "FROM ${BASE_IMAGE}" in lines
+    (base,) = bases
+    assert re.search(r"=[\w./-]+:3\.\d+-slim@sha256:[0-9a-f]{64}$", base)

@@ -4,8 +4,8 @@
 
 """Images of services in Python, without Docker and without a registry to take a base image from.
 
-Three layers: the interpreter of this machine, what ``requirements.txt`` names, the service's own package. The
-first two are kept in the user's cache, so a change of code makes a new image in a second, and offline.
+Three layers: the interpreter of this machine, what ``requirements.lock`` names, the service's own package.
+The first two are kept in the user's cache, so a change of code makes a new image in a second, and offline.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class _Sources:
-    """A service's folder: ``requirements.txt`` and one package that runs by ``python -m``."""
+    """A service's folder: its requirements and one package that runs by ``python -m``."""
 
     folder: Path
 
@@ -69,14 +69,15 @@ class _Sources:
                 "python_services",
                 str(self.folder),
                 "is not the folder of a service",
-                "Give a folder with requirements.txt and one package that has __main__.py.",
+                "Give a folder with requirements.txt (or .lock) and one package that has __main__.py.",
             )
         return found[0]
 
     @property
     def requirements(self) -> Path:
-        """What pip installs."""
-        return self.folder / "requirements.txt"
+        """What pip installs: as in the image of a release the locked versions, if there are any."""
+        locked = self.folder / "requirements.lock"
+        return locked if locked.is_file() else self.folder / "requirements.txt"
 
     def files(self) -> list[Path]:
         """Return the files of the package, without what tools leave there."""
