@@ -14,7 +14,7 @@ import jinja2
 import pytest
 import yaml
 
-_OWN = {
+_OWN: dict[str, dict[str, Any]] = {
     "router": {
         "_router_labels": {},
         "_router_selector": {"app": "router"},
