@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ import pytest
 import yaml
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from tests.support.artefact import build
 from tests.support.clean_root import run_in_clean_root
 from tests.support.guide import blocks, script
 from tests.support.lab import Lab
-from tests.support.playbooks import ROOT
+from tests.support.playbooks import ROOT, PlayRunner
 from tests.support.postgres import PASSWORD, private_server
 from tests.support.repository import load_yaml
 from tests.support.tls import Pair
@@ -65,6 +67,28 @@ def environment(api: ClusterClient) -> Iterator[str]:
 
 
 @contextmanager
+def load_balancer(api: ClusterClient, namespace: str) -> Iterator[None]:
+    """Be the cloud that gives the router's Service an address; kube-proxy leads from there to its pods."""
+    ended = threading.Event()
+    path = f"/api/v1/namespaces/{namespace}/services/router-external"
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.80"}]}}}
+
+    def give() -> None:
+        while not ended.wait(0.5):
+            with suppress(PlatformError):
+                api.patch(f"{path}/status", status)
+                return
+
+    thread = threading.Thread(target=give)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
 def database(address: str, given: Path) -> Iterator[int]:
     """Start a PostgreSQL that speaks TLS alone, by a certificate of its own authority; yield its port."""
     authority = Pair.issue("database-authority")
@@ -83,7 +107,11 @@ def administrators_kubeconfig(lab: Lab) -> dict[str, Any]:
     return content
 
 
-def test_the_page_leads_from_nothing_to_an_answer(lab: Lab, environment: str, tmp_path: Path) -> None:
+def test_the_page_leads_from_nothing_to_an_answer(
+    lab: Lab, api: ClusterClient, environment: str, tmp_path: Path
+) -> None:
+    # The images that the page speaks of are those of this checkout.
+    PlayRunner(tmp_path).run("playbooks/lab.yml").check()
     address = lab.facts["node_address"]
     given = tmp_path / "given"
     (given / "bin").mkdir(parents=True)
@@ -91,7 +119,7 @@ def test_the_page_leads_from_nothing_to_an_answer(lab: Lab, environment: str, tm
         shutil.copy(lab.binary(tool), given / "bin")
     artefact = build(given)
     tiers = json.dumps({"tiers": {environment: "staging"}})
-    with database(address, given) as port:
+    with database(address, given) as port, load_balancer(api, f"llm-{environment}"):
         replaced = {
             "llmops-platform-0.1.0.tar.gz": f"{GIVEN}/{artefact.name}",
             "staging": environment,
@@ -118,7 +146,7 @@ def test_the_page_leads_from_nothing_to_an_answer(lab: Lab, environment: str, tm
         variables = f"{environment}/group_vars/all"
         after = {
             f"{variables}/site.yml": f"cp {GIVEN}/ports.yml {variables}/zz-lab.yml",
-            "shared/pools.yml": f"cp {GIVEN}/model.yml {environment}/host_vars/qwen2-5-7b.yml",
+            "common/pools.yml": f"cp {GIVEN}/model.yml {environment}/host_vars/qwen2-5-7b.yml",
         }
         printed = run_in_clean_root(
             script(page, after),

@@ -40,8 +40,17 @@ def tls_database(address: str, port: int, pem: Path) -> Iterator[int]:
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
+        asyncio.run_coroutine_threadsafe(_end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()
+
+
+async def _end() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
