@@ -25,7 +25,7 @@ PACKAGES = ("ca-certificates", "curl", "postgresql-client", "python3", "python3-
 # Runs in namespaces of its own, so that nothing stays mounted whatever happens.
 _ENTER = """\
 set -eu
-lower=$1 given=$2 cache=$3
+lower=$1 given=$2 wheels=$3
 layers=$(mktemp -d)
 mount -t tmpfs tmpfs "$layers"
 mkdir "$layers/written" "$layers/work" "$layers/root"
@@ -33,13 +33,20 @@ mount -t overlay overlay -o "lowerdir=$lower,upperdir=$layers/written,workdir=$l
 cd "$layers/root"
 mount -t proc proc proc
 mount --rbind /dev dev
-mkdir -p given root/.cache/pip
+mkdir given wheels
 mount --bind "$given" given
-mount --bind "$cache" root/.cache/pip
+mount --bind "$wheels" wheels
 for file in /etc/resolv.conf /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
     [ ! -e "$file" ] || { mkdir -p ".${file%/*}"; touch ".$file"; mount --bind "$file" ".$file"; }
 done
 exec chroot . /bin/bash /given/run.sh
+"""
+
+# No source distribution: the machine has no compiler.
+_DOWNLOAD = """\
+set -e
+python3 -m venv /root/venv
+/root/venv/bin/pip download --quiet --only-binary :all: --dest /wheels --requirement /given/requirements.txt
 """
 
 
@@ -76,15 +83,32 @@ def _run(*command: str) -> None:
     assert finished.returncode == 0, f"{command[0]}: {finished.stdout}{finished.stderr}"
 
 
-def run_in_clean_root(script: str, given: Path, environment: Mapping[str, str], timeout_s: float) -> str:
+def wheels(*requirements: str) -> Path:
+    """Return a folder with the wheels of these requirements for that machine; made once, then kept."""
+    digest = hashlib.sha256("\n".join((SUITE, *requirements)).encode()).hexdigest()[:16]
+    folder = _cache() / f"clean-wheels-{digest}"
+    with (_cache() / "clean-wheels.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(prefix="clean-wheels-", dir=_cache()) as unfinished:
+                given, made = Path(unfinished) / "given", Path(unfinished) / "wheels"
+                given.mkdir()
+                made.mkdir()
+                (given / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
+                run_in_clean_root(_DOWNLOAD, given, made, {}, 300)
+                made.rename(folder)
+    return folder
+
+
+def run_in_clean_root(
+    script: str, given: Path, wheels: Path, environment: Mapping[str, str], timeout_s: float
+) -> str:
     """Run a script of bash as root of the clean machine, and return what it printed; fail where it fails.
 
-    ``given`` is its folder ``/given``. It has the network of this machine and its way to package indexes,
-    and nothing else of it.
+    ``given`` is its folder ``/given``, ``wheels`` its folder ``/wheels``. It has the network of this machine
+    and its way to package indexes, and nothing else of it.
     """
     (given / "run.sh").write_text(script, encoding="utf-8")
-    wheels = _cache() / "pip"
-    wheels.mkdir(exist_ok=True)
     indexes = {name: value for name, value in os.environ.items() if name.startswith("PIP_INDEX")}
     output = given / "output"
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _ENTER, "enter"]

@@ -31,6 +31,11 @@ class Block:
     path: str = ""
 
     @property
+    def kind(self) -> str:
+        """What becomes of it: ``played``, ``saved``, or the language of what is only read."""
+        return "saved" if self.path else "played" if self.language == "console" else self.language
+
+    @property
     def commands(self) -> list[str]:
         """What is typed."""
         return [found["command"] for found in _COMMAND.finditer(self.text)]
@@ -60,12 +65,12 @@ def script(page: list[Block], after: Mapping[str, str]) -> str:
     """
     lines = ["set -eo pipefail"]
     for block in page:
-        if block.path:
+        if block.kind == "saved":
             folder = shlex.quote(str(Path(block.path).parent))
             lines += [_say(block.line, f"write {block.path}"), f"mkdir -p {folder}"]
             lines += [f"cat >{shlex.quote(block.path)} <<'END-OF-FILE'", f"{block.text}END-OF-FILE"]
             lines += [after[block.path]] if block.path in after else []
-        elif block.language == "console":
+        elif block.kind == "played":
             for command in block.commands:
                 lines += [_say(block.line, f"$ {command}"), command]
     return "\n".join([*lines, "echo THE-END", ""])
