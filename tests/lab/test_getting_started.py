@@ -21,7 +21,7 @@ import yaml
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
-from tests.support.artefact import build
+from tests.support.artefact import built_artefact
 from tests.support.clean_root import run_in_clean_root, wheels
 from tests.support.guide import blocks, script
 from tests.support.lab import Lab
@@ -120,7 +120,7 @@ def test_the_page_leads_from_nothing_to_an_answer(
     (given / "bin").mkdir(parents=True)
     for tool in ("helm", "kubectl"):
         shutil.copy(lab.binary(tool), given / "bin")
-    artefact = build(given)
+    artefact = built_artefact(given)
     tiers = json.dumps({"tiers": {environment: "staging"}})
     with database(address, given) as port, load_balancer(api, f"llm-{environment}"):
         replaced = {
