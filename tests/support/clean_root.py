@@ -45,8 +45,8 @@ exec chroot . /bin/bash /given/run.sh
 # No source distribution: the machine has no compiler.
 _DOWNLOAD = """\
 set -e
-python3 -m venv /root/venv
-/root/venv/bin/pip download --quiet --only-binary :all: --dest /wheels --requirement /given/requirements.txt
+python3 -m venv ~/venv
+~/venv/bin/pip download --quiet --only-binary :all: --dest /wheels --requirement /given/requirements.txt
 """
 
 
