@@ -104,7 +104,7 @@ def database(address: str, given: Path) -> Iterator[int]:
 
 def administrators_kubeconfig(lab: Lab) -> dict[str, Any]:
     """Return the lab's kubeconfig with a context that has a name, as a reader's has."""
-    content = load_yaml(lab.kubeconfig)
+    content: dict[str, Any] = load_yaml(lab.kubeconfig)
     (context,) = content["contexts"]
     context["name"] = content["current-context"] = "lab"
     return content
@@ -132,7 +132,7 @@ def test_the_page_leads_from_nothing_to_an_answer(
             "registry-db.example.com:5432": f"{address}:{port}",
             "$PWD/registry-ca.pem": f"{GIVEN}/registry-ca.pem",
             "registry.example.com/llmops-": "llmops.local/",
-            "NVIDIA-L40S": "NVIDIA-H100-80GB-HBM3",
+            "NVIDIA-L4": "NVIDIA-H100-80GB-HBM3",
         }
         page = blocks(PAGE, replaced)
         assert Counter(block.kind for block in page) == BLOCKS
@@ -170,7 +170,16 @@ def test_the_page_leads_from_nothing_to_an_answer(
         )
     assert printed.endswith("THE-END\n")
     assert printed.count('"role":"assistant"') == 1
+    (model,) = deployments(api, environment, "vllm")
+    assert model["nodeSelector"]["nvidia.com/gpu.product"] == "NVIDIA-H100-80GB-HBM3"
     assert printed.count("1 of 1 models are as wanted") == 1
+
+
+def deployments(api: ClusterClient, environment: str, container: str) -> list[dict[str, Any]]:
+    """Return the pods' specs of the environment's Deployments with a container of this name."""
+    found = api.get(f"/apis/apps/v1/namespaces/llm-{environment}/deployments")["items"]
+    specs = [item["spec"]["template"]["spec"] for item in found]
+    return [spec for spec in specs if container in [item["name"] for item in spec["containers"]]]
 
 
 def escaped(password: str) -> str:
