@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -31,7 +32,8 @@ from tests.support.lab import lab_folder
 from tests.support.playbooks import ROOT, PlayRunner
 from tests.support.repository import load_yaml
 
-INVENTORIES = sorted(path.name for path in (ROOT / "inventories").iterdir())
+INVENTORIES = sorted(path.parent.name for path in (ROOT / "inventories").glob("*/hosts"))
+POOLS = sorted((ROOT / "inventories/pools").glob("*.yml"))
 EXAMPLES = ("development", "staging", "production")
 SIZES = {"qwen2-5-7b": (7, 1, 20), "llama-2-13b": (13, 1, 20), "llama-3-3-70b": (70, 4, 40)}
 
@@ -108,6 +110,40 @@ def test_models_stand_in_a_pool_of_gpus(inventory: str) -> None:
     assert set(groups["models"]["children"]) == {"pool_h100", "pool_l40s"}
     assert set(groups["_meta"]["hostvars"]) == set(SIZES)
     assert groups["pool_h100"]["hosts"] == ["llama-3-3-70b"]
+
+
+@pytest.mark.parametrize("cloud", POOLS, ids=lambda path: path.stem)
+def test_pools_of_a_cloud_are_included_by_name(cloud: Path, tmp_path: Path) -> None:
+    """As the file says: a copy beside the inventory, a group that names a pool, and a model in no pool."""
+    site = tmp_path / "site"
+    shutil.copytree(ROOT / "inventories/staging", site)
+    # Variables of all models in a file; in a folder of that name as well they would be two places.
+    (site / "group_vars/all").mkdir()
+    (site / "group_vars/all.yml").rename(site / "group_vars/all/main.yml")
+    shutil.copy(cloud, site / "group_vars/all/pools.yml")
+    pools = load_yaml(cloud)["gpu_pools"]
+    for path in (site / "group_vars").glob("pool_*.yml"):
+        path.unlink()
+    groups = ["[models:children]", *(f"pool_{name}" for name in pools), "", "[models]", "without-pool"]
+    for name in pools:
+        groups += ["", f"[pool_{name}]", f"model-{name}"]
+        text = f'pool_values: "{{{{ gpu_pools.{name} }}}}"\n'
+        (site / f"group_vars/pool_{name}.yml").write_text(text, "utf-8")
+    (site / "hosts").write_text("\n".join(groups) + "\n", "utf-8")
+    playbook = tmp_path / "show.yml"
+    playbook.write_text(SHOW, "utf-8")
+    given = ["-e", "{vllm_model: org/model, vllm_values: {model: {sizeBillions: 7}, gpu: {count: 1}}}"]
+    tasks = PlayRunner(tmp_path).run(playbook, inventory=site, arguments=given).check().tasks
+    shown = {task.host: task.result["msg"] for task in tasks}
+    for name, values in pools.items():
+        deployment = find_object(rendered(shown[f"model-{name}"]), "Deployment")
+        assert deployment
+        pod = deployment["spec"]["template"]["spec"]
+        wanted = values["scheduling"]
+        assert wanted.get("nodeSelector", {}).items() <= pod.get("nodeSelector", {}).items()
+        node_affinity = wanted.get("affinity", {}).get("nodeAffinity")
+        assert node_affinity == (pod.get("affinity") or {}).get("nodeAffinity")
+    assert "scheduling" not in shown["without-pool"]["values"]
 
 
 @pytest.mark.parametrize("inventory", INVENTORIES)
