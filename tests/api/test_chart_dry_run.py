@@ -6,13 +6,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from tests.support.chart import ENVIRONMENTS, EVERYTHING, HelmChart
+from tests.support.gateway_api import gateway_api
 from tests.support.kubectl import Kubectl
+
+
+@pytest.fixture(scope="module", autouse=True)
+def definitions(api: ClusterClient) -> Iterator[None]:
+    """Install the Gateway API."""
+    with gateway_api(api):
+        yield
 
 
 def assert_accepted(kubectl: Kubectl, manifest: str, expected: int) -> None:
