@@ -52,6 +52,19 @@ def test_api_server_accepts_every_strategy(
     assert_accepted(kubectl, rendered.text, len(rendered.objects))
 
 
+def test_api_server_accepts_the_network_of_the_node(
+    helm_binary: str, kubectl: Kubectl, namespace: str
+) -> None:
+    values = {
+        "hostNetwork": True,
+        "networkPolicy": {"enabled": False},
+        "gpu": {"extraResources": {"rdma/ib": 1}},
+        "securityContext": {"capabilities": {"add": ["IPC_LOCK"]}},
+    }
+    rendered = HelmChart(Path(helm_binary)).render(values, namespace=namespace)
+    assert_accepted(kubectl, rendered.text, len(rendered.objects))
+
+
 def test_the_namespace_really_judges(helm_binary: str, kubectl: Kubectl, restricted: str) -> None:
     rendered = HelmChart(Path(helm_binary)).render(namespace=restricted).text
     spoiled = rendered.replace("runAsNonRoot: true", "runAsNonRoot: false")
