@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import dump_manifest
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
@@ -339,5 +340,8 @@ def test_what_is_added_to_the_pod_is_never_taken_for_the_server(tools: Tools) ->
             sidecars=[{"name": "log", "image": "busybox:1.37", "command": ["sh"]}], extraObjects=[added]
         ),
     )
+    # In whichever order they stand.
+    beside = replace(beside, manifest=dump_manifest(beside.objects[::-1]))
+    beside.deployment["spec"]["template"]["spec"]["containers"].reverse()
     require_same_server(served(tools, lambda _values: None), beside)
     assert server_container(beside.deployment)["name"] == "vllm"
