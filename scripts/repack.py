@@ -5,8 +5,8 @@
 
 """Make an artefact's bytes depend on its content alone.
 
-``ansible-galaxy collection build`` lists files in the order of the file system and stamps them with the present time.
-Here they are listed by name, and all have the time SOURCE_DATE_EPOCH.
+``ansible-galaxy collection build`` lists files in the order of the file system and stamps them with the
+present time. Here they are listed by name, and all have the time SOURCE_DATE_EPOCH.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ def repack(artefact: Path, target: Path, epoch: int) -> None:
         gzip.GzipFile(filename="", fileobj=target.open("wb"), mode="wb", mtime=epoch) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as wanted,
     ):
-        content = {
-            member.name: file.read() for member in present if (file := present.extractfile(member)) is not None
-        }
+        content = {member.name: file.read() for member in present if (file := present.extractfile(member))}
         content[MANIFEST], content[FILES] = sorted_lists(content[MANIFEST], content[FILES])
         for member in sorted(present, key=lambda one: (one.name not in (MANIFEST, FILES), one.name)):
             member.mtime = epoch
