@@ -36,6 +36,12 @@ options:
     description: Where the service finds the files.
     type: path
     required: true
+  dsn:
+    description:
+      - A DSN of the service's own, in place of O(user) and O(password), which is left as it is.
+      - The file of authorities comes along all the same. A DSN that names none finds it by E(PGSSLROOTCERT).
+    type: str
+    default: ""
 seealso:
   - module: llmops.platform.registry_info
 """
@@ -74,11 +80,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def registry_login(settings: Mapping[str, Any], user: str, password: str, *, folder: str) -> dict[str, str]:
+def registry_login(
+    settings: Mapping[str, Any], user: str, password: str, *, folder: str, dsn: str = ""
+) -> dict[str, str]:
     """Return the files, or raise for settings that lead nowhere."""
     plain = {str(name): str(value) for name, value in settings.items() if value is not None}
     try:
-        return login_files(plain, str(user), str(password), str(folder))
+        return login_files(plain, str(user), str(password), str(folder), str(dsn))
     except PlatformError as error:
         raise AnsibleFilterError(f"registry_login: {error}") from None
 

@@ -232,6 +232,64 @@ def test_services_run_and_go_with_it(play: Play, api: ClusterClient, written: Pa
     assert play(service, **{f"{service}_state": "absent"}, **given).check().changed
 
 
+def test_the_router_is_reached_from_outside_with_it(
+    play: Play, api: ClusterClient, written: Path, namespace: str
+) -> None:
+    """The API server judges what leads in, and finds what is not wanted any more."""
+    given: dict[str, Any] = {
+        "router_image": "registry.example.com/a:1",
+        "router_dsn": "host=db",
+        "router_api_keys": [{"name": "a", "sha256": "0" * 64, "models": ["*"]}],
+    }
+    door: dict[str, Any] = {
+        "router_service_type": "LoadBalancer",
+        "router_service_annotations": {"example.com/internal": "true"},
+        "router_load_balancer_class": "example.com/lb",
+        "router_load_balancer_source_ranges": ["192.0.2.0/24"],
+        "router_tls_secret": "router-tls",
+        "router_client_peers": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
+        "router_ingress": {"host": "llm.example.com", "class_name": "example", "tls_secret": "llm-tls"},
+        "router_http_route": {"parents": [{"name": "g"}], "hostnames": ["llm.example.com"]},
+    }
+    with gateway_api(api):
+        made = play("router", **given, **door).check()
+        (task,) = [task for task in made.find(action="kubernetes_objects") if task.status == "ok"]
+        assert {"Ingress", "HTTPRoute"} <= {item["kind"] for item in task.result["objects"]}
+
+        outer = api.get(f"/api/v1/namespaces/{namespace}/services/router-external")
+        assert outer["metadata"]["annotations"]["example.com/internal"] == "true"
+        assert outer["spec"]["type"] == "LoadBalancer"
+        assert outer["spec"]["loadBalancerSourceRanges"] == ["192.0.2.0/24"]
+        (port,) = outer["spec"]["ports"]
+        assert (port["port"], port["targetPort"]) == (443, "https")
+        inner = api.get(f"/api/v1/namespaces/{namespace}/services/router")
+        assert inner["spec"]["type"] == "ClusterIP"
+        # Prometheus scrapes one of them.
+        path = f"/apis/monitoring.coreos.com/v1/namespaces/{namespace}/servicemonitors/router"
+        selected = api.get(path)["spec"]["selector"]["matchLabels"].items()
+        assert selected <= inner["metadata"]["labels"].items()
+        assert not selected <= outer["metadata"]["labels"].items()
+
+        networking = f"/apis/networking.k8s.io/v1/namespaces/{namespace}"
+        ingress = api.get(f"{networking}/ingresses/router")["spec"]
+        assert ingress["tls"] == [{"hosts": ["llm.example.com"], "secretName": "llm-tls"}]
+        (path,) = ingress["rules"][0]["http"]["paths"]
+        assert path["backend"]["service"] == {"name": "router", "port": {"name": "https"}}
+        rules = api.get(f"{networking}/networkpolicies/router")["spec"]["ingress"]
+        assert [rule["ports"][0]["port"] for rule in rules] == ["https", "http"]
+        assert rules[0]["from"] == [{"ipBlock": {"cidr": "192.0.2.0/24"}}]
+        route = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/router"
+        (rule,) = api.get(route)["spec"]["rules"]
+        assert (rule["timeouts"], rule["backendRefs"][0]["port"]) == ({"request": "0s"}, 443)
+
+        assert not play("router", **given, **door).check().changed
+        assert play("router", **given).check().changed
+        assert api.find(f"{networking}/ingresses/router") is None
+        assert api.find(f"/api/v1/namespaces/{namespace}/services/router-external") is None
+        assert api.find(route) is None
+        play("router", router_state="absent").check()
+
+
 def test_routes_of_a_gateway_follow_with_it(
     play: Play, api: ClusterClient, written: Path, name: str, namespace: str, registry: Registry
 ) -> None:

@@ -92,5 +92,20 @@ def test_a_login_user_gets_a_dsn_that_works(
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
     container = api.get(path)["spec"]["template"]["spec"]["containers"][0]
     assert f"{folder}/dsn" in [entry.get("value") for entry in container["env"]]
+    trusted = {"name": "PGSSLROOTCERT", "value": f"{folder}/ca.crt"}
+    assert trusted in container["env"]
     again = runner.run(f"playbooks/{role}.yml", inventory=inventory).check()
     assert again.changed == []
+
+    # A DSN of its own is left as it is, and finds the authorities all the same.
+    variables[f"{role}_dsn"] = "host=pooler sslmode=verify-full"
+    runner.run(f"playbooks/{role}.yml", inventory=inventory).check()
+    data = api.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")["data"]
+    files = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    assert files == {"dsn": "host=pooler sslmode=verify-full", "ca.crt": authorities}
+    assert trusted in api.get(path)["spec"]["template"]["spec"]["containers"][0]["env"]
+
+    # So it does in a Secret of the user's.
+    variables |= {f"{role}_secret": "own", f"{role}_secret_keys": ["dsn", "ca.crt"]}
+    runner.run(f"playbooks/{role}.yml", inventory=inventory).check()
+    assert trusted in api.get(path)["spec"]["template"]["spec"]["containers"][0]["env"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -31,8 +32,14 @@ from tests.support.lab import lab_folder
 from tests.support.playbooks import ROOT, PlayRunner
 from tests.support.repository import load_yaml
 
-INVENTORIES = sorted(path.name for path in (ROOT / "inventories").iterdir())
+# Each with its folder; the others of inventories/ are what they share.
+INVENTORY_FOLDERS = {path.parent.name: path.parent for path in sorted((ROOT / "inventories").glob("*/hosts"))}
+POOLS = sorted((ROOT / "inventories/pools").glob("*.yml"))
 EXAMPLES = ("development", "staging", "production")
+# What the scaffold writes by default: one model, and pools of its own machines.
+SITES = {f"site/{name}": ROOT / "examples/site" / name for name in ("staging", "production")}
+FOLDERS = INVENTORY_FOLDERS | SITES
+INVENTORIES = list(FOLDERS)
 SIZES = {"qwen2-5-7b": (7, 1, 20), "llama-2-13b": (13, 1, 20), "llama-3-3-70b": (70, 4, 40)}
 
 
@@ -40,6 +47,8 @@ SIZES = {"qwen2-5-7b": (7, 1, 20), "llama-2-13b": (13, 1, 20), "llama-3-3-70b": 
 ARGUMENTS = load_yaml(ROOT / "roles/vllm/tasks/main.yml")[0]["module_defaults"][
     "llmops.platform.vllm_deployment"
 ]
+# With its defaults, which only the role itself brings.
+MERGED = re.sub(r"(vllm_(?:model_)?values)", r"\1 | default({})", ARGUMENTS["chart_values"])
 SHOW = f"""
 - hosts: models
   gather_facts: false
@@ -50,7 +59,7 @@ SHOW = f"""
           model: "{{{{ vllm_model }}}}"
           environment: "{{{{ vllm_environment }}}}"
           namespace: "{{{{ vllm_namespace }}}}"
-          values: "{ARGUMENTS["chart_values"]}"
+          values: "{MERGED}"
 """
 
 
@@ -58,7 +67,7 @@ SHOW = f"""
 def listed(inventory: str) -> dict[str, Any]:
     """Return what ``ansible-inventory --list`` says."""
     answer = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-inventory"), "-i", f"inventories/{inventory}", "--list"],
+        [str(Path(sys.executable).parent / "ansible-inventory"), "-i", str(FOLDERS[inventory]), "--list"],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LLMOPS_REGISTRY_DSN": "Canary7Xq9"},
         check=True,
@@ -78,11 +87,8 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict
     playbook.write_text(SHOW, "utf-8")
     runner = PlayRunner(folder)
     return {
-        name: {
-            task.host: task.result["msg"]
-            for task in runner.run(playbook, inventory=ROOT / "inventories" / name).check().tasks
-        }
-        for name in INVENTORIES
+        name: {task.host: task.result["msg"] for task in runner.run(playbook, inventory=folder).check().tasks}
+        for name, folder in FOLDERS.items()
     }
 
 
@@ -96,7 +102,7 @@ def rendered(variables: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("inventory", INVENTORIES)
 def test_an_inventory_lists_its_models(inventory: str) -> None:
     hosts = listed(inventory)["_meta"]["hostvars"]
-    assert len(hosts) >= 2
+    assert len(hosts) >= (1 if inventory in SITES else 2)
     for name, variables in hosts.items():
         assert variables["ansible_connection"] == "local", name
         assert variables["vllm_model"], name
@@ -110,12 +116,42 @@ def test_models_stand_in_a_pool_of_gpus(inventory: str) -> None:
     assert groups["pool_h100"]["hosts"] == ["llama-3-3-70b"]
 
 
+@pytest.mark.parametrize("cloud", POOLS, ids=lambda path: path.stem)
+def test_pools_of_a_cloud_are_included_by_name(cloud: Path, tmp_path: Path) -> None:
+    """As the file says: a copy in the inventory's folder, whose groups are the pools, and a model in none."""
+    site = tmp_path / "site"
+    shutil.copytree(ROOT / "inventories/staging", site)
+    (site / "pools.yml").unlink()
+    shutil.copy(cloud, site / "pools.yml")
+    pools = {name: group["vars"]["pool_values"] for name, group in load_yaml(cloud).items()}
+    groups = ["[models:children]", *pools, "", "[models]", "without-pool"]
+    for name in pools:
+        groups += ["", f"[{name}]", f"model-{name.replace('_', '-')}"]
+    (site / "hosts").write_text("\n".join(groups) + "\n", "utf-8")
+    playbook = tmp_path / "show.yml"
+    playbook.write_text(SHOW, "utf-8")
+    given = ["-e", "{vllm_model: org/model, vllm_values: {model: {sizeBillions: 7}, gpu: {count: 1}}}"]
+    tasks = PlayRunner(tmp_path).run(playbook, inventory=site, arguments=given).check().tasks
+    shown = {task.host: task.result["msg"] for task in tasks}
+    for name, values in pools.items():
+        deployment = find_object(rendered(shown[f"model-{name.replace('_', '-')}"]), "Deployment")
+        assert deployment
+        pod = deployment["spec"]["template"]["spec"]
+        wanted = values.get("scheduling", {})
+        assert wanted.get("nodeSelector", {}).items() <= pod.get("nodeSelector", {}).items()
+        node_affinity = wanted.get("affinity", {}).get("nodeAffinity")
+        assert node_affinity == (pod.get("affinity") or {}).get("nodeAffinity")
+    assert "scheduling" not in shown["without-pool"]["values"]
+
+
 @pytest.mark.parametrize("inventory", INVENTORIES)
 def test_every_model_renders_with_the_real_chart(
     merged: dict[str, dict[str, dict[str, Any]]], inventory: str
 ) -> None:
     for host, variables in merged[inventory].items():
-        assert variables["environment"] == ("development" if inventory == "local" else inventory)
+        assert variables["environment"] == (
+            "development" if inventory == "local" else FOLDERS[inventory].name
+        )
         objects = rendered(variables)
         assert {"ConfigMap", "Deployment", "NetworkPolicy", "Service"} <= {item["kind"] for item in objects}
         assert all(item["metadata"]["namespace"] == variables["namespace"] for item in objects), host
@@ -148,6 +184,21 @@ def test_each_size_has_its_gpus_and_its_patience(
     kinds = {item["kind"] for item in objects}
     assert ("PersistentVolumeClaim" in kinds) == in_production
     assert ("PrometheusRule" in kinds) == (inventory != "development")
+
+
+@pytest.mark.parametrize("inventory", [*EXAMPLES[1:], *SITES])
+def test_what_differs_between_environments_is_not_what_a_model_is(
+    merged: dict[str, dict[str, dict[str, Any]]], inventory: str
+) -> None:
+    """One file says it for all environments; what is said of it beside is what they own."""
+    folder = FOLDERS[inventory]
+    assert (folder / "models.yml").is_symlink()
+    models = load_yaml(folder.parent / "common/models.yml")["all"]["hosts"]
+    for host, variables in listed(inventory)["_meta"]["hostvars"].items():
+        of_model = models[host]
+        assert variables["vllm_model_values"] == of_model["vllm_model_values"]
+        assert set(variables.get("vllm_values", {})) <= {"replicas", "persistence"}
+        assert merged[inventory][host]["values"]["model"] == of_model["vllm_model_values"]["model"]
 
 
 def admits(peer: dict[str, Any], policy_namespace: str, namespace: str, labels: dict[str, str]) -> bool:
@@ -197,7 +248,7 @@ def test_what_an_environment_is_deployed_with_is_not_the_administrators(inventor
 @pytest.mark.parametrize("inventory", INVENTORIES)
 def test_no_inventory_holds_a_secret(inventory: str) -> None:
     assert "Canary7Xq9" not in json.dumps(listed(inventory))
-    for path in (ROOT / "inventories" / inventory).rglob("*"):
+    for path in FOLDERS[inventory].rglob("*"):
         if path.is_file():
             text = path.read_text("utf-8")
             assert not re.search(r"hf_[A-Za-z0-9]{8}|://[^/\s]+:[^.@\s]+@|BEGIN .*PRIVATE", text), path
@@ -212,7 +263,7 @@ def test_each_environment_has_a_database_login_of_its_own(tmp_path: Path, invent
     anybodys = {"LLMOPS_REGISTRY_DSN": "anybody", f"LLMOPS_REGISTRY_DSN_{other.upper()}": "not this one"}
     for variables, wanted in (({**anybodys, own: "its own"}, "its own"), (anybodys, "anybody")):
         runner = PlayRunner(tmp_path, environment=variables)
-        run = runner.run(playbook, inventory=ROOT / "inventories" / inventory)
+        run = runner.run(playbook, inventory=FOLDERS[inventory])
         assert {task.result["msg"]["dsn"] for task in run.check().tasks} == {wanted}
     for variables in listed(inventory)["_meta"]["hostvars"].values():
         assert variables["registry_environments"] == ["{{ vllm_environment }}"]

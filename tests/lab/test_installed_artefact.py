@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,6 +31,7 @@ SHIPPED = {
     "README.md",
     "changelogs",
     "docs",
+    "examples",
     "inventories",
     "meta",
     "playbooks",
@@ -87,6 +92,8 @@ def test_artefact_holds_the_collection_and_nothing_of_the_repository(artefact: P
     wanted = {f"plugins/{kind}/{module}.py" for kind in ("modules", "action") for module in modules()}
     wanted |= {f"roles/{role}/meta/argument_specs.yml" for role in roles()}
     wanted |= {
+        "examples/site/staging/hosts",
+        "examples/site/staging/models.yml",
         "inventories/staging/hosts",
         "meta/runtime.yml",
         "playbooks/deploy.yml",
@@ -132,6 +139,88 @@ def test_model_is_deployed_from_another_folder(
     again = elsewhere.run("llmops.platform.deploy", inventory=inventory, cwd=tmp_path).check()
     assert again.changed == []
     assert str(ROOT) not in first.output + again.output
+
+
+@dataclass(frozen=True)
+class Site:
+    """A user's copy of examples/site, played with nothing but the installed collection."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run a program of Ansible's in the site, as a user types it; returns what it printed."""
+        finished = subprocess.run(
+            [str(Path(sys.executable).parent / program), *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stdout
+
+
+@pytest.fixture
+def site(tmp_path: Path, collections_path: Path) -> Site:
+    """Return a copy of the example that was installed."""
+    folder = tmp_path / "site"
+    example = collections_path / "ansible_collections/llmops/platform/examples/site"
+    shutil.copytree(example, folder, symlinks=True)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return Site(folder, {**kept, "LC_ALL": "C.UTF-8", "ANSIBLE_COLLECTIONS_PATH": str(collections_path)})
+
+
+def test_the_scaffold_writes_the_example(site: Site) -> None:
+    """With the installed collection, whose version comes from elsewhere than that of a checkout."""
+    made = site.folder.parent / "made"
+    site.run("ansible-playbook", "llmops.platform.scaffold", "-e", f"site={made}")
+    differences = subprocess.run(
+        ["diff", "-r", "--no-dereference", str(site.folder), str(made)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert differences.stdout == ""
+    assert differences.returncode == 0
+
+
+def test_playbooks_of_a_site_are_read_with_its_inventories(site: Site) -> None:
+    verbs = [path.name for path in site.folder.glob("*.yml") if "import_playbook" in path.read_text("utf-8")]
+    assert "deploy.yml" in verbs
+    site.run("ansible-playbook", *verbs, "secrets.yml", "-i", "staging", "--syntax-check")
+    for environment in ("staging", "production"):
+        (variables,) = json.loads(site.run("ansible-inventory", "-i", environment, "--list"))["_meta"][
+            "hostvars"
+        ].values()
+        assert variables["vllm_environment"] == environment
+        # What is shared arrives by the link.
+        assert variables["vllm_model_values"]["model"]["sizeBillions"] == 7
+        assert variables["pool_values"]["scheduling"]["nodeSelector"]
+
+
+def test_a_site_deploys_its_model(site: Site, lab: Lab, namespace: str, registry_dsn: str) -> None:
+    """``ansible-playbook deploy.yml -i staging``, literally; beside it only what a lab has otherwise."""
+    lab_values = load_yaml(ROOT / "inventories/local/group_vars/models/values.yml")["vllm_environment_values"]
+    place = {
+        "vllm_namespace": namespace,
+        "vllm_kubeconfig": str(lab.kubeconfig),
+        "vllm_helm_binary": str(lab.binary("helm")),
+        "environment_values": lab_values,
+        "pool_values": {},
+    }
+    own = site.folder / "staging/host_vars/qwen2-5-7b.yml"
+    own.write_text(json.dumps({**place, "vllm_values": {"revisionHistoryLimit": 3}}), "utf-8")
+    # The host's own DSN is of no interest to a preflight; a deployment finds it where the inventory looks.
+    checked = site.run("ansible-playbook", "deploy.yml", "-i", "staging", "--tags", "preflight")
+    assert "1 of 1 models can be as wanted" in checked
+    site.environment["LLMOPS_REGISTRY_DSN_STAGING"] = registry_dsn
+    deployed = site.run("ansible-playbook", "deploy.yml", "-i", "staging")
+    assert "1 of 1 models are as wanted" in deployed
+    again = site.run("ansible-playbook", "deploy.yml", "-i", "staging", "--check", "--diff")
+    assert re.search(r"qwen2-5-7b +: ok=\d+ +changed=0 ", again), again
 
 
 @pytest.mark.parametrize("module", modules())

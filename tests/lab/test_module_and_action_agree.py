@@ -161,6 +161,11 @@ def cases(place: Place) -> list[Case]:
         "directory": str(ROOT / "build"),
         "source_repository": "https://git.example.com/models.git",
     }
+    site = {
+        "site": "/nowhere/site",
+        "templates": str(ROOT / "roles/scaffold/templates"),
+        "collection": str(ROOT),
+    }
     objects = {
         **cluster,
         "namespace": place.namespace,
@@ -323,6 +328,8 @@ def cases(place: Place) -> list[Case]:
             {**approval, "state": "approved"},
             error_class="invalid",
         ),
+        Case("plan of a site", "site_repository", site, check=True, diff=True),
+        Case("site of nowhere", "site_repository", {**site, "environments": ["qa"]}, error_class="invalid"),
         Case("plan of files for Git", "gitops_files", files, check=True, diff=True),
         Case("no files to remove", "gitops_files", {**files, "state": "absent"}, diff=True),
         Case(

@@ -14,8 +14,13 @@ import jinja2
 import pytest
 import yaml
 
-_OWN = {
-    "router": {"_router_labels": {}, "_router_selector": {"app": "router"}, "_router_own_peers": []},
+_OWN: dict[str, dict[str, Any]] = {
+    "router": {
+        "_router_labels": {},
+        "_router_selector": {"app": "router"},
+        "_router_own_peers": [{"podSelector": {}}],
+        "_router_door": "http",
+    },
     "health_check": {
         "_health_check_labels": {},
         "_health_check_selector": {"app": "checker"},
@@ -77,3 +82,19 @@ def test_a_router_that_may_go_nowhere_says_so(root: Path) -> None:
     options = ("dns_peers", "model_server_ports", "registry_ports")
     nothing: dict[str, Any] = {f"router_{option}": [] for option in options}
     assert policy(root, "router", **nothing)["egress"] == []
+
+
+def test_with_tls_clients_come_in_by_it_alone(root: Path) -> None:
+    tls: dict[str, Any] = {"router_tls_secret": "router-tls", "_router_door": "https"}
+    everybody, platform = policy(root, "router", **tls)["ingress"]
+    assert everybody == {"ports": [{"port": "https"}]}
+    assert platform["ports"] == [{"port": "http"}]
+    assert {"podSelector": {}} in platform["from"]
+    clients = [{"ipBlock": {"cidr": "192.0.2.0/24"}}]
+    named, same = policy(root, "router", **tls, router_client_peers=clients)["ingress"]
+    assert named == {"ports": [{"port": "https"}], "from": clients}
+    assert same == platform
+    # Without it there is one port for all of them.
+    (rule,) = policy(root, "router", router_client_peers=clients)["ingress"]
+    assert rule["ports"] == [{"port": "http"}]
+    assert len(rule["from"]) > len(clients)

@@ -49,6 +49,7 @@ LAYERS: dict[str, set[str]] = {
         "gitops",
     },
     "lab": {"common", "cluster", "registry"},
+    "scaffold": {"common"},
 }
 
 # The variables of all roles that use the registry.
@@ -169,6 +170,27 @@ def test_roles_that_use_the_registry_take_the_same_settings(role: str) -> None:
         passed = load_yaml(ROOT / f"roles/{role}/vars/main.yml")[f"_{role}_database_settings"]
         assert set(passed) == set(POSTGRES_SPEC)
         assert passed == load_yaml(ROOT / "roles/registry/vars/main.yml")["_registry_database_settings"]
+
+
+def test_roles_merge_the_values_of_a_model_alike() -> None:
+    """Deployed by Helm, written to Git or promoted to: what an inventory says of a model means the same."""
+
+    def merging(text: str) -> str:
+        """Return what is merged, without what guards against variables that nobody has set."""
+        return re.sub(
+            r"[\s{}]|\|default\(\)|promotion_valuesor", "", re.sub(r"\s+", "", text).replace("{}", "")
+        )
+
+    (task,) = load_yaml(ROOT / "roles/vllm/tasks/main.yml")
+    deployed = task["module_defaults"]["llmops.platform.vllm_deployment"]["chart_values"]
+    written = load_yaml(ROOT / "roles/gitops/vars/main.yml")["_gitops_values"]
+    promoted = load_yaml(ROOT / "roles/promotion/vars/main.yml")["_promotion_values"]
+    assert (
+        merging(deployed)
+        == "vllm_environment_values|combine(vllm_model_values,vllm_values,recursive=true)"
+        == merging(written)
+        == merging(promoted)
+    )
 
 
 @pytest.mark.parametrize("role", roles())

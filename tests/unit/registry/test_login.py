@@ -113,6 +113,17 @@ def test_authorities_come_along(tmp_path: Path) -> None:
         login_files({**place, "ssl_rootcert": "/nonexistent"}, "service", "", FOLDER)
 
 
+def test_a_dsn_of_its_own_is_left_as_it_is(tmp_path: Path) -> None:
+    """It may lead to a pooler that the deployer's settings say nothing of, but for who is trusted."""
+    path = tmp_path / "authorities.pem"
+    path.write_text(PEM, encoding="utf-8")
+    own = "host=pooler sslmode=verify-full"
+    given = {"dsn": f"service=prod sslrootcert={path}"}
+    assert login_files(given, "", "", FOLDER, own) == {"dsn": own, "ca.crt": PEM}
+    for nothing in ({}, {"ssl_rootcert": "system"}, {"login_host": "/var/run"}):
+        assert login_files(nothing, "", "", FOLDER, own) == {"dsn": own}
+
+
 def test_what_is_not_said_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOST", "from-pg")
     monkeypatch.setenv("PGPORT", "6000")

@@ -70,6 +70,17 @@ def test_a_wrong_value_is_named(name: str, value: str, wanted: str) -> None:
     assert wanted in str(wrong.value)
 
 
+@pytest.mark.parametrize(("given", "missing"), [("CERTIFICATE", "KEY"), ("KEY", "CERTIFICATE")])
+def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> None:
+    assert read_settings(NEEDED).tls_files is None
+    one = {f"LLMOPS_ROUTER_TLS_{given}_FILE": "/tls/one"}
+    with pytest.raises(SettingsError, match=f"set LLMOPS_ROUTER_TLS_{missing}_FILE as well"):
+        read_settings({**NEEDED, **one})
+    both = read_settings({**NEEDED, **one, f"LLMOPS_ROUTER_TLS_{missing}_FILE": "/tls/two"})
+    assert both.tls_files is not None
+    assert both.tls_port == 8443
+
+
 def test_a_missing_registry_is_told() -> None:
     with pytest.raises(SettingsError, match="LLMOPS_ROUTER_DSN_FILE"):
         read_settings({"LLMOPS_ROUTER_ENVIRONMENT": "staging"})

@@ -42,17 +42,22 @@ _ENVIRONMENT = {
 _SEARCH_PATH = re.compile(r"-c\s*(search_path=\S+)")
 
 
-def login_files(params: Mapping[str, Any], user: str, password: str, folder: str) -> dict[str, str]:
+def login_files(
+    params: Mapping[str, Any], user: str, password: str, folder: str, dsn: str = ""
+) -> dict[str, str]:
     """Return the content of a Secret that a service finds in ``folder``, by file name.
 
     ``params`` are those of ``POSTGRES_SPEC``, for the deployer. ``dsn`` leads to the same database as another
-    user; the file of authorities comes along where one is named. Raises ``invalid``.
+    user, unless it is given; the file of authorities comes along where one is named. Raises ``invalid``.
     """
     found = given_parameters({**params, "dsn": params.get("dsn") or os.environ.get("LLMOPS_REGISTRY_DSN")})
     for keyword, variable in _ENVIRONMENT.items():
         # A host replaces an address that the environment has, as in a DSN.
         if os.environ.get(variable) and not (keyword == "hostaddr" and "host" in found):
             found.setdefault(keyword, os.environ[variable])
+    if dsn:
+        root = found.get("sslrootcert") or ""
+        return {"dsn": dsn, **({ROOT_FILE: _read(root)} if root not in ("", "system") else {})}
     if found.get("service") or os.environ.get("PGSERVICE"):
         raise PlatformError(
             ErrorClass.INVALID,

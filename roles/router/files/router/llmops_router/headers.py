@@ -29,6 +29,7 @@ _NOT_IN_ANSWER = frozenset(
         b"transfer-encoding",
         b"upgrade",
         b"via",
+        b"x-accel-buffering",
         b"x-powered-by",
         b"x-request-id",
     }
@@ -63,6 +64,9 @@ def answer_headers(received: Headers, request_id: bytes) -> Headers:
             hidden = hidden | {part.strip().lower() for part in value.split(b",")}
     sent = [item for item in received if item[0] not in hidden]
     sent.append((b"x-request-id", request_id))
+    if is_stream(sent):
+        # nginx, and what is built on it, holds an answer back otherwise until its buffers are full.
+        sent.append((b"x-accel-buffering", b"no"))
     return sent
 
 

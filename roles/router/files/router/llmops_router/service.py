@@ -22,13 +22,14 @@ from . import __version__, log
 from .access import Access, UpstreamKeys
 from .app import App
 from .catalogue import Catalogue
+from .certificate import Certificate
 from .forward import Forwarder
 from .incoming import ClientConnection
 from .listener import Listener
 from .metrics import Metrics, in_flight, observe_catalogue
 from .pages import Pages
 from .registry import Registry, RegistryError, parameters
-from .settings import Settings, SettingsError, public
+from .settings import PREFIX, Settings, SettingsError, public
 from .shared_cache import SharedCache
 from .snapshot import Version
 from .synchroniser import Sync, Synchroniser
@@ -40,17 +41,25 @@ _RELOAD_S = 2.0
 # A change that the poll found and that was not announced by then was lost on the way.
 _ANNOUNCEMENT_S = 1.0
 _RESTART_PAUSE_S = 1.0
+_HANDSHAKE_S = 10.0
+# For the rest of an answer and the client's word that it is the end; many never give it.
+_FAREWELL_S = 10.0
 
 
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handling: the end begins with a delay that only we know of.
 
-    ``patience_s`` is how long a client may take nothing of what it is sent.
+    ``patience_s`` is how long a client may take nothing of what it is sent. With a certificate there is a
+    second port, ``tls_port``: probes, Prometheus and the platform's own programs stay at the first.
     """
 
-    def __init__(self, config: uvicorn.Config, patience_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, patience_s: float, certificate: Certificate | None, tls_port: int
+    ) -> None:
         super().__init__(config)
         self._patience_s = patience_s
+        self._certificate = certificate
+        self._tls_port = tls_port
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -58,11 +67,37 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self._certificate:
+            self.servers.append(await self._listen_by_tls(self._certificate))
         for server in self.servers:
             for listener in server.sockets:
                 # Accepted connections inherit it.
                 notice_vanished_peers(listener, self._patience_s)
                 log.info("serving", address=str(listener.getsockname()[0]), port=listener.getsockname()[1])
+
+    async def _listen_by_tls(self, certificate: Certificate) -> asyncio.base_events.Server:
+        config = self.config
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = cast("Callable[..., asyncio.Protocol]", config.http_protocol_class)(
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
+        try:
+            return await asyncio.get_running_loop().create_server(
+                protocol,
+                host=config.host,
+                port=self._tls_port,
+                ssl=certificate.context,
+                ssl_handshake_timeout=_HANDSHAKE_S,
+                ssl_shutdown_timeout=_FAREWELL_S,
+                backlog=config.backlog,
+            )
+        except OSError as error:
+            raise SettingsError(
+                f"{PREFIX}TLS_PORT: nothing can listen on port {self._tls_port}: {error.strerror}."
+            ) from None
 
 
 class Service:
@@ -73,6 +108,7 @@ class Service:
         try:
             access = Access(settings.api_keys_file)
             upstream_keys = UpstreamKeys(settings.upstream_keys_file)
+            self._certificate = Certificate(*settings.tls_files) if settings.tls_files else None
             conninfo = parameters(settings.dsn, "llmops-router")
             listen_conninfo = parameters(settings.listen_dsn, "llmops-router-listen")
             self.metrics = Metrics()
@@ -80,7 +116,14 @@ class Service:
             self.cache = SharedCache(settings, self.catalogue, self.metrics)
         except ValueError as error:
             raise SettingsError(str(error)) from None
-        self._reloaded = (access, upstream_keys)
+        # What is read again, and what the log says of it.
+        self._reloaded: list[tuple[Access | UpstreamKeys | Certificate, str, str]] = [
+            (keys, "keys were read again", "the old keys stay") for keys in (access, upstream_keys)
+        ]
+        if self._certificate:
+            self._reloaded.append(
+                (self._certificate, "the certificate was read again", "the old certificate stays")
+            )
         self.registry = Registry(
             conninfo, settings.environment, settings.instance, settings.registry_timeout_s
         )
@@ -161,6 +204,8 @@ class Service:
                 timeout_graceful_shutdown=int(settings.drain_timeout_s),
             ),
             settings.idle_timeout_s,
+            self._certificate,
+            settings.tls_port,
         )
         tasks = [
             asyncio.create_task(_supervise(name, part))
@@ -206,12 +251,12 @@ class Service:
     async def _reload_files(self) -> None:
         while True:
             await asyncio.sleep(_RELOAD_S)
-            for keys in self._reloaded:
+            for content, read, kept in self._reloaded:
                 try:
-                    if keys.reload():
-                        log.info("keys were read again")
+                    if content.reload():
+                        log.info(read)
                 except ValueError as error:
-                    log.failure("the old keys stay", reason=str(error))
+                    log.failure(kept, reason=str(error))
 
 
 async def _supervise(name: str, part: Callable[[], Awaitable[None]]) -> None:

@@ -51,10 +51,17 @@ OPTIONS = {
         Option("LISTEN_DSN_FILE", "file that holds it"),
         Option("REDIS_URL", "shared cache, such as redis://:password@redis:6379/0; without it there is none"),
         Option("REDIS_URL_FILE", "file that holds it"),
+        Option("REDIS_CA_FILE", "authorities of its certificate, for rediss://; without it the system's"),
         Option("REDIS_PREFIX", "how the cache's keys and channels begin", "llmops"),
         Option("CACHE_TTL_S", "how long a cached picture lives", "120"),
         Option("HOST", "address to listen on", "0.0.0.0"),  # noqa: S104 - a service of a pod
         Option("PORT", "port to listen on; 0 takes a free one, which the log names", "8080"),
+        Option(
+            "TLS_CERTIFICATE_FILE",
+            "PEM file with the router's certificate chain: clients are served by TLS, too",
+        ),
+        Option("TLS_KEY_FILE", "PEM file with its key"),
+        Option("TLS_PORT", "port to listen on by TLS; 0 takes a free one, which the log names", "8443"),
         Option("INSTANCE", "name of this process in the registry", "<host name>-<random>"),
         Option(
             "ALLOWED_ENDPOINTS",
@@ -99,10 +106,13 @@ class Settings:
     dsn: str = field(repr=False)
     listen_dsn: str = field(repr=False)
     redis_url: str | None = field(repr=False)
+    redis_ca_file: Path | None
     redis_prefix: str
     cache_ttl_s: float
     host: str
     port: int
+    tls_files: tuple[Path, Path] | None
+    tls_port: int
     allowed_endpoints: AllowedEndpoints
     api_keys_file: Path | None
     upstream_keys_file: Path | None
@@ -221,10 +231,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         dsn=dsn,
         listen_dsn=reader.secret("LISTEN_DSN") or dsn,
         redis_url=reader.secret("REDIS_URL"),
+        redis_ca_file=reader.file("REDIS_CA_FILE"),
         redis_prefix=reader.text("REDIS_PREFIX"),
         cache_ttl_s=reader.number("CACHE_TTL_S", 1, 86400),
         host=reader.text("HOST"),
         port=reader.whole("PORT", 0, 65535),
+        tls_files=_tls_files(reader),
+        tls_port=reader.whole("TLS_PORT", 0, 65535),
         allowed_endpoints=reader.convert("ALLOWED_ENDPOINTS", "a list of places", AllowedEndpoints.parse),
         api_keys_file=reader.file("API_KEYS_FILE"),
         upstream_keys_file=reader.file("UPSTREAM_KEYS_FILE"),
@@ -269,6 +282,16 @@ def _instance(given: str) -> str:
     return given or f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
 
+def _tls_files(reader: _Reader) -> tuple[Path, Path] | None:
+    certificate, key = reader.file("TLS_CERTIFICATE_FILE"), reader.file("TLS_KEY_FILE")
+    if certificate and key:
+        return certificate, key
+    if certificate or key:
+        given, missing = ("CERTIFICATE", "KEY") if certificate else ("KEY", "CERTIFICATE")
+        raise SettingsError(f"{PREFIX}TLS_{given}_FILE is set: set {PREFIX}TLS_{missing}_FILE as well.")
+    return None
+
+
 def _header_names(value: str) -> frozenset[bytes]:
     names = [name.strip().lower() for name in value.split(",") if name.strip()]
     for name in names:
@@ -289,6 +312,7 @@ def public(settings: Settings) -> dict[str, Any]:
         "environment": settings.environment,
         "instance": settings.instance,
         "redis": settings.redis_url is not None,
+        "tls": settings.tls_files is not None,
         "api_keys": settings.api_keys_file is not None,
         "allowed_endpoints": str(settings.allowed_endpoints),
     }

@@ -15,6 +15,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio
@@ -77,7 +78,7 @@ class SharedCache:
         self.registry_is_down: Callable[[], bool] = lambda: False
         self._redis: redis.asyncio.Redis | None = None
         if settings.redis_url:
-            self._redis = _client(settings.redis_url)
+            self._redis = _client(settings.redis_url, settings.redis_ca_file)
 
     @property
     def state(self) -> str:
@@ -224,11 +225,16 @@ class SharedCache:
             self.on_announcement(0)
 
 
-def _client(url: str) -> redis.asyncio.Redis:
+def _client(url: str, authorities: Path | None) -> redis.asyncio.Redis:
     """Return a client that never waits for long and never tries again by itself.
 
     :raises ValueError: where the URL cannot be parsed; the text does not quote it.
     """
+    trusted: dict[str, Any] = {}
+    if authorities:
+        if not url.startswith("rediss://"):
+            raise ValueError("Redis' authorities are given, but its URL does not begin with rediss://.")
+        trusted["ssl_ca_certs"] = str(authorities)
     try:
         return redis.asyncio.Redis.from_url(
             url,
@@ -236,6 +242,7 @@ def _client(url: str) -> redis.asyncio.Redis:
             socket_connect_timeout=_CONNECT_S,
             retry=Retry(NoBackoff(), 0),
             client_name="llmops-router",
+            **trusted,
         )
     except (ValueError, TypeError):
         raise ValueError(

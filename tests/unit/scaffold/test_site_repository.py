@@ -1,0 +1,194 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module that writes a site: what it writes, and what it never does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
+    PlatformError,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.collection import Collection
+from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.entries import Entry, File, Link
+from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.rendering import site_entries
+from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.site import (
+    CLOUDS,
+    environments_of,
+)
+from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
+from ansible_collections.llmops.platform.plugins.modules.site_repository import ARGUMENT_SPEC, run
+from tests.support.playbooks import ROOT
+from tests.support.repository import load_yaml
+
+TEMPLATES = ROOT / "roles/scaffold/templates"
+EXAMPLE = ROOT / "examples/site"
+#: Of no use in a site.
+OTHERS = {"lab", "scaffold"}
+
+
+def site(folder: Path, *, check: bool = False, run_pid: int | None = None, **options: Any) -> Outcome:
+    """Run the module with its defaults."""
+    defaults = {name: option.get("default") for name, option in ARGUMENT_SPEC.items()}
+    where = {"site": str(folder), "templates": str(TEMPLATES), "collection": str(ROOT)}
+    return run({**defaults, **where, **options}, Context(check_mode=check, diff=True, run_pid=run_pid))
+
+
+def held(folder: Path) -> dict[str, Entry]:
+    """Return the files and links of a folder."""
+    found: dict[str, Entry] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found[name] = Link(str(path.readlink()))
+        elif path.is_file():
+            found[name] = File(path.read_bytes())
+    return found
+
+
+def test_the_example_is_what_is_written_by_default(tmp_path: Path) -> None:
+    """scripts/example_site writes it anew."""
+    assert site(tmp_path / "site").changed
+    assert held(tmp_path / "site") == held(EXAMPLE)
+
+
+def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    first, again = site(tmp_path), site(tmp_path)
+    assert (first.changed, again.changed) == (True, False)
+    assert again.diff is None
+    assert again.result["line"] == f"{tmp_path}: nothing to write"
+
+
+def test_check_mode_says_the_same_and_writes_nothing(tmp_path: Path) -> None:
+    planned = site(tmp_path / "site", check=True)
+    assert not (tmp_path / "site").exists()
+    written = site(tmp_path / "site")
+    assert (planned.changed, planned.result) == (written.changed, written.result)
+    assert [planned.diff, *planned.more_diffs] == [written.diff, *written.more_diffs]
+    assert {shown["after_header"] for shown in [planned.diff or {}, *planned.more_diffs]} == set(
+        held(tmp_path / "site")
+    )
+
+
+def test_what_somebody_changed_is_never_replaced_unasked(tmp_path: Path) -> None:
+    site(tmp_path)
+    (tmp_path / "staging/hosts").write_text("[models]\nmine\n")
+    (tmp_path / "deploy.yml").unlink()
+    before = held(tmp_path)
+    with pytest.raises(PlatformError, match="holds other content already: staging/hosts"):
+        site(tmp_path)
+    assert held(tmp_path) == before
+
+    kept = site(tmp_path, existing="keep")
+    assert (kept.result["written"], kept.result["kept"]) == (["deploy.yml"], ["staging/hosts"])
+    assert (tmp_path / "staging/hosts").read_text() == "[models]\nmine\n"
+
+    replaced = site(tmp_path, existing="replace")
+    assert (replaced.result["written"], replaced.result["kept"]) == (["staging/hosts"], [])
+    assert replaced.diff is not None
+    assert replaced.diff["before"] == "[models]\nmine\n"
+    assert held(tmp_path) == held(EXAMPLE)
+
+
+def test_what_else_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "staging/host_vars").mkdir(parents=True)
+    mine = tmp_path / "staging/host_vars/mine.yml"
+    mine.write_text("vllm_model: mine\n")
+    site(tmp_path)
+    assert mine.read_text() == "vllm_model: mine\n"
+
+
+def test_an_environment_is_added_to_a_site(tmp_path: Path) -> None:
+    site(tmp_path)
+    added = site(tmp_path, environments="[qa]", tiers={"qa": "staging"}, existing="keep")
+    assert {path.split("/")[0] for path in added.result["written"]} == {"qa"}
+    assert "vllm_tier: staging\n" in (tmp_path / "qa/group_vars/all/environment.yml").read_text()
+
+
+def _blocked_by_a_folder(folder: Path) -> None:
+    (folder / "deploy.yml").mkdir()
+
+
+def _blocked_by_a_file(folder: Path) -> None:
+    (folder / "staging").write_text("")
+
+
+def _led_elsewhere(folder: Path) -> None:
+    (folder.parent / "elsewhere").mkdir()
+    (folder / "staging").symlink_to("../elsewhere")
+
+
+@pytest.mark.parametrize("existing", ["refuse", "keep", "replace"])
+@pytest.mark.parametrize("spoil", [_blocked_by_a_folder, _blocked_by_a_file, _led_elsewhere])
+def test_where_no_file_can_be_nothing_is_written(tmp_path: Path, spoil: Any, existing: str) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    spoil(folder)
+    with pytest.raises(PlatformError, match=r"is no file|is no folder|is a link"):
+        site(folder, existing=existing)
+    assert len(list(folder.iterdir())) == 1
+    assert not list(tmp_path.glob("elsewhere/*"))
+
+
+def test_a_link_in_place_of_a_file_is_replaced_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "deploy.yml").symlink_to("mine")
+    site(tmp_path, existing="replace")
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (tmp_path / "deploy.yml").is_symlink()
+
+
+@pytest.mark.parametrize("where", ["", "/proc/nobody/site"])
+def test_a_folder_that_cannot_be_is_told(where: str) -> None:
+    with pytest.raises(PlatformError, match="names no folder" if not where else "cannot be used"):
+        site(Path(where), site=where)
+
+
+def test_a_relative_folder_begins_where_the_run_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert site(tmp_path, site="./my-site", run_pid=1).result["site"] == str(tmp_path / "my-site")
+    assert (tmp_path / "my-site/deploy.yml").is_file()
+    assert not os.access(tmp_path / "my-site/deploy.yml", os.X_OK)
+    with pytest.raises(PlatformError, match="begins nowhere"):
+        site(tmp_path, site="./other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_every_playbook_of_the_collection_has_its_wrapper() -> None:
+    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - OTHERS
+    for name in playbooks:
+        (play,) = load_yaml(EXAMPLE / f"{name}.yml")
+        assert play["ansible.builtin.import_playbook"] == f"llmops.platform.{name}"
+        # What it says of itself comes along.
+        head = (ROOT / f"playbooks/{name}.yml").read_text().splitlines()[1]
+        assert head in (EXAMPLE / f"{name}.yml").read_text()
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("names", [["development"], ["staging", "production"], ["prod-eu", "prod-us"]])
+def test_every_cloud_gives_a_site_that_can_be_read(cloud: str, names: list[str]) -> None:
+    environments = environments_of(names, {name: "production" for name in names if name.startswith("prod-")})
+    entries = site_entries(Collection.at(str(ROOT)), TEMPLATES, environments, cloud)
+    pools = load_yaml(ROOT / f"inventories/pools/{cloud}.yml")
+    assert pools
+    for name in names:
+        hosts = entries[f"{name}/hosts"]
+        assert isinstance(hosts, File)
+        sections = [line[1:-1] for line in hosts.shown.splitlines() if line.startswith("[")]
+        assert sections == ["models:children", *pools]
+        assert entries[f"{name}/models.yml"] == Link("../common/models.yml")
+        assert entries[f"{name}/pools.yml"] == Link("../common/pools.yml")
+    for path, entry in entries.items():
+        if isinstance(entry, File):
+            assert not any(mark in entry.shown for mark in ("[%", "%]", "[[", "]]", "[#")), path
+            assert entry.shown.endswith("\n"), path
+            assert not entry.shown.endswith("\n\n"), path
+            assert max(map(len, entry.shown.splitlines())) <= 160, path
