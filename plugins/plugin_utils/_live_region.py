@@ -96,7 +96,8 @@ class LiveRegion:
         self._drawn = len(lines)
 
     def _put(self, text: str) -> None:
-        if self._streams is not None:
-            stream = self._streams[0]
-            stream.write(text)
-            stream.flush()
+        # Not by the stream: Ansible has given it a lock, which a thread may hold that waits for ours.
+        stream = self._streams[0] if self._streams is not None else None
+        content = text.encode(stream.encoding, "replace") if stream is not None else b""
+        while stream is not None and content:
+            content = content[os.write(stream.fileno(), content) :]
