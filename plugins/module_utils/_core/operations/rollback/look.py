@@ -16,7 +16,7 @@ from ...helm.storage import ReleaseRecord
 from ...registry.manifests import Manifest, read_content, read_manifests
 from ...release.recorded import Recorded, complete
 from ...release.references import references
-from ...release.rendering import manifest_digest
+from ...release.rendering import manifest_digest, server_container
 from ...release.request import ReleaseTarget
 from ..deploy.run import Registry, Run
 from .choice import Standing
@@ -99,7 +99,7 @@ def api_key_secret(objects: list[JSONObject]) -> dict[str, str] | None:
 def _server(objects: list[JSONObject]) -> JSONObject | None:
     """Return the container of the model server."""
     deployment = find_object(objects, "Deployment")
-    return None if deployment is None else deployment["spec"]["template"]["spec"]["containers"][0]
+    return None if deployment is None else server_container(deployment)
 
 
 def observed(run: Run, content: Recorded) -> Observed:
