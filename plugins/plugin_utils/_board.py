@@ -22,6 +22,10 @@ VERBS = {
 }
 #: Phases as people call them, where a word is not enough.
 _PHASES = {
+    "lock": "taking the lock",
+    "recover": "planning",
+    "plan": "planning",
+    "finish": "finishing",
     "capacity": "waiting for GPUs",
     "announce": "telling routers",
     "release": "helm",
