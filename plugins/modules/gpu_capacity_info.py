@@ -152,9 +152,9 @@ EXAMPLES = r"""
     cpu: "8"
     memory: 48Gi
     node_selector:
-      node-type: gpu
+      nvidia.com/gpu.product: NVIDIA-L40S
     tolerations:
-      - key: gpu-workload
+      - key: nvidia.com/gpu
         operator: Exists
   register: capacity
 

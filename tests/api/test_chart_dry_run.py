@@ -6,13 +6,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from tests.support.chart import ENVIRONMENTS, EVERYTHING, HelmChart
+from tests.support.gateway_api import gateway_api
 from tests.support.kubectl import Kubectl
+
+
+@pytest.fixture(scope="module", autouse=True)
+def definitions(api: ClusterClient) -> Iterator[None]:
+    """Install the Gateway API."""
+    with gateway_api(api):
+        yield
 
 
 def assert_accepted(kubectl: Kubectl, manifest: str, expected: int) -> None:
@@ -39,6 +49,19 @@ def test_api_server_accepts_every_strategy(
     helm_binary: str, kubectl: Kubectl, restricted: str, strategy: str
 ) -> None:
     rendered = HelmChart(Path(helm_binary)).render({"strategy": strategy}, namespace=restricted)
+    assert_accepted(kubectl, rendered.text, len(rendered.objects))
+
+
+def test_api_server_accepts_the_network_of_the_node(
+    helm_binary: str, kubectl: Kubectl, namespace: str
+) -> None:
+    values = {
+        "hostNetwork": True,
+        "networkPolicy": {"enabled": False},
+        "gpu": {"extraResources": {"rdma/ib": 1}},
+        "securityContext": {"capabilities": {"add": ["IPC_LOCK"]}},
+    }
+    rendered = HelmChart(Path(helm_binary)).render(values, namespace=namespace)
     assert_accepted(kubectl, rendered.text, len(rendered.objects))
 
 

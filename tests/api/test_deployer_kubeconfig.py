@@ -178,11 +178,22 @@ def test_a_file_of_somebody_else_is_left(play: Play, written: Path, lab: Lab, tm
 # What everything is done with.
 
 
-def test_a_whole_release_is_made_with_it(
-    lab: Lab, api: ClusterClient, written: Path, name: str, namespace: str
-) -> None:
-    """Capacity check, Helm and rollout; in a namespace with default deny and the level restricted."""
-    arguments = with_defaults(
+#: What a release brings besides what it always does.
+ADDITIONS: dict[str, Any] = {
+    "networkPolicy": {
+        "enabled": True,
+        "ingress": {"gateway": {"namespaceLabels": {"kubernetes.io/metadata.name": "gateways"}}},
+    },
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["a.example.org"]},
+    "sidecars": [{"name": "log", "image": "busybox:1.37"}],
+    "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "added"}}],
+}
+
+
+@pytest.fixture
+def release(lab: Lab, written: Path, name: str, namespace: str) -> dict[str, Any]:
+    """Return the arguments of a release by the deployer."""
+    return with_defaults(
         vllm_release.ARGUMENT_SPEC,
         kubeconfig=str(written),
         model="model",
@@ -190,15 +201,41 @@ def test_a_whole_release_is_made_with_it(
         tier="staging",
         namespace=namespace,
         chart_path=str(CHART),
-        chart_values={**QUICK_VALUES, "networkPolicy": {"enabled": True}},
+        chart_values={**QUICK_VALUES, **ADDITIONS},
         helm_binary=str(lab.binary("helm")),
     )
+
+
+def test_a_whole_release_is_made_with_it(
+    api: ClusterClient, release: dict[str, Any], name: str, namespace: str
+) -> None:
+    """Capacity check, Helm and rollout; in a namespace with default deny and the level restricted."""
     service = f"/api/v1/namespaces/{namespace}/services/model-{name}"
-    assert vllm_release.run(arguments, Context()).changed
-    assert api.find(service)
-    assert not vllm_release.run(arguments, Context()).changed
-    assert vllm_release.run({**arguments, "state": "absent"}, Context()).changed
-    assert api.find(service) is None
+    routes = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes"
+    with gateway_api(api):
+        assert vllm_release.run(release, Context()).changed
+        assert api.find(service)
+        assert api.find(f"/api/v1/namespaces/{namespace}/configmaps/added")
+        assert not vllm_release.run(release, Context()).changed
+        # A change of the route by hand is seen.
+        api.patch(f"{routes}/model-{name}-server", {"spec": {"hostnames": ["b.example.org"]}})
+        with pytest.raises(PlatformError, match=r"\.spec\.hostnames of HTTPRoute/"):
+            vllm_release.run(release, Context())
+        assert vllm_release.run({**release, "state": "absent"}, Context()).changed
+        assert api.find(service) is None
+        assert not list(api.list_pages(routes))
+
+
+def test_an_object_that_it_may_not_make_is_named(release: dict[str, Any]) -> None:
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "added"}}
+    values = {**QUICK_VALUES, "extraObjects": [role]}
+    try:
+        with pytest.raises(PlatformError) as caught:
+            vllm_release.run({**release, "chart_values": values}, Context())
+    finally:
+        vllm_release.run({**release, "state": "absent"}, Context())
+    assert caught.value.error_class is ErrorClass.AUTH
+    assert 'Role "added" in namespace' in caught.value.message
 
 
 def test_the_playbook_gets_as_far_as_a_pod_that_answers(

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import Authentication
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import dump_manifest
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
@@ -42,6 +43,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.man
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.rendering import (
     Rendered,
     Renderer,
+    server_container,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.release.request import (
     ReleaseRequest,
@@ -271,6 +273,22 @@ OTHER_SERVERS: list[tuple[str, Values, str]] = [
     ("drain", {"drain": {"shutdownTimeoutSeconds": 50}}, "args: ['45'] -> ['50']"),
     ("gpu.resources.limits", {"gpu": {"resources": {"limits": {"memory": "32Gi"}}}}, "memory: 64Gi -> 32Gi"),
     ("gpu.resource", {"gpu": {"resource": "nvidia.com/mig-1g.5gb"}}, "limits.nvidia.com/gpu: 2 -> nothing"),
+    (
+        "extraVolumeMounts",
+        {"extraVolumeMounts": [{"name": "tmp", "mountPath": "/weights"}]},
+        "mounts./weights: nothing -> all",
+    ),
+    (
+        "initContainers",
+        {"initContainers": [{"name": "fetch", "image": "b:1", "args": ["x"]}]},
+        "init.fetch: nothing -> ['b:1', 'x']",
+    ),
+    # A volume of the environment's own may change nothing about where the server finds what.
+    (
+        "persistence",
+        {"persistence": {"extraClaims": [{"name": "w", "mountPath": "/w"}]}},
+        "mounts./w: nothing -> all",
+    ),
     # Arguments name these by $(SERVER_HOST), which stands in a ConfigMap.
     ("service.host", {"service": {"host": "::"}}, "config.SERVER_HOST: 0.0.0.0 -> ::"),
 ]
@@ -312,3 +330,18 @@ def test_the_environments_own_secrets_nodes_and_volumes_make_the_same_server(
     secrets = {"hfToken": {"existingSecret": "hub"}, "apiKey": {"existingSecret": "keys"}}
     found = carried(source, tools, values={**INVENTORY, "secrets": secrets})
     require_same_server(found.original, render(found.request, tools))
+
+
+def test_what_is_added_to_the_pod_is_never_taken_for_the_server(tools: Tools) -> None:
+    added = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a-template"}, "data": {"A": "b"}}
+    beside = served(
+        tools,
+        lambda values: values.update(
+            sidecars=[{"name": "log", "image": "busybox:1.37", "command": ["sh"]}], extraObjects=[added]
+        ),
+    )
+    # In whichever order they stand.
+    beside = replace(beside, manifest=dump_manifest(beside.objects[::-1]))
+    beside.deployment["spec"]["template"]["spec"]["containers"].reverse()
+    require_same_server(served(tools, lambda _values: None), beside)
+    assert server_container(beside.deployment)["name"] == "vllm"

@@ -35,6 +35,13 @@ ALL_ON: dict[str, Any] = {
     "alerts": {"enabled": True},
     "podDisruptionBudget": {"enabled": True},
     "ingress": {"enabled": True, "host": "model.example.org"},
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["model.example.org"]},
+    "networkPolicy": {
+        "ingress": {
+            "ingressController": {"podLabels": {"app.kubernetes.io/name": "ingress"}},
+            "gateway": {"namespaceLabels": {"kubernetes.io/metadata.name": "gateways"}},
+        }
+    },
     "serviceAccount": {"automountToken": True},
     "rbac": {
         "create": True,
@@ -42,7 +49,7 @@ ALL_ON: dict[str, Any] = {
     },
 }
 EVERY_KIND = {
-    "ConfigMap", "Deployment", "Ingress", "NetworkPolicy", "PersistentVolumeClaim", "Pod",
+    "ConfigMap", "Deployment", "HTTPRoute", "Ingress", "NetworkPolicy", "PersistentVolumeClaim", "Pod",
     "PodDisruptionBudget", "PrometheusRule", "Role", "RoleBinding", "Service", "ServiceAccount",
     "ServiceMonitor",
 }  # fmt: skip
@@ -208,13 +215,16 @@ def test_no_gpu(chart: HelmChart) -> None:
 
 def test_scheduling(chart: HelmChart) -> None:
     default = chart.render().pod
-    assert default["nodeSelector"] == {"node-type": "gpu"}
-    assert default["tolerations"] == [{"key": "gpu-workload", "operator": "Exists", "effect": "NoSchedule"}]
-    assert not {"affinity", "priorityClassName", "runtimeClassName", "schedulerName"} & set(default)
+    common = [{"key": key, "operator": "Exists"} for key in ("nvidia.com/gpu", "amd.com/gpu")]
+    common.append({"key": "sku", "operator": "Equal", "value": "gpu"})
+    assert default["tolerations"] == [{**taint, "effect": "NoSchedule"} for taint in common]
+    assert not {"nodeSelector", "affinity", "priorityClassName", "runtimeClassName", "schedulerName"} & set(
+        default
+    )
 
     constraint = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
     scheduling = {
-        "nodeSelector": {"node-type": None, "pool": "a100"},
+        "nodeSelector": {"pool": "a100"},
         "priorityClassName": "high", "runtimeClassName": "nvidia", "schedulerName": "other",
         "topologySpreadConstraints": [constraint],
     }  # fmt: skip
@@ -395,13 +405,14 @@ def test_network_policy_admits_the_platforms_own_pods_and_prometheus_only(chart:
         },
         {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "verifier"}}},
     ]
-    exposed = {"ingress": {"enabled": True, "host": "model.example.org"}}
+    exposed = {name: ALL_ON[name] for name in ("ingress", "httpRoute", "networkPolicy")}
     (open_rule,) = chart.render(exposed).one("NetworkPolicy")["spec"]["ingress"]
     assert open_rule["from"] == [
         *rule["from"],
+        {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "ingress"}}},
         {
-            "podSelector": {"matchLabels": {"app.kubernetes.io/name": "ingress-nginx"}},
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}},
+            "podSelector": {},
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateways"}},
         },
     ]
     closed = {name: {"enabled": False} for name in ("router", "healthChecker", "prometheus", "verifier")}

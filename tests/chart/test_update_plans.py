@@ -39,7 +39,7 @@ from tests.support.lab import lab_folder
 
 Object = dict[str, Any]
 CORE = "/api/v1/namespaces/llm"
-GPU_NODE = {"node-type": "gpu"}
+GPU_NODE = {"pool": "old"}
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,18 @@ REFUSED_BY_SCHEMA: list[tuple[dict[str, Any], str]] = [
     ({"networkPolicy": {"ingress": {"cidrs": ["everywhere"]}}}, "/networkPolicy/ingress/cidrs/0"),
     ({"ingress": {"enabled": True, "host": "Not A Host"}}, "/ingress/host"),
     ({"podLabels": {"not a key": "x"}}, "/podLabels"),
+    ({"podSecurityContext": {"runAsNonRoot": False}}, "runAsNonRoot"),
+    ({"securityContext": {"privileged": True}}, "privileged"),
+    ({"securityContext": {"runAsUser": 0}}, "/securityContext/runAsUser"),
+    ({"gpu": {"extraResources": {"rdma/ib": "half"}}}, "/gpu/extraResources/rdma~1ib"),
+    ({"gpu": {"extraResources": {"cpu": 1}}}, "/gpu/extraResources"),
+    ({"persistence": {"extraClaims": [{"name": "a"}]}}, "/persistence/extraClaims/0"),
+    ({"sidecars": [{"name": "a"}]}, "/sidecars/0"),
+    ({"initContainers": [{"name": "A b", "image": "b:1"}]}, "/initContainers/0/name"),
+    ({"extraVolumes": [{"name": "a"}]}, "/extraVolumes/0"),
+    ({"extraVolumeMounts": [{"name": "a", "mountPath": "relative"}]}, "/extraVolumeMounts/0/mountPath"),
+    ({"extraObjects": [7]}, "/extraObjects/0"),
+    ({"httpRoute": {"timeouts": {"request": "soon"}}}, "/httpRoute/timeouts/request"),
     ({"rbac": {"create": True}}, "/rbac/rules"),
     ({"rbac": {"rules": [{"apiGroups": [""], "resources": [7], "verbs": []}]}}, "/rbac/rules/0/resources/0"),
 ]  # fmt: skip
@@ -219,7 +231,7 @@ def _numbers(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]
     if not isinstance(schema, dict):
         return
     kinds = schema.get("type")
-    if {"integer", "number"} & set(kinds if isinstance(kinds, list) else [kinds]):
+    if any(kind in ("integer", "number") for kind in (kinds if isinstance(kinds, list) else [kinds])):
         yield path, schema
     for name, part in schema.items():
         yield from _numbers(part, f"{path}/{name}")

@@ -29,18 +29,50 @@ NAMESPACE = "llm-test"
 EVERYTHING: dict[str, Any] = {
     "replicas": 2,
     "model": {"sizeBillions": 70, "revision": "0123456789abcdef", "extraArgs": ["--enable-lora"]},
-    "gpu": {"count": 4},
-    "persistence": {"enabled": True},
+    "gpu": {"count": 4, "extraResources": {"rdma/ib": 1}},
+    "securityContext": {"runAsUser": 3000},
+    "podSecurityContext": {"supplementalGroups": [44], "fsGroupChangePolicy": "Always"},
+    "initContainers": [
+        {"name": "fetch", "image": "busybox:1.37", "command": ["true"]},
+        {"name": "proxy", "image": "envoy:1.36", "restartPolicy": "Always"},
+    ],
+    "sidecars": [{"name": "log", "image": "busybox:1.37", "ports": [{"name": "log", "containerPort": 9000}]}],
+    "extraVolumes": [{"name": "templates", "configMap": {"name": "chat-templates"}}],
+    "extraVolumeMounts": [{"name": "templates", "mountPath": "/templates", "readOnly": True}],
+    "extraObjects": [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "{{ .Release.Name }}-templates"},
+            "data": {"chat.jinja": "x"},
+        },
+    ],
+    "persistence": {
+        "enabled": True,
+        "extraClaims": [
+            {"name": "adapters", "mountPath": "/adapters", "size": "5Gi", "accessModes": ["ReadWriteMany"]},
+            {"name": "weights", "mountPath": "/weights", "existingClaim": "shared", "readOnly": True},
+        ],
+    },
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "alerts": {"enabled": True, "alertLabels": {"team": "search"}},
     "podDisruptionBudget": {"enabled": True},
-    "ingress": {"enabled": True, "host": "model.example.org", "className": "nginx", "tlsSecret": "tls"},
+    "ingress": {"enabled": True, "host": "model.example.org", "className": "public", "tlsSecret": "tls"},
+    "httpRoute": {
+        "enabled": True,
+        "parentRefs": [{"name": "public", "namespace": "gateways", "sectionName": "https"}],
+        "hostnames": ["model.example.org"],
+    },
     "secrets": {"hfToken": {"existingSecret": "hub"}, "apiKey": {"existingSecret": "keys"}},
     "image": {"pullSecrets": ["registry"]},
     "serviceAccount": {"automountToken": True},
     "rbac": {"create": True, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
     "networkPolicy": {
-        "ingress": {"cidrs": ["10.1.0.0/16"]},
+        "ingress": {
+            "cidrs": ["10.1.0.0/16"],
+            "ingressController": {"namespaceLabels": {"kubernetes.io/metadata.name": "ingress"}},
+            "gateway": {"podLabels": {"gateway.networking.k8s.io/gateway-name": "public"}},
+        },
         "egress": {"dns": {"cidrs": ["169.254.20.10/32"]}},
     },
 }
@@ -91,7 +123,7 @@ class Rendered:
     @property
     def container(self) -> Object:
         """The server's container."""
-        (container,) = self.pod["containers"]
+        (container,) = [item for item in self.pod["containers"] if item["name"] == "vllm"]
         return dict(container)
 
 

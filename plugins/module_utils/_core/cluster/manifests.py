@@ -27,6 +27,7 @@ _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticErr
 _PLURALS = {
     "ConfigMap": "configmaps",
     "Deployment": "deployments",
+    "HTTPRoute": "httproutes",
     "Ingress": "ingresses",
     "NetworkPolicy": "networkpolicies",
     "PersistentVolumeClaim": "persistentvolumeclaims",
@@ -105,9 +106,10 @@ def digest_objects(objects: list[JSONObject]) -> str:
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
-def find_object(objects: list[JSONObject], kind: str) -> JSONObject | None:
-    """Return the first object of a kind."""
-    return next((item for item in objects if item.get("kind") == kind), None)
+def find_object(objects: list[JSONObject], kind: str, name: str | None = None) -> JSONObject | None:
+    """Return the first object of a kind, with this name where one is given."""
+    found = (item for item in objects if item.get("kind") == kind)
+    return next((item for item in found if name is None or item["metadata"]["name"] == name), None)
 
 
 def object_path(item: JSONObject, namespace: str) -> str | None:

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from ..cluster.client import JSONObject
 from ..cluster.manifests import digest_objects, find_object, parse_manifest
+from ..cluster.workload import SERVER_CONTAINER
 from ..common.deadline import Deadline
 from ..common.digests import digest as digest_of
 from ..common.errors import PlatformError, invalid
@@ -78,6 +79,12 @@ class Rendered:
     def strategy(self) -> str:
         """How pods are replaced, in the chart's words."""
         return rendered_strategy(self.deployment)
+
+
+def server_container(deployment: JSONObject) -> JSONObject:
+    """Return the model server's container; a chart of one's own may call it otherwise, and has it first."""
+    containers: list[JSONObject] = deployment["spec"]["template"]["spec"]["containers"]
+    return next((item for item in containers if item["name"] == SERVER_CONTAINER), containers[0])
 
 
 def manifest_digest(objects: list[JSONObject]) -> str:

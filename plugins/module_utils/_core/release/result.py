@@ -13,6 +13,7 @@ from ..cluster.manifests import dump_manifest, parse_manifest
 from ..common.digests import digest
 from ..common.redaction import redact
 from .plan import Plan
+from .rendering import server_container
 from .request import ReleaseRequest
 
 
@@ -64,7 +65,7 @@ def release_facts(
 ) -> dict[str, Any]:
     """Return what module vllm_release documents as its result, but for the timings."""
     rendered = plan.wanted
-    container = rendered.deployment["spec"]["template"]["spec"]["containers"][0]
+    container = server_container(rendered.deployment)
     return {
         "name": request.name,
         "namespace": request.namespace,

@@ -121,7 +121,8 @@ def test_what_an_inventory_says_otherwise_is_told_and_what_it_leaves_out_is_not(
 CARRIED = (
     "model", "image.repository", "image.tag", "image.digest", "engineVersion", "command", "gpu.resource",
     "gpu.count", "gpu.resources.limits", "gpu.shmSize", "sizes", "probes", "drain", "cache", "service.port",
-    "service.host", "rbac", "podSecurityContext",
+    "service.host", "rbac", "podSecurityContext", "securityContext", "gpu.extraResources", "initContainers",
+    "sidecars", "extraVolumes", "extraVolumeMounts", "extraObjects",
 )  # fmt: skip
 
 

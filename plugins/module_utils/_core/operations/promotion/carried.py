@@ -39,8 +39,11 @@ ENVIRONMENT_KEYS = (
     "serviceAccount",
     # who reaches it, who watches it, what it is marked with
     "service.annotations",
+    "service.labels",
+    "hostNetwork",
     "networkPolicy",
     "ingress",
+    "httpRoute",
     "podDisruptionBudget",
     "serviceMonitor",
     "alerts",

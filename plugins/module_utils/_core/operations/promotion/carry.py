@@ -14,7 +14,7 @@ from ...cluster.client import JSONObject
 from ...cluster.manifests import find_object, parse_manifest
 from ...common.errors import PlatformError, invalid
 from ...helm.binary import ReleaseSpec
-from ...release.rendering import Rendered, Renderer
+from ...release.rendering import Rendered, Renderer, server_container
 from ...release.request import ReleaseRequest, ReleaseTarget
 from ...release.tools import Tools, Waits
 from ..differences import leaves, shown, value_differences
@@ -83,13 +83,14 @@ def carry(
 
 def require_same_server(original: Rendered, wanted: Rendered) -> None:
     """Raise ``invalid`` where the target's pods would start the server otherwise than the source's do."""
-    changed = list(_server_differences(_server(original.objects), _server(wanted.objects)))
+    changed = list(_server_differences(_server(original), _server(wanted)))
     if changed:
         raise invalid(
             "chart_values",
             "; ".join(changed),
             "would start another server than was proven",
-            "What an environment owns must not reach the server's command, arguments or variables.",
+            "What an environment owns must not reach the server's command, arguments, variables or mounts, "
+            "nor the containers that start before it.",
         )
 
 
@@ -139,12 +140,6 @@ def _values(spec: ReleaseSpec) -> dict[str, Any]:
     return merged(found, spec.values)
 
 
-def _container(objects: list[JSONObject]) -> JSONObject:
-    deployment = find_object(objects, "Deployment")
-    found: JSONObject = deployment["spec"]["template"]["spec"]["containers"][0] if deployment else {}
-    return found
-
-
 def _server_differences(source: JSONObject, target: JSONObject) -> Iterator[str]:
     was, will = dict(leaves(source)), dict(leaves(target))
     for name in sorted({*was, *will}):
@@ -160,9 +155,10 @@ def _apart(value: Any, other: Any) -> Any:
     return [item for item in value if item not in other]
 
 
-def _server(objects: list[JSONObject]) -> dict[str, Any]:
+def _server(rendered: Rendered) -> dict[str, Any]:
     """Return what decides what the server answers. Which Secret a variable comes from does not."""
-    container = _container(objects)
+    deployment = rendered.deployment
+    container = server_container(deployment)
     env = {item["name"]: item.get("value", "of a reference") for item in container.get("env") or ()}
     limits = (container.get("resources") or {}).get("limits")
     return {
@@ -170,7 +166,18 @@ def _server(objects: list[JSONObject]) -> dict[str, Any]:
         "args": container.get("args"),
         "limits": limits,
         "env": {name: value for name, value in env.items() if name not in _OF_A_SECRET},
-        "config": (find_object(objects, "ConfigMap") or {}).get("data"),
+        "config": (find_object(rendered.objects, "ConfigMap", deployment["metadata"]["name"]) or {}).get(
+            "data"
+        ),
+        "mounts": {
+            item["mountPath"]: item.get("subPath", item.get("subPathExpr", "all"))
+            for item in container.get("volumeMounts") or ()
+        },
+        # These may fetch or change what the server loads.
+        "init": {
+            item["name"]: [item["image"], *(item.get("command") or ()), *(item.get("args") or ())]
+            for item in deployment["spec"]["template"]["spec"].get("initContainers") or ()
+        },
     }
 
 

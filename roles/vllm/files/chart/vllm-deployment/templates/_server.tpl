@@ -140,10 +140,3 @@ rollingUpdate:
   {{- end }}
 {{- end -}}
 {{- end -}}
-
-{{/* Container settings that the Pod Security level "restricted" asks for. */}}
-{{- define "vllm-deployment.containerSecurity" -}}
-allowPrivilegeEscalation: false
-capabilities:
-  drop: [ALL]
-{{- end -}}

@@ -10,17 +10,21 @@
 {{- toYaml $chosen -}}
 {{- end -}}
 
-{{/* Resources of the container: the row, then the user's own, then the GPUs in requests and limits alike. */}}
+{{/* Resources of the container: the row, then the user's own, then GPUs and other devices in requests and limits alike. */}}
 {{- define "vllm-deployment.resources" -}}
 {{- $row := include "vllm-deployment.sizeRow" . | fromYaml -}}
 {{- $computed := dict
       "requests" (dict "cpu" $row.cpu.request "memory" $row.memory.request)
       "limits" (dict "cpu" $row.cpu.limit "memory" $row.memory.limit) -}}
 {{- $resources := mergeOverwrite $computed (deepCopy (.Values.gpu.resources | default dict)) -}}
-{{- if gt (int .Values.gpu.count) 0 -}}
-{{- $gpus := dict .Values.gpu.resource (int .Values.gpu.count | toString) -}}
-{{- $resources = mergeOverwrite $resources (dict "requests" $gpus "limits" (deepCopy $gpus)) -}}
+{{- $devices := dict -}}
+{{- range $name, $count := .Values.gpu.extraResources -}}
+{{- $_ := set $devices $name (int $count | toString) -}}
 {{- end -}}
+{{- if gt (int .Values.gpu.count) 0 -}}
+{{- $_ := set $devices .Values.gpu.resource (int .Values.gpu.count | toString) -}}
+{{- end -}}
+{{- $resources = mergeOverwrite $resources (dict "requests" $devices "limits" (deepCopy $devices)) -}}
 {{- toYaml $resources -}}
 {{- end -}}
 

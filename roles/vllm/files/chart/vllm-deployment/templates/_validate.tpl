@@ -13,13 +13,18 @@
 {{- if and .Values.secrets.apiKey.existingSecret (hasPrefix "/v1" .Values.probes.readiness.path) -}}
 {{- fail "probes.readiness.path lies under /v1, which answers 401 to the kubelet when secrets.apiKey is set: use /health" -}}
 {{- end -}}
-{{- if .Values.persistence.enabled -}}
-{{- if and (has "ReadWriteOncePod" .Values.persistence.accessModes) (or (kindIs "invalid" .Values.replicas) (gt (int .Values.replicas) 1) (eq .Values.strategy "surge")) -}}
+{{- if or .Values.persistence.enabled .Values.persistence.extraClaims -}}
+{{- $modes := .Values.persistence.accessModes -}}
+{{- range .Values.persistence.extraClaims -}}{{- $modes = concat $modes (.accessModes | default list) -}}{{- end -}}
+{{- if and (has "ReadWriteOncePod" $modes) (or (kindIs "invalid" .Values.replicas) (gt (int .Values.replicas) 1) (eq .Values.strategy "surge")) -}}
 {{- fail "persistence.accessModes ReadWriteOncePod admits one pod only: use replicas 1 with strategy recreate or unavailable-first, or another access mode" -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
-{{- fail "ingress.enabled needs ingress.host: without a host it would take every request of the ingress controller" -}}
+{{- include "vllm-deployment.validateContainers" . -}}
+{{- include "vllm-deployment.validateVolumes" . -}}
+{{- include "vllm-deployment.validateRoutes" . -}}
+{{- if and .Values.hostNetwork .Values.networkPolicy.enabled -}}
+{{- fail "hostNetwork: no network policy reaches a pod in the network of its node: fence port 8000 of the nodes by other means, and say networkPolicy.enabled false" -}}
 {{- end -}}
 {{- if and .Values.rbac.create (not .Values.serviceAccount.automountToken) -}}
 {{- fail "rbac.create without serviceAccount.automountToken grants rights that nothing in the pod can use: set both or none" -}}
@@ -79,7 +84,7 @@
 {{- end -}}
 {{- end -}}
 {{- /* Said here and not in the schema, which could only say that 'not' failed. */ -}}
-{{- if has .Values.image.tag (list "latest" "nightly" "main" "master" "edge" "dev" "stable") -}}
+{{- if has .Values.image.tag (include "vllm-deployment.movingTags" . | splitList " ") -}}
 {{- fail (printf "image.tag: %s is another image tomorrow: give a version, or image.digest" .Values.image.tag) -}}
 {{- end -}}
 {{- range $rule := .Values.rbac.rules -}}

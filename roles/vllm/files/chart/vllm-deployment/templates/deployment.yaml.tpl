@@ -44,15 +44,13 @@ spec:
         - name: {{ . | quote }}
         {{- end }}
       {{- end }}
+      {{- if .Values.hostNetwork }}
+      hostNetwork: true
+      # The node's own resolver knows no Service.
+      dnsPolicy: ClusterFirstWithHostNet
+      {{- end }}
       securityContext:
-        runAsNonRoot: true
-        runAsUser: {{ int .Values.podSecurityContext.runAsUser }}
-        runAsGroup: {{ int .Values.podSecurityContext.runAsGroup }}
-        fsGroup: {{ int .Values.podSecurityContext.fsGroup }}
-        # A weight cache has many files: change their group only when the volume's root is wrong.
-        fsGroupChangePolicy: OnRootMismatch
-        seccompProfile:
-          type: RuntimeDefault
+        {{- include "vllm-deployment.podSecurity" . | nindent 8 }}
       {{- with .Values.scheduling.priorityClassName }}
       priorityClassName: {{ . | quote }}
       {{- end }}
@@ -80,6 +78,10 @@ spec:
         {{- range . }}
         - {{- merge (deepCopy .) $own | toYaml | nindent 10 }}
         {{- end }}
+      {{- end }}
+      {{- with .Values.initContainers }}
+      initContainers:
+        {{- include "vllm-deployment.containers" . | nindent 8 }}
       {{- end }}
       containers:
         - name: vllm
@@ -131,9 +133,9 @@ spec:
           resources:
             {{- include "vllm-deployment.resources" . | nindent 12 }}
           securityContext:
-            {{- include "vllm-deployment.containerSecurity" . | nindent 12 }}
-            # NVIDIA's container hook writes into the root file system while the container is created.
-            readOnlyRootFilesystem: false
+            {{- /* NVIDIA's container hook writes into the root file system while the container is created. */}}
+            {{- $own := dict "readOnlyRootFilesystem" false }}
+            {{- include "vllm-deployment.containerSecurity" (merge (deepCopy .Values.securityContext) $own) | nindent 12 }}
           volumeMounts:
             - name: home
               mountPath: /home/vllm
@@ -143,6 +145,15 @@ spec:
               mountPath: /tmp
             - name: shm
               mountPath: /dev/shm
+            {{- range .Values.persistence.extraClaims }}
+            - {{ pick . "name" "mountPath" "subPath" "readOnly" | toYaml | nindent 14 | trim }}
+            {{- end }}
+            {{- with .Values.extraVolumeMounts }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+        {{- with .Values.sidecars }}
+        {{- include "vllm-deployment.containers" . | nindent 8 }}
+        {{- end }}
       volumes:
         - name: home
           emptyDir: {}
@@ -164,3 +175,14 @@ spec:
           emptyDir:
             medium: Memory
             sizeLimit: {{ .Values.gpu.shmSize | default (include "vllm-deployment.sizeRow" . | fromYaml).shm | quote }}
+        {{- range .Values.persistence.extraClaims }}
+        - name: {{ .name }}
+          persistentVolumeClaim:
+            claimName: {{ include "vllm-deployment.claimName" (list $ .) | quote }}
+            {{- if .readOnly }}
+            readOnly: true
+            {{- end }}
+        {{- end }}
+        {{- with .Values.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}

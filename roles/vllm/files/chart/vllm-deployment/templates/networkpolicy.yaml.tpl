@@ -19,6 +19,9 @@ spec:
   {{- if .Values.ingress.enabled }}
   {{- $names = append $names "ingressController" }}
   {{- end }}
+  {{- if .Values.httpRoute.enabled }}
+  {{- $names = append $names "gateway" }}
+  {{- end }}
   {{- $peers := list }}
   {{- range $name := $names }}
   {{- with index $policy.ingress $name }}
@@ -88,8 +91,11 @@ spec:
 {{- /* One peer: pods by label, in the release's namespace unless namespace labels are given. */ -}}
 {{- define "vllm-deployment.peer" -}}
 - podSelector:
+    {{- if .podLabels }}
     matchLabels:
       {{- include "vllm-deployment.map" (list .podLabels 6) }}
+    {{- else }} {}
+    {{- end }}
   {{- with .namespaceLabels }}
   namespaceSelector:
     matchLabels:

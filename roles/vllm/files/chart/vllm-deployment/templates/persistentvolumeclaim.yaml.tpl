@@ -1,14 +1,24 @@
-{{- if and .Values.persistence.enabled (not .Values.persistence.existingClaim) -}}
+{{- $persistence := .Values.persistence -}}
+{{- $claims := list -}}
+{{- if and $persistence.enabled (not $persistence.existingClaim) -}}
+{{- $claims = append $claims (dict "name" "cache") -}}
+{{- end -}}
+{{- range concat $claims $persistence.extraClaims }}
+{{- if not .existingClaim }}
+---
+{{- $modes := .accessModes | default $persistence.accessModes }}
+{{- $storageClass := .storageClass | default $persistence.storageClass }}
+{{- $retain := hasKey . "retain" | ternary .retain $persistence.retain }}
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
-  name: {{ include "vllm-deployment.fullname" . }}-cache
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "vllm-deployment.claimName" (list $ .) }}
+  namespace: {{ $.Release.Namespace }}
   labels:
-    {{- include "vllm-deployment.labels" . | nindent 4 }}
+    {{- include "vllm-deployment.labels" $ | nindent 4 }}
   annotations:
-    {{- include "vllm-deployment.annotations" . | nindent 4 }}
-    {{- if .Values.persistence.retain }}
+    {{- include "vllm-deployment.annotations" $ | nindent 4 }}
+    {{- if $retain }}
     helm.sh/resource-policy: keep
     # To Argo CD the line above says nothing about pruning. What it may not prune is no difference for it, either.
     argocd.argoproj.io/sync-options: Prune=false
@@ -16,11 +26,12 @@ metadata:
     {{- end }}
 spec:
   accessModes:
-    {{- toYaml .Values.persistence.accessModes | nindent 4 }}
-  {{- with .Values.persistence.storageClass }}
+    {{- toYaml $modes | nindent 4 }}
+  {{- with $storageClass }}
   storageClassName: {{ . | quote }}
   {{- end }}
   resources:
     requests:
-      storage: {{ .Values.persistence.size | quote }}
+      storage: {{ .size | default $persistence.size | quote }}
+{{- end }}
 {{- end }}

@@ -5,6 +5,7 @@ metadata:
   namespace: {{ .Release.Namespace }}
   labels:
     {{- include "vllm-deployment.labels" . | nindent 4 }}
+    {{- include "vllm-deployment.map" (list .Values.service.labels 4) }}
   annotations:
     {{- include "vllm-deployment.annotations" . | nindent 4 }}
     {{- include "vllm-deployment.map" (list .Values.service.annotations 4) }}

@@ -74,5 +74,4 @@ spec:
         requests: {cpu: 10m, memory: 32Mi}
         limits: {cpu: 500m, memory: 64Mi}
       securityContext:
-        {{- include "vllm-deployment.containerSecurity" . | nindent 8 }}
-        readOnlyRootFilesystem: true
+        {{- include "vllm-deployment.containerSecurity" (dict "readOnlyRootFilesystem" true) | nindent 8 }}

@@ -1,0 +1,35 @@
+{{- if .Values.httpRoute.enabled -}}
+{{- $route := .Values.httpRoute -}}
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata:
+  {{- /* The collection's export to the Gateway API names its routes after the release. */}}
+  name: {{ include "vllm-deployment.fullname" . }}-server
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "vllm-deployment.labels" . | nindent 4 }}
+  annotations:
+    {{- include "vllm-deployment.annotations" . | nindent 4 }}
+    {{- include "vllm-deployment.map" (list $route.annotations 4) }}
+spec:
+  parentRefs:
+    {{- toYaml $route.parentRefs | nindent 4 }}
+  hostnames:
+    {{- toYaml $route.hostnames | nindent 4 }}
+  rules:
+    - matches:
+        - path:
+            type: PathPrefix
+            value: {{ $route.path | quote }}
+      {{- if or $route.timeouts.request $route.timeouts.backendRequest }}
+      timeouts:
+        {{- range $name := list "request" "backendRequest" }}
+        {{- with index $route.timeouts $name }}
+        {{ $name }}: {{ . | quote }}
+        {{- end }}
+        {{- end }}
+      {{- end }}
+      backendRefs:
+        - name: {{ include "vllm-deployment.fullname" . }}
+          port: {{ int .Values.service.port }}
+{{- end }}
