@@ -12,7 +12,6 @@ as usual. Private to this collection.
 
 from __future__ import annotations
 
-import datetime as dt
 import multiprocessing
 import os
 import re
@@ -41,6 +40,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
     shown_arguments,
     success,
 )
+from ansible_collections.llmops.platform.plugins.plugin_utils._plain import plain
 from ansible_collections.llmops.platform.plugins.plugin_utils._progress import Progress, send
 
 display = Display()
@@ -117,7 +117,7 @@ class CoreActionBase(ActionBase):
                 required_one_of=contract.required_one_of,
                 required_if=contract.required_if,
             )
-            parameters = _plain(self._task.args)
+            parameters = plain(self._task.args)
             validated = validator.validate(parameters)
             secrets |= validated._no_log_values
             if validated.error_messages:
@@ -176,26 +176,3 @@ def _no_mappings(spec: Mapping[str, Any], values: Mapping[str, Any], path: str =
             yield from _no_mappings(option["options"], value, f"{path}{name}.")
         else:
             yield f"{path}{name}"
-
-
-def _plain(value: Any) -> Any:
-    """Return the same data in built-in types.
-
-    ansible-core 2.19 hands over tagged subclasses, which YAML, JSON and database libraries may refuse.
-    """
-    if isinstance(value, Mapping):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, dt.date):
-        # YAML reads 2026-01-31 as a date; a module of its own process gets the text.
-        return value.isoformat()
-    return value
