@@ -136,7 +136,7 @@ class _Asked(Exception):  # noqa: N818
 @pytest.fixture(scope="module")
 def specs() -> Iterator[dict[str, dict[str, Any]]]:
     """Return the argument specs of awx.awx's modules, as they hand them to Ansible."""
-    import ansible_collections  # noqa: PLC0415
+    import ansible_collections
 
     before, path = list(ansible_collections.__path__), awx_collections() / "ansible_collections"
     ansible_collections.__path__ = [*before, str(path)]
