@@ -1,0 +1,60 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Examine a site: look at everything, change nothing, and let no check hide another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..common.errors import PlatformError
+from ..registry.connection import Database, settings
+from .checks import cluster as access
+from .checks import database, rights, tools
+from .finding import Finding, broken, several
+from .site import Cluster, Registry, Site
+from .walk import Step, walk_side_by_side
+
+#: The checks, in the order in which they are shown.
+CHECKS = ("tools", "cluster", "rights", "database")
+
+
+def examine(site: Site, progress: Callable[[str], None]) -> list[Finding]:
+    """Return what all checks say, in their order."""
+    progress(f"looking at {site.environment} and {several(len(site.wanted), 'model')}")
+    lanes = [
+        [Step("tools", lambda: tools.look(site))],
+        cluster_lane(site),
+        database_lane(site),
+    ]
+    return sorted(walk_side_by_side(lanes, site.limit_s), key=lambda item: CHECKS.index(item.check))
+
+
+def cluster_lane(site: Site) -> list[Step]:
+    """Return the checks that ask the API server."""
+    try:
+        cluster = Cluster(site)
+    except PlatformError as error:
+        # The lambda outlives the name of an exception.
+        failed = broken("cluster", access.with_role(site, error), "access")
+        return [Step("cluster", lambda: [failed]), Step("rights", list)]
+    return [
+        Step("cluster", lambda: access.look(cluster)),
+        Step("rights", lambda: rights.look(cluster), 3.0),
+    ]
+
+
+def database_lane(site: Site) -> list[Step]:
+    """Return the checks that ask the registry's database."""
+    try:
+        registry = Registry(site, Database(settings(site.params), site.deadline()))
+    except PlatformError as error:
+        failed = broken("database", error, "access")
+        return [Step("database", lambda: [failed])]
+    return [
+        Step("database", lambda: database.connect(registry)),
+        Step("database", lambda: database.look_at_schema(registry)),
+        Step("database", lambda: database.look_at_login(registry)),
+        Step("database", lambda: database.look_at_isolation(registry)),
+    ]

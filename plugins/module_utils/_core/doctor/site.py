@@ -1,0 +1,108 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is examined: an environment, its cluster, its database, and the models of the inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..cluster.client import Authentication, ClusterClient, JSONObject, segment
+from ..common.deadline import Deadline
+from ..placement.scheduling import PodShape
+from ..registry.connection import Database
+from ..release.rendering import Rendered
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A model as the inventory asks for it; ``error`` is why its variables cannot be told."""
+
+    host: str
+    model: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the inventory, as the chart renders it."""
+
+    host: str
+    rendered: Rendered
+
+    @property
+    def pod(self) -> JSONObject:
+        """The spec of its pods."""
+        return dict(self.rendered.deployment["spec"]["template"]["spec"])
+
+    @property
+    def shape(self) -> PodShape:
+        """What its pods ask of a node."""
+        template = self.rendered.deployment["spec"]["template"]
+        return PodShape.from_pod_template(template, self.rendered.spec.namespace)
+
+
+@dataclass
+class Site:
+    """All that checks look at. Each check reads what it needs."""
+
+    environment: str
+    namespace: str
+    tier: str | None
+    #: Arguments of ``KUBERNETES_SPEC`` and ``POSTGRES_SPEC``.
+    params: Mapping[str, Any]
+    wanted: Sequence[Wanted]
+    chart: str
+    migrations: str
+    #: Rules of the account that deploys, as role environment makes them, by kind: Role, ClusterRole.
+    deployer: Sequence[JSONObject]
+    helm_binary: str
+    redis_url: str
+    ansible_version: str
+    limit_s: float
+    models: list[Model] = field(default_factory=list)
+
+    @cached_property
+    def authentication(self) -> Authentication:
+        """Who asks the cluster. Raises ``invalid``."""
+        return Authentication.from_params(self.params)
+
+    def deadline(self) -> Deadline:
+        """Begin the time of one exchange, which ends before that of the check does: it says more."""
+        return Deadline(self.limit_s * 0.8)
+
+
+class Cluster:
+    """The cluster of a site; what several checks ask for is read once."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.client = ClusterClient(site.authentication)
+
+    @cached_property
+    def nodes(self) -> list[JSONObject]:
+        """All nodes."""
+        return list(self.client.list_pages("/api/v1/nodes"))
+
+    @property
+    def path(self) -> str:
+        """Path of the environment's namespace."""
+        return f"/api/v1/namespaces/{segment(self.site.namespace)}"
+
+    def listed(self, resource: str, group: str = "") -> list[JSONObject]:
+        """Return what is in the environment's namespace; ``group`` has its version, as ``apps/v1``."""
+        base = f"/apis/{group}" if group else "/api/v1"
+        return list(self.client.list_pages(f"{base}/namespaces/{segment(self.site.namespace)}/{resource}"))
+
+
+@dataclass
+class Registry:
+    """The registry's database of a site."""
+
+    site: Site
+    database: Database
