@@ -16,7 +16,7 @@ description:
     registry's database, and says for each how it stands, what was seen and what to do.
   - A check that fails, or cannot be read, hides no other one. What could not be read is V(unknown), which is
     never V(pass).
-  - Nothing is written. What is found is an answer and not a failure of the task, see RV(ok).
+  - Nothing is written. What is found is an answer and not a failure of the task, see RV(passed).
   - Checks of different servers run side by side, each within O(timeout), so that one that hangs costs that
     and no more.
 extends_documentation_fragment:
@@ -65,7 +65,8 @@ options:
     type: path
   deployer:
     description:
-      - Roles and ClusterRoles whose rights operations need, as role C(environment) makes them for its deployer.
+      - Roles and ClusterRoles whose rights operations need, as role C(environment) makes them for its
+        deployer.
       - Without them nothing is said of rights.
     type: list
     elements: dict
@@ -77,6 +78,9 @@ options:
   redis_url:
     description: URL of the router's Redis. Without it nothing is said of Redis.
     type: str
+  redis_ca_cert:
+    description: File with the authorities of its certificate. By default those of this machine.
+    type: path
   timeout:
     description: Seconds for each check; those that ask much have three times that.
     type: float
@@ -102,11 +106,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-ok:
+passed:
   description: Whether no check failed. Some may be V(unknown) or V(warn) all the same.
   returned: success
   type: bool
-verdict:
+overall:
   description: The worst verdict of all, V(fail) being worse than V(unknown), V(warn) and V(pass).
   returned: success
   type: str
@@ -125,8 +129,8 @@ summary:
   returned: success
   type: str
   sample: 1 of 20 checks failed, 2 warnings
-checks:
-  description: All checks, in a fixed order.
+findings:
+  description: What each check found, in a fixed order.
   returned: success
   type: list
   elements: dict
@@ -139,7 +143,8 @@ checks:
       type: str
     verdict:
       description:
-        - V(pass), V(warn), V(fail), V(unknown) for what could not be read, or V(skipped) for what nobody asks for.
+        - V(pass), V(warn), V(fail), V(unknown) for what could not be read, or V(skipped) for what nobody
+          asks for.
       type: str
     seen:
       description: What was seen.
@@ -148,7 +153,7 @@ checks:
       description: What to do; empty where nothing is.
       type: str
 lines:
-  description: One line a check, aligned, in the order of RV(checks), and below it what to do.
+  description: One line a check, aligned, in the order of RV(findings), and below it what to do.
   returned: success
   type: list
   elements: str
@@ -205,6 +210,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "deployer": {"type": "list", "elements": "dict", "default": []},
     "helm_binary": {"type": "str", "default": "helm"},
     "redis_url": {"type": "str", "no_log": True},
+    "redis_ca_cert": {"type": "path"},
     "timeout": {"type": "float", "default": 5},
 }
 
@@ -227,6 +233,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         deployer=params["deployer"],
         helm_binary=params["helm_binary"],
         redis_url=params["redis_url"] or "",
+        redis_ca_cert=params["redis_ca_cert"] or "",
         ansible_version=ansible_version,
         limit_s=params["timeout"],
     )

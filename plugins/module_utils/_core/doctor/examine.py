@@ -11,24 +11,45 @@ from collections.abc import Callable
 from ..common.errors import PlatformError
 from ..registry.connection import Database, settings
 from .checks import cluster as access
-from .checks import database, rights, tools
+from .checks import (
+    database,
+    dns,
+    gpu_nodes,
+    images,
+    kinds,
+    namespace,
+    placement,
+    policies,
+    quota,
+    redis,
+    rights,
+    secrets,
+    storage,
+    tools,
+    values,
+)
 from .finding import Finding, broken, several
 from .site import Cluster, Registry, Site
-from .walk import Step, walk_side_by_side
+from .walk import Step, guarded, walk_side_by_side
 
+#: Those that ask the API server.
+CLUSTER_CHECKS = (
+    *("rights", "namespace", "gpu nodes", "placement", "quota", "secrets", "policies", "storage", "kinds"),
+    *("images", "dns"),
+)
 #: The checks, in the order in which they are shown.
-CHECKS = ("tools", "cluster", "rights", "database")
+CHECKS = ("tools", "values", "cluster", *CLUSTER_CHECKS, "database", "redis")
 
 
 def examine(site: Site, progress: Callable[[str], None]) -> list[Finding]:
     """Return what all checks say, in their order."""
     progress(f"looking at {site.environment} and {several(len(site.wanted), 'model')}")
-    lanes = [
-        [Step("tools", lambda: tools.look(site))],
-        cluster_lane(site),
-        database_lane(site),
-    ]
-    return sorted(walk_side_by_side(lanes, site.limit_s), key=lambda item: CHECKS.index(item.check))
+    # Programs are started before there are threads: they end with the thread that started them.
+    found = guarded(Step("tools", lambda: tools.look(site)))
+    found += guarded(Step("values", lambda: values.look(site)))
+    lanes = [cluster_lane(site), database_lane(site), [Step("redis", lambda: redis.look(site))]]
+    found += walk_side_by_side(lanes, site.limit_s)
+    return sorted(found, key=lambda item: CHECKS.index(item.check))
 
 
 def cluster_lane(site: Site) -> list[Step]:
@@ -38,10 +59,20 @@ def cluster_lane(site: Site) -> list[Step]:
     except PlatformError as error:
         # The lambda outlives the name of an exception.
         failed = broken("cluster", access.with_role(site, error), "access")
-        return [Step("cluster", lambda: [failed]), Step("rights", list)]
+        return [Step("cluster", lambda: [failed]), *(Step(name, list) for name in CLUSTER_CHECKS)]
     return [
         Step("cluster", lambda: access.look(cluster)),
         Step("rights", lambda: rights.look(cluster), 3.0),
+        Step("namespace", lambda: namespace.look(cluster)),
+        Step("gpu nodes", lambda: gpu_nodes.look(cluster)),
+        Step("placement", lambda: placement.look(cluster), 3.0),
+        Step("quota", lambda: quota.look(cluster)),
+        Step("secrets", lambda: secrets.look(cluster)),
+        Step("policies", lambda: policies.look(cluster)),
+        Step("storage", lambda: storage.look(cluster)),
+        Step("kinds", lambda: kinds.look(cluster)),
+        Step("images", lambda: images.look(cluster)),
+        Step("dns", lambda: dns.look(cluster)),
     ]
 
 

@@ -24,12 +24,12 @@ def report(findings: Sequence[Finding]) -> dict[str, Any]:
     worst = sorted(findings, key=lambda finding: WORST_FIRST.index(finding.verdict))
     open_points = [item for item in worst if item.verdict in (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN)]
     return {
-        "verdict": overall(findings).value,
-        "ok": not counts[Verdict.FAIL],
+        "overall": overall(findings).value,
+        "passed": not counts[Verdict.FAIL],
         "failures": counts[Verdict.FAIL],
         "counts": {verdict.value: counts[verdict] for verdict in WORST_FIRST},
         "summary": summary(counts),
-        "checks": [as_result(finding) for finding in findings],
+        "findings": [as_result(finding) for finding in findings],
         "lines": lines(findings),
         "worst": lines(open_points),
     }

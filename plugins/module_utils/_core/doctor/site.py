@@ -6,16 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from ..cluster.client import Authentication, ClusterClient, JSONObject, segment
 from ..common.deadline import Deadline
+from ..common.errors import PlatformError
 from ..placement.scheduling import PodShape
 from ..registry.connection import Database
 from ..release.rendering import Rendered
+from .finding import Finding, Verdict
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Site:
     deployer: Sequence[JSONObject]
     helm_binary: str
     redis_url: str
+    redis_ca_cert: str
     ansible_version: str
     limit_s: float
     models: list[Model] = field(default_factory=list)
@@ -72,22 +75,44 @@ class Site:
         """Who asks the cluster. Raises ``invalid``."""
         return Authentication.from_params(self.params)
 
+    @property
+    def identity(self) -> Authentication:
+        """Who asks, or nobody: rendering needs no cluster."""
+        try:
+            return self.authentication
+        except PlatformError:
+            return Authentication()
+
+    def without_models(self, check: str) -> Finding:
+        """Say that a check of models has none to look at."""
+        if self.wanted:
+            return Finding(check, Verdict.UNKNOWN, "not looked at, for there is no model left: see values.")
+        return Finding(check, Verdict.SKIPPED, "the inventory has no models.")
+
     def deadline(self) -> Deadline:
         """Begin the time of one exchange, which ends before that of the check does: it says more."""
         return Deadline(self.limit_s * 0.8)
 
 
 class Cluster:
-    """The cluster of a site; what several checks ask for is read once."""
+    """The cluster of a site. Lists are read once: several checks and models ask for the same ones."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.client = ClusterClient(site.authentication)
+        self._lists: dict[tuple[str, str], list[JSONObject]] = {}
 
-    @cached_property
+    def list_pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[JSONObject]:
+        """Yield the items of a list, as ``ClusterClient.list_pages`` does."""
+        asked = (path, repr(sorted((query or {}).items())))
+        if asked not in self._lists:
+            self._lists[asked] = list(self.client.list_pages(path, query))
+        yield from self._lists[asked]
+
+    @property
     def nodes(self) -> list[JSONObject]:
         """All nodes."""
-        return list(self.client.list_pages("/api/v1/nodes"))
+        return list(self.list_pages("/api/v1/nodes"))
 
     @property
     def path(self) -> str:
@@ -97,7 +122,7 @@ class Cluster:
     def listed(self, resource: str, group: str = "") -> list[JSONObject]:
         """Return what is in the environment's namespace; ``group`` has its version, as ``apps/v1``."""
         base = f"/apis/{group}" if group else "/api/v1"
-        return list(self.client.list_pages(f"{base}/namespaces/{segment(self.site.namespace)}/{resource}"))
+        return list(self.list_pages(f"{base}/namespaces/{segment(self.site.namespace)}/{resource}"))
 
 
 @dataclass

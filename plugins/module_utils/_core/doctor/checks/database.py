@@ -20,7 +20,8 @@ from ..site import Registry
 CHECK = "database"
 # inet_server_addr is null over a socket of this machine.
 _SERVER = """
-SELECT current_setting('server_version'), coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
+SELECT current_setting('server_version'),
+       coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
        coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', true),
        current_user, pg_is_in_recovery()
 """
@@ -30,7 +31,8 @@ SELECT rolname FROM pg_roles
 """
 _OWNS = """
 SELECT coalesce(bool_and(pg_has_role(current_user, relowner, 'USAGE')), false)
-  FROM pg_class WHERE oid IN (to_regclass('model_registry_entries'), to_regclass('registry_schema_migrations'))
+  FROM pg_class
+ WHERE oid IN (to_regclass('model_registry_entries'), to_regclass('registry_schema_migrations'))
 """
 
 

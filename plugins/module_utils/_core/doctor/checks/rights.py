@@ -85,14 +85,14 @@ def look(cluster: Cluster) -> list[Finding]:
     wanted = rights_of(cluster.site.deployer)
     if not wanted:
         return [Finding(CHECK, Verdict.SKIPPED, "no roles are given to compare with.")]
-    if _allowed(cluster, Right(True, "*", "*", "*")):
+    if is_allowed(cluster, Right(True, "*", "*", "*")):
         return judge(wanted, [], "an administrator's account")
     rules = _rules(cluster)
     # What a list of rules does not show, another authorizer may still allow.
     missing = [
         right
         for right in wanted
-        if not (not right.everywhere and covers(rules, right)) and not _allowed(cluster, right)
+        if not (not right.everywhere and covers(rules, right)) and not is_allowed(cluster, right)
     ]
     return judge(wanted, missing)
 
@@ -103,7 +103,8 @@ def _rules(cluster: Cluster) -> Sequence[Mapping[str, Any]]:
     return list(told["status"].get("resourceRules") or [])
 
 
-def _allowed(cluster: Cluster, right: Right) -> bool:
+def is_allowed(cluster: Cluster, right: Right) -> bool:
+    """Ask the API server whether we have a right."""
     resource, _slash, subresource = right.resource.partition("/")
     asked = {"group": right.group, "resource": resource, "subresource": subresource, "verb": right.verb}
     if not right.everywhere:
