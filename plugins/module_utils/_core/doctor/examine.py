@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..common.errors import PlatformError
-from ..registry.connection import Database, settings
 from .checks import cluster as access
 from .checks import (
     database,
@@ -61,7 +60,7 @@ def cluster_lane(site: Site) -> list[Step]:
         failed = broken("cluster", access.with_role(site, error), "access")
         return [Step("cluster", lambda: [failed]), *(Step(name, list) for name in CLUSTER_CHECKS)]
     return [
-        Step("cluster", lambda: access.look(cluster)),
+        Step("cluster", lambda: access.look(cluster), subject="access"),
         Step("rights", lambda: rights.look(cluster), 3.0),
         Step("namespace", lambda: namespace.look(cluster)),
         Step("gpu nodes", lambda: gpu_nodes.look(cluster)),
@@ -79,13 +78,13 @@ def cluster_lane(site: Site) -> list[Step]:
 def database_lane(site: Site) -> list[Step]:
     """Return the checks that ask the registry's database."""
     try:
-        registry = Registry(site, Database(settings(site.params), site.deadline()))
+        registry = Registry(site)
     except PlatformError as error:
         failed = broken("database", error, "access")
         return [Step("database", lambda: [failed])]
     return [
-        Step("database", lambda: database.connect(registry)),
-        Step("database", lambda: database.look_at_schema(registry)),
-        Step("database", lambda: database.look_at_login(registry)),
-        Step("database", lambda: database.look_at_isolation(registry)),
+        Step("database", lambda: database.connect(registry), subject="access"),
+        Step("database", lambda: database.look_at_schema(registry), subject="schema"),
+        Step("database", lambda: database.look_at_login(registry), subject="login"),
+        Step("database", lambda: database.look_at_isolation(registry), subject="isolation"),
     ]

@@ -6,18 +6,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from ..cluster.client import Authentication, ClusterClient, JSONObject, segment
 from ..common.deadline import Deadline
 from ..common.errors import PlatformError
 from ..placement.scheduling import PodShape
-from ..registry.connection import Database
+from ..registry.connection import Database, Session, settings
 from ..release.rendering import Rendered
 from .finding import Finding, Verdict
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,23 @@ class Cluster:
         return list(self.list_pages(f"{base}/namespaces/{segment(self.site.namespace)}/{resource}"))
 
 
-@dataclass
 class Registry:
-    """The registry's database of a site."""
+    """The registry's database of a site, over one connection. Each question has a time of its own."""
 
-    site: Site
-    database: Database
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._database = Database(settings(site.params), site.deadline())
+
+    @property
+    def where(self) -> str:
+        """Name of the database for messages."""
+        return self._database.settings.where
+
+    def asked(self) -> Database:
+        """Return the database, whose time begins now."""
+        self._database.begin_anew(self.site.deadline())
+        return self._database
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run a transaction that only reads."""
+        return self.asked().transaction(work, read_only=True)

@@ -18,11 +18,15 @@ from .finding import Finding, Verdict, unread
 
 @dataclass(frozen=True)
 class Step:
-    """A check by its name; ``patience`` is how many times the limit it may take."""
+    """A check by its name; ``patience`` is how many times the limit it may take.
+
+    ``subject`` is what it is about, for what is said of it where it does not answer itself.
+    """
 
     check: str
     look: Callable[[], Iterable[Finding]]
     patience: float = 1.0
+    subject: str = ""
 
 
 def walk_side_by_side(lanes: Sequence[Sequence[Step]], limit_s: float) -> list[Finding]:
@@ -46,7 +50,7 @@ def walk(lane: Sequence[Step], limit_s: float) -> list[Finding]:
         if told is None:
             text = f"no answer within {limit_s * step.patience:g} s."
             advice = "Raise doctor_timeout, or see what hangs."
-            found.append(Finding(step.check, Verdict.UNKNOWN, text, advice))
+            found.append(Finding(step.check, Verdict.UNKNOWN, text, advice, step.subject))
             return found + _not_looked_at(lane[number + 1 :], step.check)
         found += told
         if number == 0 and any(item.verdict in (Verdict.FAIL, Verdict.UNKNOWN) for item in told):
@@ -76,8 +80,8 @@ def guarded(step: Step) -> list[Finding]:
         # One by one: what it said before it failed is kept.
         found.extend(step.look())
     except PlatformError as error:
-        found.append(unread(step.check, error))
+        found.append(unread(step.check, error, step.subject))
     except Exception as error:  # noqa: BLE001 - the other checks go on
         text = f"the check itself failed: {type(error).__name__}: {error}."
-        found.append(Finding(step.check, Verdict.UNKNOWN, text, "Please report that."))
+        found.append(Finding(step.check, Verdict.UNKNOWN, text, "Please report that.", step.subject))
     return found

@@ -39,11 +39,11 @@ SELECT coalesce(bool_and(pg_has_role(current_user, relowner, 'USAGE')), false)
 def connect(registry: Registry) -> list[Finding]:
     """Connect and say what is there."""
     try:
-        told = registry.database.transaction(lambda session: session.rows(_SERVER), read_only=True)
+        told = registry.read(lambda session: session.rows(_SERVER))
     except PlatformError as error:
         return [broken(CHECK, error, "access")]
     version, encrypted, local, user, standby = told[0]
-    where = f"{registry.database.settings.where}, as {user}"
+    where = f"{registry.where}, as {user}"
     seen = f"PostgreSQL {str(version).split()[0]}, {where}, {'with' if encrypted else 'without'} TLS."
     if standby:
         advice = "Give the address of the primary, or target_session_attrs=read-write with all of them."
@@ -60,7 +60,7 @@ def look_at_schema(registry: Registry) -> list[Finding]:
     if not folder:
         return [Finding(CHECK, Verdict.SKIPPED, "no migrations are given to compare with.", subject="schema")]
     migrations = load(folder)
-    return [judge_schema(migrations, registry.database.transaction(read_applied, read_only=True))]
+    return [judge_schema(migrations, registry.read(read_applied))]
 
 
 def judge_schema(migrations: Sequence[Migration], applied: Sequence[Applied]) -> Finding:
@@ -86,7 +86,7 @@ def look_at_login(registry: Registry) -> list[Finding]:
         names = [str(name) for (name,) in session.rows(_GROUPS, values)]
         return names, bool(session.rows(_OWNS)[0][0])
 
-    groups, owns = registry.database.transaction(ask, read_only=True)
+    groups, owns = registry.read(ask)
     return [judge_login(group, groups, owns)]
 
 
@@ -113,7 +113,7 @@ def judge_login(group: Group, groups: Sequence[str], owns: bool) -> Finding:
 def look_at_isolation(registry: Registry) -> list[Finding]:
     """See that nobody but its owner may create in the schema."""
     try:
-        creators.refuse(registry.database, accept=False)
+        creators.refuse(registry.asked(), accept=False)
     except PlatformError as error:
         if error.error_class is not ErrorClass.INVALID:
             raise
