@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING
 
 from ansible.errors import AnsibleError
 from ansible.utils.vars import merge_hash
+from jinja2.exceptions import UndefinedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -61,10 +62,26 @@ def _model(variables: Mapping[str, Any]) -> dict[str, Any]:
     try:
         values: dict[str, Any] = {}
         for name in _VALUES:
-            values = merge_hash(values, variables.get(name) or {})
-        return {"host": host, "model": str(variables.get("vllm_model", host)), "chart_values": values}
-    except AnsibleError as error:
+            values = merge_hash(values, _told(variables.get(name) or {}))
+        return {
+            "host": host,
+            "model": str(variables.get("vllm_model", host)),
+            "environment": str(variables.get("vllm_environment", "")),
+            "chart_values": values,
+        }
+    except (AnsibleError, UndefinedError) as error:
         return {"host": host, "error": str(error)}
+
+
+def _told(value: Any) -> Any:
+    """Return the value with all that is in it, which raises where that cannot be told."""
+    if isinstance(value, dict):
+        return {key: _told(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_told(item) for item in value]
+    # What is not defined is a value of its own until somebody wants to read it.
+    str(value)
+    return value
 
 
 class FilterModule:

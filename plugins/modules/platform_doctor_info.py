@@ -53,6 +53,10 @@ options:
         description: Values of the chart.
         type: dict
         default: {}
+      environment:
+        description: Its environment, if that is another one, which is a mistake.
+        type: str
+        default: ""
       error:
         description: Why its variables cannot be told.
         type: str
@@ -202,6 +206,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "host": {"type": "str", "required": True},
             "model": {"type": "str"},
             "chart_values": {"type": "dict", "default": {}},
+            "environment": {"type": "str", "default": ""},
             "error": {"type": "str", "default": ""},
         },
     },
@@ -225,7 +230,13 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         tier=params["tier"],
         params=params,
         wanted=[
-            Wanted(item["host"], item["model"] or item["host"], item["chart_values"], item["error"])
+            Wanted(
+                item["host"],
+                item["model"] or item["host"],
+                item["chart_values"],
+                item["error"],
+                item["environment"],
+            )
             for item in params["models"]
         ],
         chart=params["chart_path"] or "",

@@ -68,6 +68,7 @@ def examine(kubeconfig: str, namespace: str, helm_binary: str) -> Examine:
                     "model": "m/Llama",
                     "chart_values": {**VALUES, **(values or {})},
                     "error": "",
+                    "environment": "development",
                 }
             ],
             # The machine may be busy with other tests.
@@ -249,3 +250,9 @@ def test_a_fence_without_a_gate(examine: Examine, api: ClusterClient, namespace:
     assert told["policies dns"] == "fail"
     assert told["policies llama"] == "fail"
     assert verdicts(examine())["policies llama"] == "pass"
+
+
+def test_a_model_of_another_environment(examine: Examine) -> None:
+    found = examine(environment="staging")
+    assert found["values llama"]["verdict"] == "fail"
+    assert "development" in found["values llama"]["seen"]

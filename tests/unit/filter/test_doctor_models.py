@@ -23,6 +23,9 @@ class Untold(dict[str, Any]):
         return super().get(key, default)
 
 
+OTHER = {"inventory_hostname": "b", "vllm_model": "org/B", "vllm_environment": "qa"}
+
+
 def test_values_go_from_weak_to_strong() -> None:
     host = {
         "inventory_hostname": "llama",
@@ -31,15 +34,16 @@ def test_values_go_from_weak_to_strong() -> None:
         "vllm_values": {"gpu": {"count": 4}},
     }
     values = {"replicas": 2, "gpu": {"count": 4, "resource": "nvidia.com/gpu"}}
-    assert doctor_models([host]) == [{"host": "llama", "model": "llama", "chart_values": values}]
+    (found,) = doctor_models([host])
+    assert found == {"host": "llama", "model": "llama", "environment": "", "chart_values": values}
 
 
 def test_a_host_whose_variables_cannot_be_told_is_there_all_the_same() -> None:
-    hosts = [Untold(inventory_hostname="a"), {"inventory_hostname": "b", "vllm_model": "org/B"}]
+    hosts = [Untold(inventory_hostname="a"), OTHER]
     first, second = doctor_models(hosts)
     assert first["host"] == "a"
     assert "'pool' is undefined" in first["error"]
-    assert second == {"host": "b", "model": "org/B", "chart_values": {}}
+    assert second == {"host": "b", "model": "org/B", "environment": "qa", "chart_values": {}}
 
 
 def test_localhost_is_no_model() -> None:

@@ -30,6 +30,7 @@ class Wanted:
     model: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    environment: str = ""  #: empty for that of the site
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ def look(site: Site) -> Iterator[Finding]:
             advice = "Define the variable, or correct the inventory."
             yield Finding(CHECK, Verdict.FAIL, wanted.error, advice, wanted.host)
             continue
+        if wanted.environment not in ("", site.environment):
+            seen = f"is of environment {wanted.environment}, and {site.environment} is looked at."
+            advice = "Choose the hosts of one environment with --limit or doctor_hosts."
+            yield Finding(CHECK, Verdict.FAIL, seen, advice, wanted.host)
+            continue
         try:
             model = render(site, wanted)
             seen = describe(model)
