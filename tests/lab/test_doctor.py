@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from tests.support.lab import Lab
@@ -20,7 +21,7 @@ def test_from_an_environment_that_was_just_made_to_its_faults(
     lab: Lab, api: ClusterClient, namespace: str, registry_dsn: str, play: PlayRunner, tmp_path: Path
 ) -> None:
     deployer = str(tmp_path / "deployer.yaml")
-    models = {
+    models: dict[str, dict[str, Any]] = {
         "small": {"vllm_model": "doctor/Small-1B"},
         "elsewhere": {"vllm_values": {"scheduling": {"nodeSelector": {"pool": "none"}}}},
         "untold": {"vllm_values": "no mapping"},

@@ -111,7 +111,7 @@ def test_rules_that_cover_a_right(rules: list[dict[str, Any]], covered: bool) ->
 
 
 def test_rights_come_from_both_kinds_of_roles() -> None:
-    objects = [
+    objects: list[dict[str, Any]] = [
         {"kind": "Role", "rules": [rule(["get", "list"], ["secrets"])]},
         {"kind": "ClusterRole", "rules": [rule(["list"], ["nodes"])]},
         {"kind": "RoleBinding"},
