@@ -20,12 +20,14 @@ CHART := roles/vllm/files/chart/vllm-deployment
 LAB_ARGS ?= -e lab_provider=native
 PARTS ?=
 PYTEST_ARGS ?=
+SANITY_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help setup demo test test-full lint sanity lab lab-for-tests lab-stop bench molecule isolation build release format clean
+.PHONY: help setup demo test test-full lint sanity sanity-matrix lab lab-for-tests lab-stop bench molecule isolation build \
+	release format clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## System packages, Python environment, collection link
 	@scripts/timed setup scripts/setup
@@ -63,8 +65,11 @@ lint: setup ## Every static check
 format: setup ## Put Python files into shape
 	ruff check --fix --quiet . ; ruff format .
 
-sanity: setup ## ansible-test sanity on a copy of the checkout
-	scripts/sanity
+sanity: setup ## ansible-test sanity on the artefact (SANITY_ARGS="--core 2.20" for another ansible-core)
+	scripts/sanity $(SANITY_ARGS)
+
+sanity-matrix: setup ## The same with every ansible-core that is supported; make test-full does that too
+	scripts/sanity --matrix $(SANITY_ARGS)
 
 molecule: lab ## Play the molecule scenario on the lab
 	molecule test
@@ -76,8 +81,7 @@ bench: lab-for-tests ## Measure against kubernetes.core, write build/bench.json
 	python -m tests.bench $(BENCH_ARGS)
 
 build: setup ## Make the Galaxy artefact in build/
-	@mkdir -p build
-	ansible-galaxy collection build --force --output-path build .
+	scripts/build
 
 release: setup ## All that a release consists of, in build/release: signed, verified, not pushed (RELEASE_KEY names the key)
 	python scripts/release.py

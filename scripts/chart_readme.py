@@ -13,7 +13,6 @@ Run with ``--check`` to write nothing and exit with 1 if the README is out of da
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from readme_tables import cell, default_cell, is_current
 
 CHART = Path(__file__).resolve().parent.parent / "roles/vllm/files/chart/vllm-deployment"
 BEGIN, END = "<!-- values: begin (made by scripts/chart_readme.py) -->", "<!-- values: end -->"
@@ -68,11 +68,6 @@ def lookup(values: Any, path: str) -> Any:
     return values
 
 
-def cell(text: str) -> str:
-    """Return text that is safe inside a cell of a Markdown table."""
-    return text.replace("|", "\\|")
-
-
 def table(text: str) -> str:
     """Return the Markdown table of a values.yaml; raise ValueError when a value is undocumented."""
     documented = descriptions(text)
@@ -86,8 +81,7 @@ def table(text: str) -> str:
         raise ValueError(f"values without a description: {', '.join(missing)}")
     rows = ["| Value | Default | Meaning |", "| --- | --- | --- |"]
     for path, description in documented.items():
-        default = json.dumps(lookup(values, path), ensure_ascii=False)
-        shown = "see values.yaml" if len(default) > 90 else f"`{cell(default)}`"
+        shown = default_cell(lookup(values, path), 90, "see values.yaml")
         rows.append(f"| `{path}` | {shown} | {cell(description)} |")
     return "\n".join(rows)
 
@@ -113,12 +107,9 @@ def main() -> int:
         sys.stderr.write(f"values.yaml: {error}\n")
         return 1
     wanted = with_table(present, rows)
-    if wanted == present:
-        return 0
-    if arguments.check:
+    if not is_current(readme, wanted, check=arguments.check):
         sys.stderr.write("the chart's README.md is out of date: run scripts/chart_readme.py\n")
         return 1
-    readme.write_text(wanted, encoding="utf-8")
     return 0
 
 

@@ -34,6 +34,9 @@ class Context:
     ``progress`` shows one line to the person who waits. A module that runs in a process of its own has
     nobody to show it to before it ends, so there the lines go to the system's log.
 
+    ``phase`` says which part of the work begins, and how many seconds the whole is expected to take, if that
+    is known.
+
     ``run_pid`` is the process that lives as long as the whole run of the playbook. None where that is not
     known: a module of its own ends with its task, maybe on another machine.
 
@@ -43,6 +46,7 @@ class Context:
     check_mode: bool = False
     diff: bool = False
     progress: Callable[[str], None] = lambda line: None
+    phase: Callable[[str, float | None], None] = lambda name, expected_s: None
     run_pid: int | None = None
     run_folder: Path | None = None
 

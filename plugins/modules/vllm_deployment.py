@@ -299,7 +299,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     target, waits = checked_target(params), checked_waits(params)
     check_operation(params)
     wanted = Wanted(params["state"] == "present", registers=params["register"])
-    tools = make_tools(params, context.progress, run_folder=context.run_folder)
+    tools = make_tools(params, context.progress, None, context.run_folder, context.phase)
     verification = {}
     if wanted.present:
         # A mistake in them is found before anything is changed.

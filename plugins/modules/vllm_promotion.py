@@ -306,6 +306,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         check_mode=context.check_mode,
         run_pid=context.run_pid,
         run_folder=context.run_folder,
+        phase=context.phase,
     ) as going:
         (preview_promotion if context.check_mode else promote)(going)
         done = Outcome(going.run.changed, promotion_result(going), warnings=going.run.warnings)

@@ -279,7 +279,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
         check_mode=context.check_mode,
     )
     with given as held:
-        tools = make_tools(params, context.progress, held, context.run_folder)
+        tools = make_tools(params, context.progress, held, context.run_folder, context.phase)
         this = Run(
             target,
             wanted,

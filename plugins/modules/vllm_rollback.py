@@ -317,7 +317,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     waits = checked_waits(params)
     check_operation(params)
     wish = Wish(params["to"] or "", params["allow_rejected"], params["first_revision"] == "remove")
-    tools = make_tools(params, context.progress, run_folder=context.run_folder)
+    tools = make_tools(params, context.progress, None, context.run_folder, context.phase)
     verification = check_planned(
         tools.client,
         params["verification"],

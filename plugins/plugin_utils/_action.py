@@ -41,6 +41,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._module import (
     shown_arguments,
     success,
 )
+from ansible_collections.llmops.platform.plugins.plugin_utils._progress import Progress, send
 
 display = Display()
 
@@ -86,20 +87,27 @@ class CoreActionBase(ActionBase):
         host = str(variables.get("inventory_hostname", "localhost"))
         secrets: set[str] = set()
 
+        # Made by Ansible before it forks, and removed by it at the end.
+        run_folder = Path(C.DEFAULT_LOCAL_TMP)  # type: ignore[attr-defined]
+
         def progress(line: str) -> None:
             # Ansible hides the result of such a task, and knows nothing of what is shown before.
             if not self._task.no_log:
-                shown = remove_values(line, secrets)
-                # stderr, so that a callback that prints JSON stays parseable
-                display.display(f"{host}: {shown}", stderr=True)
+                shown = str(remove_values(line, secrets))
+                if not send(run_folder, Progress(host, shown)):
+                    # stderr, so that a callback that prints JSON stays parseable
+                    display.display(f"{host}: {shown}", stderr=True)
+
+        def phase(name: str, expected_s: float | None) -> None:
+            send(run_folder, Progress(host, phase=name, expected_s=expected_s))
 
         context = Context(
             check_mode=bool(self._task.check_mode),
             diff=bool(self._task.diff),
             progress=progress,
+            phase=phase,
             run_pid=os.getpid() if worker_of is None else worker_of.pid,
-            # Made by Ansible before it forks, and removed by it at the end.
-            run_folder=Path(C.DEFAULT_LOCAL_TMP),  # type: ignore[attr-defined]
+            run_folder=run_folder,
         )
         with self._task_environment():
             validator = ArgumentSpecValidator(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.artefact import built_artefact
 from tests.support.lab import Lab
 from tests.support.playbooks import ROOT, PlayRunner
 from tests.support.repository import load_yaml, modules, roles
@@ -38,6 +39,7 @@ SHIPPED = {
     "plugins",
     "requirements.txt",
     "roles",
+    "tests",
 }
 
 
@@ -59,11 +61,8 @@ def _galaxy(*arguments: str, cwd: Path) -> None:
 
 @pytest.fixture(scope="module")
 def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the tarball that ``ansible-galaxy collection build`` makes."""
-    folder = tmp_path_factory.mktemp("artefact")
-    _galaxy("build", "--output-path", str(folder), str(ROOT), cwd=folder)
-    (tarball,) = folder.glob("llmops-platform-*.tar.gz")
-    return tarball
+    """Return the tarball that ``scripts/build`` makes."""
+    return built_artefact(tmp_path_factory.mktemp("artefact"))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +87,7 @@ def test_artefact_holds_the_collection_and_nothing_of_the_repository(artefact: P
     with tarfile.open(artefact) as tarball:
         names = set(tarball.getnames())
     assert {name.split("/")[0] for name in names} <= SHIPPED
+    assert {name for name in names if name.startswith("tests/")} == {"tests/config.yml"}
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".log"))]
     wanted = {f"plugins/{kind}/{module}.py" for kind in ("modules", "action") for module in modules()}
     wanted |= {f"roles/{role}/meta/argument_specs.yml" for role in roles()}

@@ -36,8 +36,16 @@ class Pair:
         return cls(x509.load_pem_x509_certificate(certificate.read_bytes()), loaded)
 
     @classmethod
-    def issue(cls, name: str, issuer: Pair | None = None, *, group: str = "", days: int = 1) -> Pair:
-        """Make a pair for 127.0.0.1; self-signed without an issuer, expired with negative ``days``."""
+    def issue(
+        cls,
+        name: str,
+        issuer: Pair | None = None,
+        *,
+        group: str = "",
+        days: int = 1,
+        address: str = "127.0.0.1",
+    ) -> Pair:
+        """Make a pair for an address; self-signed without an issuer, expired with negative ``days``."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
         if group:
@@ -45,7 +53,7 @@ class Pair:
         subject = x509.Name(attributes)
         now = dt.datetime.now(dt.UTC)
         begin, end = sorted((now - dt.timedelta(hours=1), now + dt.timedelta(days=days)))
-        loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        subject_address = x509.IPAddress(ipaddress.ip_address(address))
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -55,7 +63,7 @@ class Pair:
             .not_valid_before(begin)
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([subject_address]), critical=False)
         )
         return cls(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.markdown import dead_links
 from tests.support.playbooks import ROOT
 from tests.support.repository import assigned_text, modules
 
@@ -135,21 +136,14 @@ def test_the_checks_find_something() -> None:
         assert set(differing_results({"a": {"n": key}, "b": {"n": {**key, **change}}})) == {"n"}
 
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-_LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
-
-
-def _anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    headings = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "roles").rglob("*.md")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for path, anchor in _LINK.findall(page.read_text(encoding="utf-8")):
-        target = (page.parent / path).resolve() if path else page
-        assert target.exists(), path
-        if anchor and target.suffix == ".md":
-            assert anchor in _anchors(target), f"{path}#{anchor}"
+    assert list(dead_links(page, ROOT)) == []

@@ -28,10 +28,17 @@ _REACH_TIMEOUT_S = 1.0
 class Connection(Protocol):
     """An open connection to the server: a socket, or something like one."""
 
-    def settimeout(self, seconds: float) -> None: ...
-    def sendall(self, data: bytes) -> None: ...
-    def recv_into(self, buffer: memoryview) -> int: ...
-    def close(self) -> None: ...
+    def settimeout(self, seconds: float) -> None:
+        """Bound what each call below may take."""
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it."""
+
+    def recv_into(self, buffer: memoryview) -> int:
+        """Fill the buffer as far as bytes are there; return their number, 0 at the end."""
+
+    def close(self) -> None:
+        """Give the connection up."""
 
 
 class NotReadyError(Exception):

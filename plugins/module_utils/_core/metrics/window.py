@@ -56,9 +56,12 @@ class Window(Protocol):
     """One window of time. Each method may raise ``PlatformError``: then it could not be asked."""
 
     @property
-    def since(self) -> datetime: ...
+    def since(self) -> datetime:
+        """When it began."""
+
     @property
-    def until(self) -> datetime: ...
+    def until(self) -> datetime:
+        """When it ended."""
 
     def answers(self) -> Seen[Answers]:
         """Return the answers of each router."""
@@ -77,9 +80,12 @@ class MetricsSource(Protocol[Mark]):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What a gate calls its source."""
+
     @property
-    def remembers(self) -> bool: ...
+    def remembers(self) -> bool:
+        """Whether it knows of a window that is over."""
 
     def begin(self, subject: Subject) -> Mark:
         """Begin a window now; keep what is returned for :meth:`end`."""

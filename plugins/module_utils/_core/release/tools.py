@@ -32,6 +32,8 @@ class Tools:
     permit: Permit = field(default_factory=Permit)
     lists: SharedLists | None = None  #: of nodes and pods, shared with others of the same run
     run_folder: Path | None = None  #: of the run of the playbook, which only its user may read
+    #: Told which part of the work begins, and the seconds that the whole is expected to take.
+    phase: Callable[[str, float | None], None] = lambda name, expected_s: None
 
     @contextmanager
     def changing(self) -> Iterator[None]:

@@ -112,11 +112,12 @@ def make_tools(
     progress: Callable[[str], None],
     permit: Permit | None = None,
     run_folder: Path | None = None,
+    phase: Callable[[str, float | None], None] = lambda name, expected_s: None,
 ) -> Tools:
-    """Return what the release is changed with."""
+    """Return what the release is changed with. ``phase`` as in ``Tools``."""
     authentication = Authentication.from_params(params)
     given = permit or Permit()
     helm = Helm(params["helm_binary"], authentication, given, run_folder)
     client = ClusterClient(authentication, given)
     lists = SharedLists(client, run_folder)
-    return Tools(client, helm, progress, given, lists, run_folder)
+    return Tools(client, helm, progress, given, lists, run_folder, phase)

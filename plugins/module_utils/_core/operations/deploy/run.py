@@ -97,6 +97,7 @@ class Run:
 
     # ---
     step: Step = Step.OBSERVE
+    expected_s: float | None = None  #: seconds that it may take, by this model's own operations
     lock: Lock | None = None
     operation: OperationRef | None = None
     row: Entry | None = None

@@ -66,6 +66,7 @@ def walk(run: Run, steps: Steps | None = None) -> None:
     first_look(run)
     while (step := next_step(run.state(), run.wanted)) is not Step.DONE:
         run.step = step
+        run.tools.phase(step.value, run.expected_s)
         if run.waits.total.expired() and step is not Step.FINISH:
             raise run.waits.total.timeout_error(
                 f"The {run.kind} of {run.target.name}",

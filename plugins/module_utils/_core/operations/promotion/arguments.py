@@ -54,6 +54,7 @@ def prepared(
     check_mode: bool,
     run_pid: int | None,
     run_folder: Path | None,
+    phase: Callable[[str, float | None], None] = lambda name, expected_s: None,
 ) -> Iterator[Promotion]:
     """Return the promotion that arguments ask for, while its registry is open. Raises as named there.
 
@@ -85,7 +86,7 @@ def prepared(
         params["create_namespace"],
         params["force_conflicts"],
     )
-    tools = make_tools(params, progress, run_folder=run_folder)
+    tools = make_tools(params, progress, None, run_folder, phase)
     verification = check_planned(
         tools.client,
         params["verification"],

@@ -13,7 +13,6 @@ from ...cluster.manifests import find_object
 from ...common.errors import PlatformError
 from ...endpoint.arguments import named_secret
 from ...helm.storage import ReleaseRecord
-from ...registry.durations import Estimate, estimate, read_durations
 from ...registry.manifests import Manifest, read_content, read_manifests
 from ...release.recorded import Recorded, complete
 from ...release.references import references
@@ -53,19 +52,6 @@ def recorded(
         chart_digest=manifest.chart_digest,
         image_digest=manifest.image_digest,
     )
-
-
-def expected(run: Run, manifest: Manifest) -> Estimate | None:
-    """Return how long it may take, by this model's own operations; None where nobody can tell."""
-    target = run.target
-    try:
-        took = run.used_registry.read(
-            lambda session: read_durations(session, target.model, target.environment, manifest.digest)
-        )
-    except PlatformError as error:
-        run.say(f"how long it takes is not known: {error.message}")
-        return None
-    return estimate(took)
 
 
 def side_of_record(record: ReleaseRecord | None) -> Side:

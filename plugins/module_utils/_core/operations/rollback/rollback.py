@@ -28,6 +28,7 @@ from ...release.recorded import request_of, write_chart
 from ...release.references import missing, pull_secrets
 from ...release.request import CHART, check_owner
 from ..deploy import failure
+from ..deploy.expected import expected
 from ..deploy.next_step import Step
 from ..deploy.preview import preview
 from ..deploy.run import Run
@@ -209,7 +210,7 @@ def describe(going: Rollback) -> None:
             going.before,
             look.side_of_manifest(manifest, content),
             look.observed(run, content),
-            look.expected(run, manifest),
+            expected(run, manifest.digest),
         )
     for line in lines(going.plan):
         run.say(line)

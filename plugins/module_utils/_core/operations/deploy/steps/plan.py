@@ -12,6 +12,7 @@ from ....release.plan import plan_change
 from ....release.rendering import asked_strategy, manifest_digest
 from ....release.result import describe, warnings
 from ....release.tryout import refuse_pod
+from ..expected import expected
 from ..run import Run
 
 
@@ -26,8 +27,11 @@ def take(run: Run) -> None:
     require_possible(run.plan)
     if not run.plan.changed:
         return
-    if run.registry is not None and run.refuses:
-        _refuse_rejected(run)
+    if run.registry is not None:
+        if run.refuses:
+            _refuse_rejected(run)
+        if run.expected_s is None:
+            expected(run, run.planned().wanted.digest)
     run.delivery.refuse(run.tools, run.change())
     if run.check_capacity:
         refuse_pod(run.tools.client, run.plan)

@@ -1,0 +1,146 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What callback deployments shows of each model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.llmops.platform.plugins.plugin_utils._board import (
+    FAILED,
+    Board,
+    cells,
+    cut,
+    first_sentence,
+    one_line,
+    outcome_of,
+)
+
+DEPLOY = "vllm_deployment"
+
+
+def board(number: int, *, began: float = 0.0) -> Board:
+    """Return a board of so many models that are being deployed."""
+    made = Board()
+    for index in range(number):
+        made.begin(f"model-{index}", DEPLOY, began)
+    return made
+
+
+def test_a_line_has_phase_time_expectation_and_reason() -> None:
+    one = board(1)
+    assert one.hear("model-0", "rollout", "", 42.0)
+    assert one.hear("model-0", "", "model-0-1a2b-staging: 0/1 ready, pulling the image", None)
+    line, total = one.live(120, 24, 12.4)
+    assert line == "model-0  starting pods     12 s of some 42 s  0/1 ready, pulling the image"
+    assert total == "0 of 1 done"
+
+
+def test_what_is_not_news_is_none() -> None:
+    one = board(1)
+    assert one.hear("model-0", "", "waiting", None)
+    assert not one.hear("model-0", "", "waiting", None)
+    assert not one.hear("somebody else", "", "waiting", None)
+    one.end("model-0", "deployed", 1, "", 2.0)
+    assert not one.hear("model-0", "", "late", None)
+
+
+def test_the_expectation_stays_while_phases_change() -> None:
+    one = board(1)
+    one.hear("model-0", "rollout", "", 42.0)
+    one.hear("model-0", "verify", "", None)
+    assert "verifying" in one.live(120, 24, 1.0)[0]
+    assert "of some 42 s" in one.live(120, 24, 1.0)[0]
+
+
+@pytest.mark.parametrize("number", [1, 4, 22, 23, 24, 25, 100])
+@pytest.mark.parametrize("height", [0, 1, 2, 3, 5, 24])
+def test_never_more_lines_than_the_terminal_has(number: int, height: int) -> None:
+    crowded = board(number)
+    crowded.hear("model-0", "capacity", "", None)
+    lines = crowded.live(80, height, 1.0)
+    assert len(lines) <= height
+    if height >= 2:
+        assert lines[-1] == f"0 of {number} done"
+        shown = sum(line.startswith("model-") for line in lines)
+        left = number - shown
+        assert left == 0 or lines[-2].startswith(f"and {left} more: ")
+
+
+def test_the_end_of_all_is_nothing_to_watch() -> None:
+    done = board(1)
+    done.end("model-0", FAILED, None, "x", 1.0)
+    assert done.live(80, 24, 2.0) == []
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 10, 39, 80])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    wide = Board()
+    wide.begin("模型-" * 20, DEPLOY, 0.0)
+    wide.begin("e\u0301" * 40, DEPLOY, 0.0)
+    wide.hear("模型-" * 20, "rollout", "等待" * 50, 3.0)
+    assert all(cells(line) <= width for line in wide.live(width, 24, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "found"),
+    [
+        ("abc", 3, "abc"),
+        ("abcd", 3, "ab…"),
+        ("模型", 4, "模型"),
+        ("模型x", 4, "模…"),
+        ("abc", 0, ""),
+        ("abc", 1, "…"),
+    ],
+)
+def test_cutting(text: str, width: int, found: str) -> None:
+    assert cut(text, width) == found
+
+
+def test_characters_that_a_terminal_would_obey_are_left_out() -> None:
+    hostile = Board()
+    hostile.begin("m\x1b[2Jodel\r\n", DEPLOY, 0.0)
+    hostile.hear("m\x1b[2Jodel\r\n", "", "a\x07b\x9bc\u202ed\n\te", None)
+    hostile.end("m\x1b[2Jodel\r\n", FAILED, None, "x\x1b]0;title\x07", 1.0)
+    text = "".join(line for _, line in hostile.table(200))
+    assert text.isprintable()
+    assert one_line("a\x1b[31mb\u202e") == "a [31mb"
+
+
+def test_the_table_has_failures_last() -> None:
+    some = board(3)
+    some.end("model-0", FAILED, None, "workload at rollout: OOMKilled", 9.0)
+    some.end("model-1", "unchanged", 4, "http://somewhere revision 4", 1.25)
+    outcomes, lines = zip(*some.table(None), strict=True)
+    assert outcomes == ("", "unchanged", "cut off", FAILED)
+    assert lines == (
+        "model    outcome    revision  took",
+        "model-1  unchanged  4         1.2 s  http://somewhere revision 4",
+        "model-2  cut off",
+        "model-0  failed               9.0 s  workload at rollout: OOMKilled",
+    )
+    assert some.totals() == "1 cut off, 1 failed, 1 unchanged"
+
+
+@pytest.mark.parametrize(
+    ("operation", "result", "check_mode", "outcome"),
+    [
+        (DEPLOY, {"changed": False}, False, "unchanged"),
+        (DEPLOY, {"changed": True, "release": {"revision": 3}}, False, "deployed"),
+        (DEPLOY, {"changed": True, "release": {"revision": None}}, False, "removed"),
+        (DEPLOY, {"changed": True}, True, "would change"),
+        ("vllm_rollback", {"changed": True, "release": {"revision": 3}}, False, "rolled back"),
+        ("vllm_promotion", {"changed": True}, False, "promoted"),
+    ],
+)
+def test_outcomes(operation: str, result: dict[str, Any], check_mode: bool, outcome: str) -> None:
+    assert outcome_of(operation, result, check_mode) == outcome
+
+
+def test_first_sentences() -> None:
+    assert first_sentence("No room on 10.0.0.1: 2 of 3. Wait.") == "No room on 10.0.0.1: 2 of 3."
+    assert first_sentence("One") == "One"
