@@ -29,7 +29,12 @@ from tests.support.tls import Pair
 Findings = dict[str, dict[str, str]]
 Examine = Callable[..., Findings]
 
-VALUES = {"image": {"tag": "v0.11.0"}, "engineVersion": "0.11.0", "model": {"sizeBillions": 8}}
+#: Its registry is nowhere.
+VALUES = {
+    "image": {"repository": "127.0.0.1:1/vllm-openai", "tag": "v0.11.0"},
+    "engineVersion": "0.11.0",
+    "model": {"sizeBillions": 8},
+}
 
 
 def deployer() -> list[dict[str, Any]]:

@@ -29,6 +29,10 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.check
     storage,
     tools,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.image_registry import (
+    Answer,
+    Place,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.verdict import Verdict
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.environment_groups import Group
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.migration_files import (
@@ -335,6 +339,36 @@ KEEPS = {"status": {"images": [{"names": [IMAGE]}]}}
 )
 def test_images(pods: list[dict[str, Any]], nodes: list[dict[str, Any]], verdict: str) -> None:
     assert images.judge(IMAGE, pods, nodes).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (Answer(200), "pass"),
+        (Answer(404), "fail"),
+        (Answer(401), "unknown"),
+        (Answer(403), "unknown"),
+        (Answer(500), "unknown"),
+        (Answer(0, "refused"), "unknown"),
+    ],
+)
+def test_answers_of_registries(answer: Answer, verdict: str) -> None:
+    assert images.judge_answer(images.judge(IMAGE, [], []), IMAGE, answer).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("image", "place"),
+    [
+        ("busybox", Place("registry-1.docker.io", "library/busybox", "latest")),
+        ("vllm/vllm-openai:v0.11.0", Place("registry-1.docker.io", "vllm/vllm-openai", "v0.11.0")),
+        ("docker.io/library/redis:8", Place("registry-1.docker.io", "library/redis", "8")),
+        ("ghcr.io/a/b/c:1@sha256:ab", Place("ghcr.io", "a/b/c", "sha256:ab")),
+        ("localhost:5000/x", Place("localhost:5000", "x", "latest")),
+        ("localhost/x:1", Place("localhost", "x", "1")),
+    ],
+)
+def test_names_of_images(image: str, place: Place) -> None:
+    assert Place.of(image) == place
 
 
 @pytest.mark.parametrize(

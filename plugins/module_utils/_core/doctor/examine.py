@@ -70,7 +70,7 @@ def cluster_lane(site: Site) -> list[Step]:
         Step("policies", lambda: policies.look(cluster)),
         Step("storage", lambda: storage.look(cluster)),
         Step("kinds", lambda: kinds.look(cluster)),
-        Step("images", lambda: images.look(cluster)),
+        Step("images", lambda: images.look(cluster), 3.0),
         Step("dns", lambda: dns.look(cluster)),
     ]
 
@@ -80,7 +80,7 @@ def database_lane(site: Site) -> list[Step]:
     try:
         registry = Registry(site)
     except PlatformError as error:
-        failed = broken("database", error, "access")
+        failed = broken("database", database.with_role(error), "access")
         return [Step("database", lambda: [failed])]
     return [
         Step("database", lambda: database.connect(registry), subject="access"),

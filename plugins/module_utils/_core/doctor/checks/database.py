@@ -36,6 +36,12 @@ SELECT coalesce(bool_and(pg_has_role(current_user, relowner, 'USAGE')), false)
 """
 
 
+def with_role(error: PlatformError) -> PlatformError:
+    """Say what the roles call a setting that is missing or wrong."""
+    advice = f"{error.resolution} In an inventory: registry_dsn, or registry_host and its like."
+    return PlatformError(error.error_class, error.message, advice, error.details)
+
+
 def connect(registry: Registry) -> list[Finding]:
     """Connect and say what is there."""
     try:
