@@ -112,7 +112,7 @@ def test_a_missing_right_is_named(examine: Examine, api: ClusterClient, namespac
     assert found["cluster access"]["verdict"] == "warn"
     assert f"system:serviceaccount:{namespace}:less" in found["cluster access"]["seen"]
     assert found["rights"]["verdict"] == "fail"
-    assert "create secrets" in found["rights secrets"]["seen"]
+    assert "create, delete, get, list, patch, update: secrets" in found["rights secrets"]["seen"]
     assert "Helm" in found["rights secrets"]["seen"]
     # Of the cluster as a whole it has nothing, and what cannot be read is not known.
     assert found["rights nodes"]["verdict"] == "fail"

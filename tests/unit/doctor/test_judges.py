@@ -120,10 +120,10 @@ def test_rights_come_from_both_kinds_of_roles() -> None:
         {"kind": "ClusterRole", "rules": [rule(["list"], ["nodes"])]},
         {"kind": "RoleBinding"},
     ]
-    assert [(right.everywhere, right.text) for right in rights.rights_of(objects)] == [
-        (False, "get secrets"),
-        (False, "list secrets"),
-        (True, "list nodes"),
+    assert [(right.everywhere, right.verb, right.name) for right in rights.rights_of(objects)] == [
+        (False, "get", "secrets"),
+        (False, "list", "secrets"),
+        (True, "list", "nodes"),
     ]
 
 
@@ -132,8 +132,18 @@ def test_a_missing_right_is_named_with_what_it_breaks() -> None:
     found = rights.judge(wanted, wanted[:1])
     assert [item.verdict for item in found] == ["fail", "fail"]
     assert "1 of 2" in found[0].seen
-    assert "get secrets in the namespace" in found[1].seen
+    assert "may not get: secrets in the namespace" in found[1].seen
     assert "Helm" in found[1].seen
+
+
+def test_rights_of_one_kind_are_said_together() -> None:
+    rules = [
+        rule(["get", "list"], ["pods", "services"]),
+        rule(["get"], ["events"]),
+        rule(["get"], ["jobs"], "batch"),
+    ]
+    missing = rights.rights_of([{"kind": "Role", "rules": rules}])
+    assert rights.said(missing) == "get: events, jobs.batch; get, list: pods, services"
 
 
 def test_a_right_that_few_need_is_a_warning() -> None:

@@ -51,10 +51,9 @@ class Right:
     verb: str
 
     @property
-    def text(self) -> str:
-        """Return the right as people write it."""
-        name = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {name}"
+    def name(self) -> str:
+        """Return the resource as people write it."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
 
     @property
     def breaks(self) -> str:
@@ -146,5 +145,16 @@ def _by_consequence(missing: Sequence[Right]) -> Iterator[Finding]:
         rights = [right for right in missing if right.breaks == what]
         optional = all(right.group in _OPTIONAL for right in rights)
         where = "in all namespaces" if all(right.everywhere for right in rights) else "in the namespace"
-        seen = f"may not {some([right.text for right in rights])} {where}: needed for {what}."
+        seen = f"may not {said(rights)} {where}: needed for {what}."
         yield Finding(CHECK, Verdict.WARN if optional else Verdict.FAIL, seen, subject=rights[0].resource)
+
+
+def said(rights: Sequence[Right]) -> str:
+    """Return rights in words; resources that have the same verbs are named together."""
+    verbs: dict[str, list[str]] = {}
+    for right in rights:
+        verbs.setdefault(right.name, []).append(right.verb)
+    resources: dict[str, list[str]] = {}
+    for name, told in verbs.items():
+        resources.setdefault(", ".join(told), []).append(name)
+    return "; ".join(f"{told}: {some(names)}" for told, names in resources.items())
