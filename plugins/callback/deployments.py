@@ -8,7 +8,8 @@ from __future__ import annotations
 
 DOCUMENTATION = """
 name: deployments
-author: llmops.platform contributors
+author:
+  - llmops.platform contributors (@llmops-platform)
 type: stdout
 short_description: One line a model while it is deployed, and a table at the end
 version_added: 0.1.0
@@ -68,7 +69,8 @@ _COLLECTION = "llmops.platform."
 _PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 #: Seconds after which the lines are drawn anew, for their clocks.
 _TICK = 0.5
-_EVENTS, _LOG_LINES = 5, 10
+_EVENTS = 5
+_LOG_LINES = 10
 
 
 class CallbackModule(Default):
