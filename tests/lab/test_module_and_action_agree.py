@@ -328,6 +328,9 @@ def cases(place: Place) -> list[Case]:
             {**approval, "state": "approved"},
             error_class="invalid",
         ),
+        # Without a database, which is another one for each way.
+        Case("doctor", "platform_doctor_info", {**cluster, "helm_binary": release["helm_binary"]}),
+        Case("doctor without time", "platform_doctor_info", {"timeout": 0}, error_class="invalid"),
         Case("plan of a site", "site_repository", site, check=True, diff=True),
         Case("site of nowhere", "site_repository", {**site, "environments": ["qa"]}, error_class="invalid"),
         Case("plan of files for Git", "gitops_files", files, check=True, diff=True),

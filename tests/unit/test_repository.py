@@ -51,6 +51,7 @@ LAYERS: dict[str, set[str]] = {
     "lab": {"common", "cluster", "registry"},
     "scaffold": {"common"},
     "controller": {"common"},
+    "doctor": {"common", "cluster", "helm", "placement", "registry", "release"},
 }
 
 # The variables of all roles that use the registry.

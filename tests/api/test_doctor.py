@@ -1,0 +1,263 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The doctor with a real API server: each fault is made on purpose, and named."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
+from ansible_collections.llmops.platform.plugins.module_utils._module import Context
+from ansible_collections.llmops.platform.plugins.modules import platform_doctor_info
+from tests.support.control_plane import OPEN_NODE
+from tests.support.module_arguments import with_defaults
+from tests.support.playbooks import ROOT
+from tests.support.rights import token_with_rights
+from tests.support.tls import Pair
+
+Findings = dict[str, dict[str, str]]
+Examine = Callable[..., Findings]
+
+#: Its registry is nowhere.
+VALUES = {
+    "image": {"repository": "127.0.0.1:1/vllm-openai", "tag": "v0.11.0"},
+    "engineVersion": "0.11.0",
+    "model": {"sizeBillions": 8},
+}
+
+
+def deployer() -> list[dict[str, Any]]:
+    """Return the roles that role environment makes."""
+    text = (ROOT / "roles/environment/templates/deployer.yml.j2").read_text(encoding="utf-8")
+    # As Ansible reads it; nothing of this is HTML.
+    environment = jinja2.Environment(trim_blocks=True)  # noqa: S701
+    environment.filters["to_json"] = json.dumps
+    names = {
+        "_environment_checked": {"namespace": "any"},
+        "_environment_labels": {},
+        "_environment_cluster_role": "any",
+        "environment_deployer_rbac": False,
+    }
+    made = yaml.safe_load_all(environment.from_string(text).render(names))
+    return [item for item in made if "rules" in item]
+
+
+DEPLOYER = deployer()
+
+
+@pytest.fixture
+def examine(kubeconfig: str, namespace: str, helm_binary: str) -> Examine:
+    """Return a function that examines the test's namespace, and answers by check and subject."""
+
+    def run(values: dict[str, Any] | None = None, **more: Any) -> Findings:
+        given = {
+            "kubeconfig": kubeconfig,
+            "namespace": namespace,
+            "helm_binary": helm_binary,
+            "deployer": DEPLOYER,
+            "chart_path": str(ROOT / "roles/vllm/files/chart/vllm-deployment"),
+            "models": [
+                {
+                    "host": "llama",
+                    "model": "m/Llama",
+                    "chart_values": {**VALUES, **(values or {})},
+                    "error": "",
+                    "environment": "development",
+                }
+            ],
+            # The machine may be busy with other tests.
+            "timeout": 60,
+        }
+        params = with_defaults(platform_doctor_info.ARGUMENT_SPEC, **{**given, **more})
+        outcome = platform_doctor_info.run(params, Context())
+        assert not outcome.changed
+        return {f"{item['check']} {item['subject']}".rstrip(): item for item in outcome.result["findings"]}
+
+    return run
+
+
+def verdicts(found: Findings) -> dict[str, str]:
+    """Return the verdicts by check and subject."""
+    return {name: item["verdict"] for name, item in found.items()}
+
+
+def test_a_cluster_that_is_as_it_should_be(examine: Examine) -> None:
+    told = verdicts(examine())
+    for name in ("cluster access", "cluster version", "cluster clock", "rights", "values llama"):
+        assert told[name] == "pass"
+    assert told["gpu nodes nvidia.com/gpu"] in ("pass", "warn")
+    assert told["storage"] == "skipped"
+    # Nothing runs here, and there is no DNS.
+    assert told["images vllm-openai:v0.11.0"] == "unknown"
+    assert told["dns"] == "unknown"
+    assert told["namespace"] == "warn"
+
+
+def test_a_missing_right_is_named(examine: Examine, api: ClusterClient, namespace: str) -> None:
+    role = next(item for item in DEPLOYER if item["kind"] == "Role")
+    rules = [rule for rule in role["rules"] if "secrets" not in rule["resources"]]
+    token = token_with_rights(api, namespace, "less", rules)
+    found = examine(kubeconfig=None, host=api.server, api_key=token, validate_certs=False)
+    assert found["cluster access"]["verdict"] == "warn"
+    assert f"system:serviceaccount:{namespace}:less" in found["cluster access"]["seen"]
+    assert found["rights"]["verdict"] == "fail"
+    assert "create, delete, get, list, patch, update: secrets" in found["rights secrets"]["seen"]
+    assert "Helm" in found["rights secrets"]["seen"]
+    # Of the cluster as a whole it has nothing, and what cannot be read is not known.
+    assert found["rights nodes"]["verdict"] == "fail"
+    assert found["gpu nodes"]["verdict"] == "unknown"
+    assert found["placement llama"]["verdict"] == "unknown"
+    # Nobody hides the others.
+    assert found["policies fence"]["verdict"] == "warn"
+
+
+def test_whoever_may_not_look_for_a_secret_does_not_find_it_there(
+    examine: Examine, api: ClusterClient, namespace: str
+) -> None:
+    token = token_with_rights(api, namespace, "nobody", [])
+    secret = {"secrets": {"hfToken": {"existingSecret": "hf"}}}
+    found = examine(secret, kubeconfig=None, host=api.server, api_key=token, validate_certs=False)
+    assert found["secrets llama"]["verdict"] == "unknown"
+
+
+def test_an_authority_that_is_not_the_clusters(examine: Examine, api: ClusterClient, tmp_path: Path) -> None:
+    authority = tmp_path / "other.crt"
+    authority.write_bytes(Pair.issue("another").certificate_pem)
+    found = examine(kubeconfig=None, host=api.server, api_key="x", ca_cert=str(authority))
+    assert found["cluster access"]["verdict"] == "fail"
+    assert "TLS" in found["cluster access"]["seen"]
+    # Behind it nothing is known.
+    assert {found[name]["verdict"] for name in ("rights", "namespace", "placement", "dns")} == {"unknown"}
+
+
+def test_credentials_that_are_refused(examine: Examine, api: ClusterClient) -> None:
+    found = examine(kubeconfig=None, host=api.server, api_key="nobody-knows-it", validate_certs=False)
+    assert found["cluster access"]["verdict"] == "fail"
+    assert "nobody-knows-it" not in str(found)
+
+
+def test_nothing_is_given_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(("KUBE", "PG", "K8S_", "LLMOPS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    params = with_defaults(platform_doctor_info.ARGUMENT_SPEC)
+    found = platform_doctor_info.run(params, Context()).result
+    told = {f"{item['check']} {item['subject']}": item["verdict"] for item in found["findings"]}
+    assert told["tools helm"] == told["cluster access"] == told["database access"] == "fail"
+    assert told["tools Python"] == "pass"
+    assert not found["passed"]
+
+
+def test_a_helm_that_is_too_old(examine: Examine, tmp_path: Path) -> None:
+    old = tmp_path / "helm"
+    old.write_text("#!/bin/sh\necho v3.19.0+g0\n", encoding="utf-8")
+    old.chmod(old.stat().st_mode | stat.S_IXUSR)
+    found = examine(helm_binary=str(old))
+    assert found["tools helm"]["verdict"] == "fail"
+    assert "3.19.0" in found["tools helm"]["seen"]
+    # Models cannot be rendered then, which is no reason to pass them.
+    assert found["placement"]["verdict"] == "unknown"
+
+
+def test_a_namespace_that_is_not_there(examine: Examine) -> None:
+    assert examine(namespace="doctor-nowhere")["namespace"]["verdict"] == "fail"
+
+
+def test_values_that_the_chart_refuses(examine: Examine) -> None:
+    found = examine({"replicsa": 2})
+    assert found["values llama"]["verdict"] == "fail"
+    assert "replicsa" in found["values llama"]["seen"]
+
+
+def test_a_label_that_no_node_has(examine: Examine) -> None:
+    found = examine({"scheduling": {"nodeSelector": {"pool": "none"}}})["placement llama"]
+    assert found["verdict"] == "fail"
+    assert "pool=none" in found["seen"]
+
+
+def test_a_taint_that_is_not_tolerated(examine: Examine, api: ClusterClient) -> None:
+    untainted = examine({"scheduling": {"tolerations": []}, **_small()})["placement llama"]
+    assert untainted["verdict"] == "pass", untainted
+    taint = [{"key": "doctor", "value": "yes", "effect": "NoSchedule"}]
+    path = f"/api/v1/nodes/{OPEN_NODE}"
+    before = api.get(path)["spec"].get("taints")
+    api.patch(path, {"spec": {"taints": taint}})
+    try:
+        found = examine({"scheduling": {"tolerations": []}, **_small()})
+    finally:
+        api.patch(path, {"spec": {"taints": before}})
+    assert found["placement llama"]["verdict"] == "fail"
+    assert "doctor=yes:NoSchedule" in found["placement llama"]["seen"]
+    assert "doctor=yes:NoSchedule" in found["gpu nodes nvidia.com/gpu"]["seen"]
+
+
+def _small() -> dict[str, Any]:
+    amounts = {"cpu": "10m", "memory": "16Mi"}
+    return {"gpu": {"resources": {"requests": amounts, "limits": amounts}}}
+
+
+def test_a_quota_that_is_too_small(examine: Examine, api: ClusterClient, namespace: str) -> None:
+    spec = {"hard": {"requests.nvidia.com/gpu": "0"}}
+    quota = {"metadata": {"name": "gpus"}, "spec": spec, "status": {**spec, "used": {}}}
+    path = f"/api/v1/namespaces/{namespace}/resourcequotas"
+    api.create(path, quota)
+    api.patch(f"{path}/gpus/status", {"status": {**spec, "used": {"requests.nvidia.com/gpu": "0"}}})
+    found = examine()
+    assert found["placement llama"]["verdict"] == "fail"
+    assert "ResourceQuota gpus" in found["placement llama"]["seen"]
+    assert found["quota gpus"]["verdict"] == "warn"
+
+
+def test_a_secret_that_is_missing(examine: Examine, api: ClusterClient, namespace: str) -> None:
+    values = {"secrets": {"hfToken": {"existingSecret": "hf"}}}
+    assert "Secret hf is missing" in examine(values)["secrets llama"]["seen"]
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    api.create(path, {"metadata": {"name": "hf"}, "stringData": {"other": "hidden-value"}})
+    found = examine(values)
+    assert "has no key token" in found["secrets llama"]["seen"]
+    assert "hidden-value" not in str(found)
+    api.patch(f"{path}/hf", {"stringData": {"token": "hidden-value"}})
+    assert examine(values)["secrets llama"]["verdict"] == "pass"
+
+
+def test_a_storage_class_that_is_missing(examine: Examine) -> None:
+    found = examine({"persistence": {"enabled": True, "storageClass": "fast"}})["storage llama"]
+    assert found["verdict"] == "fail"
+    assert "class fast" in found["seen"]
+
+
+def test_a_definition_that_is_missing(examine: Examine) -> None:
+    thing = {"apiVersion": "doctor.example/v1", "kind": "Thing", "metadata": {"name": "thing"}}
+    found = examine({"serviceMonitor": {"enabled": True}, "extraObjects": [thing]})
+    assert found["kinds doctor.example"]["verdict"] == "fail"
+    assert "no Thing," in found["kinds doctor.example"]["seen"]
+    assert found["kinds monitoring.coreos.com"]["verdict"] == "pass"
+
+
+def test_a_fence_without_a_gate(examine: Examine, api: ClusterClient, namespace: str) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    api.create(path, {"metadata": {"name": "deny"}, "spec": spec})
+    told = verdicts(examine({"networkPolicy": {"enabled": False}}))
+    assert told["policies fence"] == "pass"
+    assert told["policies dns"] == "fail"
+    assert told["policies llama"] == "fail"
+    assert verdicts(examine())["policies llama"] == "pass"
+
+
+def test_a_model_of_another_environment(examine: Examine) -> None:
+    found = examine(environment="staging")
+    assert found["values llama"]["verdict"] == "fail"
+    assert "development" in found["values llama"]["seen"]
