@@ -29,6 +29,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import awx_environment
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
@@ -59,6 +60,7 @@ class CoreActionBase(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
+        self._tell_the_job(variables)
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._runs_in_process(variables):
             result.update(self._run_in_process(variables))
@@ -68,6 +70,13 @@ class CoreActionBase(ActionBase):
         if not wrap_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)  # type: ignore[no-untyped-call]
         return result
+
+    def _tell_the_job(self, variables: Mapping[str, Any]) -> None:
+        """Add the AWX job and its user to the task's ``environment``; what that says itself is stronger."""
+        told = {name: value for name, value in variables.items() if name.startswith(("awx_", "tower_"))}
+        found = awx_environment(self._templar.template(told), os.environ.get("AWX_HOST", ""))
+        if found:
+            self._task.environment = [found, *(self._task.environment or [])]
 
     def _runs_in_process(self, variables: Mapping[str, Any]) -> bool:
         return (

@@ -32,6 +32,7 @@ class Tools:
     permit: Permit = field(default_factory=Permit)
     lists: SharedLists | None = None  #: of nodes and pods, shared with others of the same run
     run_folder: Path | None = None  #: of the run of the playbook, which only its user may read
+    reason: str = ""  #: why it is changed, for Helm's history
 
     @contextmanager
     def changing(self) -> Iterator[None]:
