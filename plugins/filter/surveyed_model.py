@@ -12,8 +12,10 @@ author:
   - llmops.platform contributors (@llmops-platform)
 description:
   - Takes the answers of a survey and returns the name, the groups and the values of the host that
-    P(llmops.platform.vllm#role) deploys. All answers may be text, and those that are empty count as not given.
-  - Refuses a name that no model has, a number that is none, a pool that is not in the inventory, and a model that is.
+    P(llmops.platform.vllm#role) deploys. All answers may be text, and those that are empty count as not
+    given.
+  - Refuses a name that no model has, a number that is none, a pool that is not in the inventory, and a model
+    that is.
 positional: groups, hosts
 options:
   _input:
@@ -88,7 +90,7 @@ def surveyed_model(
 
 
 def _model(variables: Mapping[str, Any]) -> str | None:
-    """Return the model of a host; None for what the registry lists: that is what was deployed this way before."""
+    """Return a host's model; None where the registry lists it: that was maybe deployed this way before."""
     if "entry_model" in variables:
         return None
     name = str(variables["inventory_hostname"])

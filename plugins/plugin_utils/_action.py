@@ -61,6 +61,7 @@ class CoreActionBase(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
         self._tell_the_job(variables)
+        self._task.args = without_empty(self._task.args, self.contract.argument_spec)
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._runs_in_process(variables):
             result.update(self._run_in_process(variables))
@@ -165,6 +166,31 @@ class CoreActionBase(ActionBase):
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+def without_empty(values: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments without empty texts where the option takes none.
+
+    AWX sends one for a question of a survey that nobody answered, and it is stronger than a role's default.
+    """
+    kept = {}
+    for name, value in values.items():
+        option = spec.get(name) or _aliased(spec, name)
+        if isinstance(value, str) and not value and not _takes_empty_text(option):
+            continue
+        nested = option.get("options") if isinstance(value, Mapping) else None
+        kept[name] = without_empty(value, nested) if nested else value
+    return kept
+
+
+def _aliased(spec: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = (option for option in spec.values() if name in option.get("aliases", ()))
+    return next(found, {})
+
+
+def _takes_empty_text(option: Mapping[str, Any]) -> bool:
+    textual = option.get("type", "str") in ("str", "raw") and "" in option.get("choices", ("",))
+    return textual and not option.get("default")
 
 
 def _no_mappings(spec: Mapping[str, Any], values: Mapping[str, Any], path: str = "") -> Iterator[str]:

@@ -44,7 +44,9 @@ def surveyed_model(
         advice = f"Deploy it from there: deploy.yml with --limit {known}."
         raise invalid("model", model, f"is host {known} of the inventory", advice)
     if host in hosts or host in groups:
-        raise invalid("model", model, f"would be called {host} as another one is", "Put it into the inventory.")
+        raise invalid(
+            "model", model, f"would be called {host}, as another one is", "Put it into the inventory."
+        )
     return SurveyedModel(host, _groups(answers, groups), model, _values(answers))
 
 
@@ -60,7 +62,7 @@ def _groups(answers: Mapping[str, Any], groups: Iterable[str]) -> list[str]:
 
 
 def _values(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the chart's values: those of the text, and over them the answers that have fields of their own."""
+    """Return the chart's values: those of the text, and over them the other answers."""
     values = dict(typed_mapping(answers.get("values"), "values"))
     asked = (
         ("replicas", None, typed_integer(answers.get("replicas"), "replicas")),
