@@ -61,7 +61,9 @@ class CoreActionBase(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
         self._tell_the_job(variables)
-        self._task.args = without_empty(self._task.args, self.contract.argument_spec)
+        given = without_empty(self._task.args, self.contract.argument_spec)
+        in_job = bool(awx_environment(variables, ""))
+        self._task.args = without_other_login(given, os.environ) if in_job else given
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._runs_in_process(variables):
             result.update(self._run_in_process(variables))
@@ -181,6 +183,19 @@ def without_empty(values: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[st
         nested = option.get("options") if isinstance(value, Mapping) else None
         kept[name] = without_empty(value, nested) if nested else value
     return kept
+
+
+def without_other_login(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments of a job without an inventory's kubeconfig that is not there, and its context.
+
+    The job's credential, which its template names, says which cluster it is. Without one nothing is left out:
+    the cluster that the job's own pod happens to run on may be any.
+    """
+    kubeconfig = str(values.get("kubeconfig") or "")
+    has_login = bool(environment.get("K8S_AUTH_HOST") or environment.get("K8S_AUTH_KUBECONFIG"))
+    if not has_login or values.get("host") or (kubeconfig and Path(kubeconfig).expanduser().exists()):
+        return dict(values)
+    return {name: value for name, value in values.items() if name not in ("kubeconfig", "context")}
 
 
 def _aliased(spec: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -52,6 +52,9 @@ class Controller:
             "vllm_helm_binary": str(site.lab.binary("helm")),
             "vllm_environment": "development",
             "vllm_namespace": site.namespace,
+            # As on a laptop; a job's container has no such file, and its credential counts.
+            "vllm_kubeconfig": "~/.kube/llmops-development.yaml",
+            "vllm_context": "llm-development",
         }
 
     def start(self, playbook: str, job: Job, hosts: Any = None, **variables: Any) -> RunningJob:
