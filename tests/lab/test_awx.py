@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
-from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import slug
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name, slug
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import read_release
 from tests.support.awx_run import Job, RunningJob, start_job
 from tests.support.lab import Lab
 from tests.support.models import QUICK_VALUES
@@ -124,4 +125,8 @@ def test_survey_cancelled_played_again_and_rolled_back(controller: Controller) -
     assert set(site.query("SELECT actor FROM audit_log")) == {("alice",), ("bob",)}
     told = site.query("SELECT detail->>'reason' FROM operation_steps WHERE name = 'note the reason'")
     assert {reason for (reason,) in told} == {SURVEY["reason"], "too quick"}
-    assert site.revisions(MODEL)[-1] == "deployed"
+    record = read_release(site.api, release_name(MODEL, "development"), site.namespace)
+    assert record is not None
+    assert record.status == "deployed"
+    assert f"went back by bob (AWX job {jobs[3].url}), operation " in record.description
+    assert record.description.endswith(": too quick")
