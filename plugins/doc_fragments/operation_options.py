@@ -67,6 +67,9 @@ options:
     type: float
     default: 30
   actor:
-    description: On whose behalf this is done. The user and host of the run if left out.
+    description: On whose behalf. By default the user of the AWX job, or else user and host of the run.
+    type: str
+  reason:
+    description: Why, for the record of the operation and for Helm's history.
     type: str
 """

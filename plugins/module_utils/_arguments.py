@@ -120,6 +120,7 @@ OPERATION_SPEC: dict[str, Any] = {
     "drain_timeout": {"type": "float", "default": 30},
     "database_timeout": {"type": "float", "default": 30},
     "actor": {"type": "str"},
+    "reason": {"type": "str"},
 }
 
 #: Which branch of a repository, what its Applications say, and how to log in.

@@ -207,7 +207,7 @@ locked_by:
       description: Its process, where that is known.
       type: int
     job:
-      description: Its AWX job, if there is one.
+      description: Address of its AWX job, or the number, if there is one.
       type: str
     since:
       description: When it started.

@@ -302,7 +302,7 @@ operations:
       description: Where it runs or ran.
       type: str
     job:
-      description: Number of the AWX job, if any.
+      description: Address of the AWX job, or its number where AWX does not say its address.
       type: str
     fence:
       description: Number of the lock that it got.

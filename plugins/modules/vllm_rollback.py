@@ -53,9 +53,6 @@ options:
       - By default the last manifest that is known to serve, but never the one that is there, nor one that was
         found not to serve, nor one that was given up.
     type: str
-  reason:
-    description: Why, for the record.
-    type: str
   reject:
     description:
       - Whether to mark what is given up as revoked. No rollback goes there by itself, and a deployment of the
@@ -302,7 +299,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **ROLLOUT_SPEC,
     **OPERATION_SPEC,
     "to": {"type": "str"},
-    "reason": {"type": "str"},
     "reject": {"type": "bool", "default": True},
     "allow_rejected": {"type": "bool", "default": False},
     "first_revision": {"type": "str", "choices": ["refuse", "remove"], "default": "refuse"},

@@ -28,6 +28,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import awx_environment
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
     ErrorClass,
     PlatformError,
@@ -60,6 +61,10 @@ class CoreActionBase(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
+        self._tell_the_job(variables)
+        given = without_empty(self._task.args, self.contract.argument_spec)
+        in_job = bool(awx_environment(variables, ""))
+        self._task.args = without_other_login(given, os.environ) if in_job else given
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._runs_in_process(variables):
             result.update(self._run_in_process(variables))
@@ -69,6 +74,13 @@ class CoreActionBase(ActionBase):
         if not wrap_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)  # type: ignore[no-untyped-call]
         return result
+
+    def _tell_the_job(self, variables: Mapping[str, Any]) -> None:
+        """Add the AWX job and its user to the task's ``environment``; what that says itself is stronger."""
+        told = {name: value for name, value in variables.items() if name.startswith(("awx_", "tower_"))}
+        found = awx_environment(self._templar.template(told), os.environ.get("AWX_HOST", ""))
+        if found:
+            self._task.environment = [found, *(self._task.environment or [])]
 
     def _runs_in_process(self, variables: Mapping[str, Any]) -> bool:
         return (
@@ -164,6 +176,44 @@ class CoreActionBase(ActionBase):
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+def without_empty(values: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments without empty texts where the option takes none.
+
+    AWX sends one for a question of a survey that nobody answered, and it is stronger than a role's default.
+    """
+    kept = {}
+    for name, value in values.items():
+        option = spec.get(name) or _aliased(spec, name)
+        if isinstance(value, str) and not value and not _takes_empty_text(option):
+            continue
+        nested = option.get("options") if isinstance(value, Mapping) else None
+        kept[name] = without_empty(value, nested) if nested else value
+    return kept
+
+
+def without_other_login(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments of a job without an inventory's kubeconfig that is not there, and its context.
+
+    The job's credential, which its template names, says which cluster it is. Without one nothing is left out:
+    the cluster that the job's own pod happens to run on may be any.
+    """
+    kubeconfig = str(values.get("kubeconfig") or "")
+    has_login = bool(environment.get("K8S_AUTH_HOST") or environment.get("K8S_AUTH_KUBECONFIG"))
+    if not has_login or values.get("host") or (kubeconfig and Path(kubeconfig).expanduser().exists()):
+        return dict(values)
+    return {name: value for name, value in values.items() if name not in ("kubeconfig", "context")}
+
+
+def _aliased(spec: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = (option for option in spec.values() if name in option.get("aliases", ()))
+    return next(found, {})
+
+
+def _takes_empty_text(option: Mapping[str, Any]) -> bool:
+    textual = option.get("type", "str") in ("str", "raw") and "" in option.get("choices", ("",))
+    return textual and not option.get("default")
 
 
 def _no_mappings(spec: Mapping[str, Any], values: Mapping[str, Any], path: str = "") -> Iterator[str]:

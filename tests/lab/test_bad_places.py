@@ -214,8 +214,7 @@ def test_namespace_that_is_missing_is_not_made(played: PlayResult, place: Site) 
     [
         ("vllm_environment", "prod", "production"),
         ("vllm_capacity_timeout", "soon", "vllm_capacity_timeout"),
-        # Ansible itself tells that the two mappings of values cannot be combined.
-        ("vllm_values", "hello", "chart_values"),
+        ("vllm_values", "hello", "vllm_values"),
     ],
 )
 def test_variable_of_the_wrong_type_stops_its_model_only(

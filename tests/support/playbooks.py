@@ -160,7 +160,7 @@ class PlayRunner:
             process = subprocess.Popen(
                 argv,
                 cwd=cwd,
-                env=self._environment(events, environment or {}),
+                env=self.environment_of(events, environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -174,7 +174,8 @@ class PlayRunner:
         timeout = options.pop("timeout", 600)
         return self.start(playbook, **options).wait(timeout)
 
-    def _environment(self, events: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    def environment_of(self, events: Path, extra: Mapping[str, str]) -> dict[str, str]:
+        """Return what a run sees of this process' environment, with the test's own on top."""
         kept = {
             name: value
             for name, value in os.environ.items()

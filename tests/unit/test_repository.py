@@ -189,7 +189,7 @@ def test_roles_merge_the_values_of_a_model_alike() -> None:
     promoted = load_yaml(ROOT / "roles/promotion/vars/main.yml")["_promotion_values"]
     assert (
         merging(deployed)
-        == "vllm_environment_values|combine(vllm_model_values,vllm_values,recursive=true)"
+        == "vllm_environment_values|llmops.platform.chart_values(vllm_model_values,vllm_values)"
         == merging(written)
         == merging(promoted)
     )

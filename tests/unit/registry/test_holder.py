@@ -62,5 +62,5 @@ def test_zombie_is_gone() -> None:
 
 
 def test_job_of_the_controller_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWX_JOB_ID", "4711")
-    assert "AWX job 4711" in str(Holder.here("alice@bastion", None))
+    monkeypatch.setenv("LLMOPS_JOB", "https://awx.example.com/#/jobs/playbook/4711")
+    assert "AWX job https://awx.example.com/#/jobs/playbook/4711" in str(Holder.here("alice@bastion", None))

@@ -34,6 +34,7 @@ class Tools:
     run_folder: Path | None = None  #: of the run of the playbook, which only its user may read
     #: Told which part of the work begins, and the seconds that the whole is expected to take.
     phase: Callable[[str, float | None], None] = lambda name, expected_s: None
+    reason: str = ""  #: why it is changed, for Helm's history
 
     @contextmanager
     def changing(self) -> Iterator[None]:

@@ -42,6 +42,8 @@ def _upgrade(
     operation_id, fence = tools.permit.operation_id, tools.permit.fence
     if operation_id is not None:
         description += f", operation {operation_id}, fence {fence}"
+    if tools.reason:
+        description += f": {tools.reason}"
     record = plan.comparison.record
     # Helm refuses the flag where it merges by itself.
     force = wanted.spec.force_conflicts and record is not None and record.server_side

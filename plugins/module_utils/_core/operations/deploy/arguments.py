@@ -14,7 +14,7 @@ from typing import Any
 
 from ...cluster.client import Authentication, ClusterClient
 from ...cluster.shared_lists import SharedLists
-from ...common.actor import actor
+from ...common.actor import actor, reason_for_the_record
 from ...common.deadline import Deadline, check_seconds
 from ...common.errors import invalid
 from ...common.permit import Permit
@@ -89,6 +89,7 @@ def opened_registry(
             timeout_s=params["database_timeout"],
             routers_timeout_s=params["routers_timeout"],
             drain_timeout_s=params["drain_timeout"],
+            reason=reason_for_the_record(params["reason"]),
         )
 
 
@@ -120,4 +121,5 @@ def make_tools(
     helm = Helm(params["helm_binary"], authentication, given, run_folder)
     client = ClusterClient(authentication, given)
     lists = SharedLists(client, run_folder)
-    return Tools(client, helm, progress, given, lists, run_folder, phase)
+    reason = reason_for_the_record(params.get("reason"))
+    return Tools(client, helm, progress, given, lists, run_folder, phase, reason)

@@ -52,6 +52,7 @@ class Registry:
     timeout_s: float = 30.0
     routers_timeout_s: float = 15.0
     drain_timeout_s: float = 30.0
+    reason: str = ""  #: why it is changed, for the journal
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in a transaction that only reads, with the time that each has."""

@@ -30,4 +30,7 @@ def take(run: Run) -> None:
     run.operation = started.ref
     lease = Lease(database.settings, started.ref, run.tools.progress)
     run.tools.obey(run.stack.enter_context(lease))
+    if registry.reason:
+        with lease.step("note the reason") as detail:
+            detail["reason"] = registry.reason
     observe(run)
