@@ -106,7 +106,7 @@ def test_a_survey_that_nobody_touched_is_what_the_role_does_anyway(verb: str) ->
     """The answers pass the role's own validation; those that are empty count as not given."""
     row = VERBS[verb]
     (template, *_) = [item for item in OBJECTS["job_templates"] if item["name"] == f"{row.title} (prod-eu)"]
-    options = argument_specs()[row.role][row.entry]
+    options = row.options or argument_specs()[row.role][row.entry]
     answers = untouched_answers(template["survey_spec"])
     assert answers.keys() <= options.keys()
     given = {name: answer for name, answer in answers.items() if answer != ""}

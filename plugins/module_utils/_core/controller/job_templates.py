@@ -43,7 +43,7 @@ def job_templates(place: Place, settings: Settings, specs: Specs) -> Iterator[di
 
 def verb_survey(verb: Verb, place: Place, specs: Specs) -> dict[str, Any]:
     """Return what a job template asks, with the environment that is promoted from where it has one."""
-    asked = survey(verb.questions, specs[verb.role][verb.entry])
+    asked = survey(verb.questions, verb.options or specs[verb.role][verb.entry])
     for item in asked.get("spec", ()):
         if item["variable"] == "promotion_from" and place.promote_from:
             item["default"] = place.promote_from

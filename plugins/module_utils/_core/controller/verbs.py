@@ -43,9 +43,24 @@ class Verb:
     takes_lock: bool = False
     #: Reads the environment that is promoted from, too.
     reads_source: bool = False
+    #: What is asked for, where that are variables of the playbook and not of a role.
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 _REASON = "Why"
+#: Numbers are asked for as text, since AWX refuses an optional one that was left empty.
+_OF_ANY_MODEL: Mapping[str, Mapping[str, object]] = {
+    "model": {"description": "Such as Qwen/Qwen2.5-7B-Instruct."},
+    "pool": {"description": "Which GPUs: the group pool_NAME of the inventory, without pool_."},
+    "gpus": {"description": "GPUs of each replica, a number."},
+    "replicas": {"description": "Pods, a number."},
+    "size_billions": {"description": "Parameters in billions, from which times and memory are derived."},
+    "revision": {"description": "Commit of the model's repository."},
+    "max_model_len": {"description": "Longest context, a number of tokens."},
+    "image_tag": {"description": "Version of the server."},
+    "values": {"type": "dict", "description": "More values of the chart, as YAML."},
+    "reason": {"description": "For the record."},
+}
 _SOURCE = Question("promotion_from", "From which environment")
 
 VERBS: Mapping[str, Verb] = {
@@ -61,9 +76,35 @@ VERBS: Mapping[str, Verb] = {
         "deploy.yml",
         "Deploys, verifies and registers the models of the inventory, or those of the limit.",
         "vllm",
-        questions=(Question("vllm_promoted", "A promoted model that the inventory says otherwise"),),
+        questions=(
+            Question("vllm_promoted", "A promoted model that the inventory says otherwise"),
+            Question("vllm_reason", _REASON),
+        ),
         timeout=_LOADS_WEIGHTS,
         takes_lock=True,
+    ),
+    "deploy_model": Verb(
+        "Deploy a model of no inventory",
+        "deploy_model.yml",
+        "Deploys one model that is asked for here, such as for a trial. Others belong into the inventory.",
+        "vllm",
+        questions=(
+            Question("model", "Model", required=True),
+            Question("pool", "Pool of GPUs"),
+            Question("gpus", "GPUs of each replica"),
+            Question("replicas", "Replicas"),
+            Question("size_billions", "Size in billions"),
+            Question("revision", "Revision"),
+            Question("max_model_len", "Longest context"),
+            Question("image_tag", "Tag of the server's image"),
+            Question("values", "More values"),
+            Question("reason", _REASON),
+        ),
+        timeout=_LOADS_WEIGHTS,
+        takes_lock=True,
+        # A limit would leave out the host that takes the answers.
+        for_models=False,
+        options=_OF_ANY_MODEL,
     ),
     "remove": Verb(
         "Remove models",
@@ -154,6 +195,12 @@ VERBS: Mapping[str, Verb] = {
         "Writes what Argo CD deploys to its repository.",
         "gitops",
         questions=(Question("gitops_reason", _REASON),),
+    ),
+    "doctor": Verb(
+        "Examine the environment",
+        "doctor.yml",
+        "Finds out what stands in the way of deploying. Writes nothing.",
+        "doctor",
     ),
     "registry": Verb(
         "Update the registry's schema",
