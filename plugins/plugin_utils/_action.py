@@ -179,14 +179,15 @@ class CoreActionBase(ActionBase):
 
 
 def without_empty(values: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments without empty texts where the option takes none.
+    """Return the arguments without empty texts, and without null, where the option takes none.
 
-    AWX sends one for a question of a survey that nobody answered, and it is stronger than a role's default.
+    AWX sends an empty text for a question of a survey that nobody answered, and it is stronger than a role's
+    default. ansible-core 2.19 reads it as null, since AWX writes ``!unsafe ''``.
     """
     kept = {}
     for name, value in values.items():
         option = spec.get(name) or _aliased(spec, name)
-        if isinstance(value, str) and not value and not _takes_empty_text(option):
+        if (value is None or value == "") and not _takes_empty_text(option):
             continue
         nested = option.get("options") if isinstance(value, Mapping) else None
         kept[name] = without_empty(value, nested) if nested else value

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What nobody answered in a survey arrives as an empty text, and counts as not given."""
+"""What nobody answered in a survey arrives as an empty text or as null, and counts as not given."""
 
 from __future__ import annotations
 
@@ -49,11 +49,14 @@ def _given(value: Any) -> Any:
     return {name: item for name, item in found.items() if item or isinstance(item, bool)}
 
 
+@pytest.mark.parametrize("empty", ["", None])
 @pytest.mark.parametrize("module", MODULES)
-def test_empty_options_are_left_to_their_defaults(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_options_are_left_to_their_defaults(
+    module: str, empty: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("K8S_AUTH_KUBECONFIG", raising=False)
     spec = contract_of(module).argument_spec
-    optional = {name: "" for name, option in spec.items() if not option.get("required")}
+    optional = {name: empty for name, option in spec.items() if not option.get("required")}
     assert validated(module, optional) == validated(module, {})
 
 
@@ -62,10 +65,11 @@ def test_options_of_options_too() -> None:
     assert validated("vllm_deployment", given)["verification"]["timeout"] == 60
 
 
-def test_roles_hand_on_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nothing", ["", None])
+def test_roles_hand_on_the_same(tmp_path: Path, nothing: str | None) -> None:
     """All variables of the roles are given as empty texts, in a play of its own."""
     empty = {
-        name: ""
+        name: nothing
         for role in ROLES
         for name, option in load_yaml(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"][
             "main"
