@@ -45,6 +45,9 @@ def repack(artefact: Path, target: Path, epoch: int) -> None:
         for member in sorted(present, key=lambda one: (one.name not in (MANIFEST, FILES), one.name)):
             member.mtime = epoch
             member.pax_headers = {}
+            if member.issym():
+                # A link has no mode of its own: what is written differs from one machine to another.
+                member.mode = 0o777
             if member.isreg():
                 member.size = len(content[member.name])
                 wanted.addfile(member, io.BytesIO(content[member.name]))

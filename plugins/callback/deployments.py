@@ -164,12 +164,25 @@ class CallbackModule(Default):
             outcome = outcome_of(operation, content, self._check_mode or bool(task.check_mode))
             line = str(content.get("line") or content.get("msg") or "")
             self._end(host, outcome, content, line)
-        if self._verbose:
+        if self._verbose or (self._says_more(task, content) and not operation):
             super().v2_runner_on_ok(result)
-        elif operation or _of_this_collection(task):
-            return
-        elif task.action in C._ACTION_DEBUG or content.get("changed"):
-            super().v2_runner_on_ok(result)
+        else:
+            self._show_warnings(result)
+
+    def _says_more(self, task: Any, content: Mapping[str, Any]) -> bool:
+        """Tell whether a task that did what it should says what a person wants to know."""
+        if self._board.rows and _of_this_collection(task):
+            # Their reports of models are what the table says.
+            return False
+        return task.action in C._ACTION_DEBUG or bool(content.get("changed"))
+
+    def _show_warnings(self, result: Any) -> None:
+        # ansible-core 2.19 has another way for them.
+        show = getattr(self, "_handle_warnings_and_exception", None)
+        if show is None:
+            self._handle_warnings(result._result)
+        else:
+            show(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Show at once why a model's operation failed, once."""

@@ -113,10 +113,15 @@ def command(folder: Path, hosts: list[str], port: int, *arguments: str, **option
             **options,
         },
     }
-    after = {"name": "Say", "ansible.builtin.debug": {"msg": "said afterwards"}, "run_once": True}
-    play = {"hosts": "all", "gather_facts": False, "strategy": "free", "tasks": [after, task]}
+    first = [
+        {"name": "Say", "ansible.builtin.debug": {"msg": "said afterwards"}},
+        {"name": "Warn", "ansible.builtin.find": {"paths": "/nonexistent-folder"}},
+        {"name": "Set", "ansible.builtin.set_fact": {"quiet": "unsaid"}},
+    ]
+    play = {"hosts": "all", "gather_facts": False, "strategy": "free", "tasks": [*first, task]}
     (folder / "play.yml").write_text(yaml.safe_dump([play]), "utf-8")
-    known = {host: {"ansible_connection": "local"} for host in hosts}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    known = dict.fromkeys(hosts, local)
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": known}}), "utf-8")
     program = str(Path(sys.executable).parent / "ansible-playbook")
     return [program, "-i", str(folder / "hosts.yml"), str(folder / "play.yml"), *arguments]
@@ -150,7 +155,7 @@ def test_models_have_live_lines_and_an_interrupt_leaves_a_sane_terminal(silent: 
         assert len(shown.lines) < ROWS
         # The clock goes on though nothing is heard.
         began = shown.lines
-        shown.read(lambda: shown.lines[-1] == last and shown.lines != began)
+        shown.read(lambda: shown.lines[-1:] == [last] and shown.lines != began)
         assert "said afterwards" in shown.text
         assert shown.text.count("of 14 done") == 1
         os.killpg(shown.process.pid, signal.SIGINT)
@@ -181,6 +186,9 @@ def test_without_a_terminal_there_are_plain_lines(silent: int, tmp_path: Path) -
     assert found.stdout.count("one: FAILED") == 1
     assert found.stdout.splitlines()[-1] == "2 failed"
     assert "said afterwards" in found.stdout
+    assert "unsaid" not in found.stdout
+    # What a task warns of is worth saying though it changed nothing.
+    assert "/nonexistent-folder" in found.stderr
     verbose = subprocess.run(
         [*arguments, "-v"], env=_environment(), check=False, capture_output=True, text=True
     )
