@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.awx_collection import awx_collections
 from tests.support.playbooks import ROOT
 from tests.support.repository import load_yaml, roles
 
@@ -41,9 +43,12 @@ def test_examples_pass_the_syntax_check(tmp_path: Path) -> None:
     examples = [spec["examples"] for role in roles() for spec in _entry_points(role).values()]
     playbook.write_text("\n".join(examples), encoding="utf-8")
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "--syntax-check", "-i", "localhost,"]
+    paths = os.pathsep.join((str(ROOT / "build/collections"), str(awx_collections())))
     finished = subprocess.run(
         [*command, str(playbook)],
         cwd=ROOT,
+        # Role controller plays modules of another collection.
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": paths},
         check=False,
         capture_output=True,
         text=True,

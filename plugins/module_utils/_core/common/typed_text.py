@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from .errors import invalid
 
 _MAX_LENGTH = 65536
@@ -28,6 +26,9 @@ def typed_mapping(value: object, field: str) -> Mapping[str, Any]:
         return {}
     if not isinstance(value, str):
         raise invalid(field, type(value).__name__, "is no mapping", _advice(field))
+    # Only here, since modules are imported where PyYAML may be missing, too.
+    import yaml
+
     if len(value) > _MAX_LENGTH:
         raise invalid(field, f"{len(value)} characters", "is too long", f"Give at most {_MAX_LENGTH}.")
     try:
