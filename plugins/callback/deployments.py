@@ -161,7 +161,10 @@ class CallbackModule(Default):
         host, task, content = _parts(result)
         operation = _operation(task)
         if operation:
-            outcome = outcome_of(operation, content, self._check_mode or bool(task.check_mode))
+            outcome = outcome_of(operation, content, self._check_mode)
+            if task.check_mode and not self._check_mode:
+                # A task that only looks, such as a preflight, never says that it changes anything.
+                outcome = "checked"
             line = str(content.get("line") or content.get("msg") or "")
             self._end(host, outcome, content, line)
         if self._verbose or (self._says_more(task, content) and not operation):
@@ -225,7 +228,7 @@ class CallbackModule(Default):
         self._display.display("\n".join(lines), color=_colour("ERROR"))
 
     def _table(self) -> None:
-        colours = {FAILED: "ERROR", "unchanged": "OK", "": "HIGHLIGHT"}
+        colours = {FAILED: "ERROR", "unchanged": "OK", "checked": "OK", "": "HIGHLIGHT"}
         # What is not a terminal has no width.
         width = max(shutil.get_terminal_size().columns - 1, 60) if sys.stdout.isatty() else None
         self._display.display("")
