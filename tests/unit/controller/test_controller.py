@@ -236,6 +236,7 @@ def test_jobs_may_take_longer_than_what_they_do() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
+        ({"environments": []}, "names no environment"),
         ({"environments": [{"name": "Not A Label"}]}, "controller_environments"),
         ({"environments": [{"name": "qa"}]}, "tier"),
         ({"environments": [{"name": "staging"}, {"name": "staging"}]}, "is there twice"),

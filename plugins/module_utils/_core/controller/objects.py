@@ -26,6 +26,9 @@ def objects(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the objects by what they are, each in the order in which they can be made."""
     places = [Place.build(given) for given in environments]
+    if not places:
+        # Everything that is there would be taken away.
+        raise invalid("controller_environments", "", "names no environment", "Name at least one.")
     twice = [name for name, count in Counter(place.name for place in places).items() if count > 1]
     if twice:
         raise invalid("controller_environments", twice[0], "is there twice", "Give each its own name.")
