@@ -110,6 +110,8 @@ def administrators_kubeconfig(lab: Lab) -> dict[str, Any]:
     return content
 
 
+# The first time on a machine, the root and its wheels have to be fetched.
+@pytest.mark.timeout(1500)
 def test_the_page_leads_from_nothing_to_an_answer(
     lab: Lab, api: ClusterClient, environment: str, tmp_path: Path
 ) -> None:
@@ -166,7 +168,7 @@ def test_the_page_leads_from_nothing_to_an_answer(
                 "PIP_QUIET": "1",
                 "PGPASSFILE": f"{GIVEN}/pgpass",
             },
-            timeout_s=240,
+            timeout_s=600,
         )
     assert printed.endswith("THE-END\n")
     assert printed.count('"role":"assistant"') == 1

@@ -71,6 +71,7 @@ def clean_root() -> Path:
 
 def _make(folder: Path) -> None:
     if shutil.which("mmdebstrap") is None:
+        _run("apt-get", "update", "-qq")
         _run("apt-get", "install", "-qq", "-y", "--no-install-recommends", "mmdebstrap")
     include = f"--include={','.join(PACKAGES)}"
     _run("mmdebstrap", "--quiet", "--variant=essential", include, SUITE, str(folder / "root.tar"))
@@ -95,7 +96,7 @@ def wheels(*requirements: str) -> Path:
                 given.mkdir()
                 made.mkdir()
                 (given / "requirements.txt").write_text("\n".join(requirements), encoding="utf-8")
-                run_in_clean_root(_DOWNLOAD, given, made, {}, 300)
+                run_in_clean_root(_DOWNLOAD, given, made, {}, 600)
                 made.rename(folder)
     return folder
 
