@@ -330,6 +330,7 @@ def cases(place: Place) -> list[Case]:
         ),
         # Without a database, which is another one for each way.
         Case("doctor", "platform_doctor_info", {**cluster, "helm_binary": release["helm_binary"]}),
+        Case("doctor in check mode", "platform_doctor_info", cluster, check=True),
         Case("doctor without time", "platform_doctor_info", {"timeout": 0}, error_class="invalid"),
         Case("plan of a site", "site_repository", site, check=True, diff=True),
         Case("site of nowhere", "site_repository", {**site, "environments": ["qa"]}, error_class="invalid"),
