@@ -160,7 +160,11 @@ def bad_version(router: str) -> None:
     extra = [{"name": name, "value": value} for name, value in env.items()]
     play("deploy", STAGING, *with_values({"model": {**VERSION, "extraEnv": extra}}))
     with Clients(router) as clients:
-        play("promote", PRODUCTION, "-e", "lab_approval=false", status=2, since="watching")
+        # One pod, and time for clients to come to it: the router keeps its connections to the old ones
+        # until these close, 15 s after they were told to end.
+        watched = {"vllm_values": {"replicas": 1}, "promotion_watch": {"period_s": 40, "interval_s": 1}}
+        given = ["-e", json.dumps(watched), "-e", "lab_approval=false"]
+        play("promote", PRODUCTION, *given, status=2, since="watching")
     print(clients, flush=True)
 
 
