@@ -26,6 +26,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 from ansible_collections.llmops.platform.plugins.modules import vllm_release
 from tests.support.chart import CHART, ENVIRONMENTS, EVERYTHING, HelmChart, Object, as_yaml
+from tests.support.gateway_api import gateway_api
 from tests.support.kubectl import Kubectl
 from tests.support.lab import Lab
 from tests.support.models import QUICK_VALUES
@@ -569,6 +570,14 @@ def is_left_to_others(item: Object) -> bool:
     return item["kind"] in ("Role", "RoleBinding") or hook == "test"
 
 
+@pytest.fixture(scope="module")
+def routes(api: ClusterClient) -> Iterator[None]:
+    """Teach the API server the kinds of the Gateway API."""
+    with gateway_api(api):
+        yield
+
+
+@pytest.mark.usefixtures("routes")
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_deployer_may_make_every_object_of_the_chart(

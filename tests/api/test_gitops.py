@@ -33,6 +33,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.release.requ
 from tests.support.argocd import argocd_definitions
 from tests.support.argocd_rendering import read_application, rendered
 from tests.support.chart import ENVIRONMENTS, EVERYTHING
+from tests.support.gateway_api import gateway_api
 from tests.support.git_files import OPTIONS, request
 from tests.support.kubectl import Kubectl
 
@@ -102,6 +103,14 @@ def diff(kubectl: Kubectl, manifest: str) -> str:
     return answer.stdout
 
 
+@pytest.fixture(scope="module")
+def routes(api: ClusterClient) -> Iterator[None]:
+    """Teach the API server the kinds of the Gateway API."""
+    with gateway_api(api):
+        yield
+
+
+@pytest.mark.usefixtures("routes")
 @pytest.mark.parametrize(
     ("environment", "values"),
     [("development", {}), ("staging", EVERYTHING), ("production", {"replicas": None})],
