@@ -339,7 +339,8 @@ def test_the_rights_of_its_database_role_suffice(
         wait_until(lambda: is_listening(router))
         assert chat(router).status == 200
         assert ready(router)["status"] == "ready"
-        assert registry.query("SELECT instance FROM router_instances") == [("a",)]
+        # It reports after it listens, in a task of its own.
+        wait_until(lambda: registry.query("SELECT instance FROM router_instances") == [("a",)])
         router.send(signal.SIGTERM)
         assert router.process is not None
         assert router.process.wait(10) == 0
