@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.names import release_name, slug
 from ansible_collections.llmops.platform.plugins.module_utils._core.helm.storage import read_release
+from tests.support.awx_credential import Credential, administrator
 from tests.support.awx_run import Job, RunningJob, start_job
 from tests.support.lab import Lab
 from tests.support.models import QUICK_VALUES
@@ -38,17 +37,9 @@ SURVEY: dict[str, Any] = {
 class Controller:
     """Starts jobs with the credentials of a ServiceAccount and an inventory that knows no model yet."""
 
-    def __init__(self, site: Site, folder: Path, token: str) -> None:
-        self.site, self.folder = site, folder
-        shown = yaml.safe_load(site.lab.kubeconfig.read_text("utf-8"))["clusters"][0]["cluster"]
-        self.files = {"ca.crt": base64.b64decode(shown["certificate-authority-data"]).decode()}
-        self.environment = {
-            "K8S_AUTH_HOST": shown["server"],
-            "K8S_AUTH_API_KEY": token,
-            "K8S_AUTH_SSL_CA_CERT": "{files}/ca.crt",
-            "K8S_AUTH_VERIFY_SSL": "True",
-            "LLMOPS_REGISTRY_DSN": site.dsn,
-        }
+    def __init__(self, site: Site, folder: Path, login: Credential) -> None:
+        self.site, self.folder, self.files = site, folder, login.files
+        self.environment = {**login.environment, "LLMOPS_REGISTRY_DSN": site.dsn}
         self.shared = {
             "vllm_helm_binary": str(site.lab.binary("helm")),
             "vllm_environment": "development",
@@ -86,18 +77,8 @@ def controller(
     lab: Lab, api: ClusterClient, namespace: str, registry_dsn: str, tmp_path: Path
 ) -> Iterator[Controller]:
     """Return a controller whose credential may do what a deployer may."""
-    accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-    api.create(accounts, {"metadata": {"name": "awx"}})
-    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
-    binding = {
-        "metadata": {"name": f"awx-{namespace}"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"kind": "ServiceAccount", "name": "awx", "namespace": namespace}],
-    }
-    api.create(bindings, binding)
-    token = api.create(f"{accounts}/awx/token", {"spec": {"expirationSeconds": 600}})["status"]["token"]
-    yield Controller(Site(lab, api, namespace, registry_dsn, PlayRunner(tmp_path)), tmp_path, token)
-    api.delete(f"{bindings}/awx-{namespace}")
+    with administrator(lab, api, namespace) as login:
+        yield Controller(Site(lab, api, namespace, registry_dsn, PlayRunner(tmp_path)), tmp_path, login)
 
 
 def test_survey_cancelled_played_again_and_rolled_back(controller: Controller) -> None:
