@@ -246,6 +246,18 @@ def test_a_definition_that_is_missing(examine: Examine) -> None:
     assert found["kinds monitoring.coreos.com"]["verdict"] == "pass"
 
 
+def test_images_of_further_containers(examine: Examine) -> None:
+    values = {
+        "sidecars": [{"name": "proxy", "image": "127.0.0.1:1/proxy:1"}],
+        "initContainers": [{"name": "fetch", "image": "127.0.0.1:1/fetch:1"}],
+        "image": {**VALUES["image"], "pullSecrets": ["ghcr"]},
+    }
+    found = examine(values)
+    assert found["values llama"]["verdict"] == "pass", found["values llama"]
+    told = verdicts(found)
+    assert told["images proxy:1"] == told["images fetch:1"] == "unknown"
+
+
 def test_a_fence_without_a_gate(examine: Examine, api: ClusterClient, namespace: str) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
     spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}

@@ -323,12 +323,17 @@ def test_kinds_that_a_cluster_lacks() -> None:
 IMAGE = "registry.example/vllm:1"
 
 
-def pod(state: dict[str, Any], image: str = IMAGE, told: str = "sha256:1") -> dict[str, Any]:
-    """Return a pod whose container is in a state; ``told`` is what the runtime calls the image."""
+def pod(
+    state: dict[str, Any], image: str = IMAGE, told: str = "sha256:1", *, early: bool = False
+) -> dict[str, Any]:
+    """Return a pod whose container is in a state; ``told`` is what the runtime calls the image.
+
+    With ``early`` it is a container that starts before the server.
+    """
     status = {"name": "vllm", "image": told, "state": state}
     return {
-        "spec": {"containers": [{"name": "vllm", "image": image}]},
-        "status": {"containerStatuses": [status]},
+        "spec": {"initContainers" if early else "containers": [{"name": "vllm", "image": image}]},
+        "status": {"initContainerStatuses" if early else "containerStatuses": [status]},
     }
 
 
@@ -345,10 +350,24 @@ KEEPS = {"status": {"images": [{"names": [IMAGE]}]}}
         ([], [KEEPS], "pass"),
         ([pod(BACK_OFF)], [KEEPS], "fail"),
         ([pod({"waiting": {"reason": "ContainerCreating"}})], [], "unknown"),
+        ([pod(BACK_OFF, early=True)], [KEEPS], "fail"),
+        ([pod({"terminated": {"exitCode": 0}}, early=True)], [], "pass"),
     ],
 )
 def test_images(pods: list[dict[str, Any]], nodes: list[dict[str, Any]], verdict: str) -> None:
     assert images.judge(IMAGE, pods, nodes).verdict == verdict
+
+
+def test_images_of_all_containers() -> None:
+    proxy = {"name": "proxy", "image": "ghcr.io/org/proxy:1"}
+    server = {"name": "vllm", "image": IMAGE}
+    login = [{"name": "ghcr"}]
+    first = {"containers": [server, proxy], "initContainers": [{"name": "fetch", "image": "busybox:1"}]}
+    assert images.wanted([first]) == {"busybox:1": [], proxy["image"]: [], IMAGE: []}
+    assert images.wanted([{**first, "imagePullSecrets": login}])[IMAGE] == ["ghcr"]
+    # One pod of two has no login for it.
+    second = {"containers": [server], "imagePullSecrets": login}
+    assert images.wanted([first, second])[IMAGE] == []
 
 
 @pytest.mark.parametrize(
@@ -363,7 +382,19 @@ def test_images(pods: list[dict[str, Any]], nodes: list[dict[str, Any]], verdict
     ],
 )
 def test_answers_of_registries(answer: Answer, verdict: str) -> None:
-    assert images.judge_answer(images.judge(IMAGE, [], []), IMAGE, answer).verdict == verdict
+    assert images.judge_answer(images.judge(IMAGE, [], []), IMAGE, answer, []).verdict == verdict
+
+
+def test_a_private_image_needs_a_pull_secret() -> None:
+    unknown = images.judge(IMAGE, [], [])
+    without = images.judge_answer(unknown, IMAGE, Answer(401), [])
+    assert "nobody without a login" in without.seen
+    assert "image.pullSecrets" in without.advice
+    named = images.judge_answer(unknown, IMAGE, Answer(401), ["ghcr"])
+    # It is not tried: its login stays in the cluster.
+    assert named.verdict == "unknown"
+    assert "Secret ghcr" in named.seen
+    assert "image.pullSecrets" not in named.advice
 
 
 @pytest.mark.parametrize(
