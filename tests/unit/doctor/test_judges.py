@@ -169,7 +169,23 @@ def labelled(**labels: str) -> dict[str, Any]:
     ],
 )
 def test_namespaces(found: dict[str, Any] | None, verdict: str) -> None:
-    assert namespace.judge("llm-staging", "staging", found).verdict == verdict
+    assert namespace.judge("llm-staging", "staging", "staging", found).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("level", "tier", "verdict"),
+    [
+        ("privileged", "production", "warn"),
+        ("privileged", "staging", "warn"),
+        ("privileged", "development", "pass"),
+        ("baseline", "production", "pass"),
+    ],
+)
+def test_pod_security(level: str, tier: str, verdict: str) -> None:
+    found = namespace.judge("llm-eu", "eu", tier, labelled(owner="eu", level=level))
+    assert found.verdict == verdict
+    assert level in found.seen
+    assert ("environment_pod_security" in found.advice) == (verdict == "warn")
 
 
 def node(gpus: int, *, ready: bool = True, cordoned: bool = False, **labels: str) -> dict[str, Any]:
