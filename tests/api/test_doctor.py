@@ -21,6 +21,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 from ansible_collections.llmops.platform.plugins.modules import platform_doctor_info
 from tests.support.control_plane import OPEN_NODE
+from tests.support.lab_runs import wait
 from tests.support.module_arguments import with_defaults
 from tests.support.playbooks import ROOT
 from tests.support.rights import token_with_rights
@@ -236,6 +237,25 @@ def test_a_storage_class_that_is_missing(examine: Examine) -> None:
     found = examine({"persistence": {"enabled": True, "storageClass": "fast"}})["storage llama"]
     assert found["verdict"] == "fail"
     assert "class fast" in found["seen"]
+
+
+def test_a_claim_of_others_that_lost_its_volume(examine: Examine, api: ClusterClient, namespace: str) -> None:
+    values = {"persistence": {"enabled": True, "existingClaim": "weights"}}
+    assert examine(values)["storage llama"]["verdict"] == "skipped"
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    free = {"metadata": {"name": "weights"}, "spec": {**spec, "storageClassName": ""}}
+    api.create(path, free)
+    # Nobody makes a volume for it.
+    assert "none that fits is free" in examine(values)["storage llama"]["seen"]
+    api.delete(f"{path}/weights")
+    wait("the claim is gone", lambda: api.find(f"{path}/weights") is None)
+    # As one that was bound to a volume which is no more.
+    metadata = {"name": "weights", "annotations": {"pv.kubernetes.io/bind-completed": "yes"}}
+    api.create(path, {"metadata": metadata, "spec": {**free["spec"], "volumeName": "doctor-gone"}})
+    wait("the claim is lost", lambda: api.get(f"{path}/weights")["status"]["phase"] == "Lost")
+    found = examine(values)["storage llama"]
+    assert (found["verdict"], found["seen"]) == ("fail", "claim weights has lost its volume.")
 
 
 def test_a_definition_that_is_missing(examine: Examine) -> None:

@@ -297,7 +297,8 @@ def test_name_resolution_through_a_fence(found: list[dict[str, Any]], verdict: s
 
 def claim(storage_class: str | None) -> dict[str, Any]:
     """Return a claim; None leaves the class to the cluster."""
-    return {"metadata": {"name": "weights"}, "spec": {"storageClassName": storage_class}}
+    spec = {"storageClassName": storage_class, "resources": {"requests": {"storage": "100Gi"}}}
+    return {"metadata": {"name": "weights", "namespace": "llm"}, "spec": spec}
 
 
 def a_class(name: str, mode: str = "WaitForFirstConsumer", *, default: bool = False) -> dict[str, Any]:
@@ -315,16 +316,59 @@ def a_class(name: str, mode: str = "WaitForFirstConsumer", *, default: bool = Fa
         ("fast", [a_class("fast", "Immediate")], "warn"),
         (None, [a_class("slow")], "fail"),
         (None, [a_class("slow", default=True)], "pass"),
-        ("", [], "pass"),
+        ("", [a_class("slow", default=True)], "fail"),
     ],
 )
 def test_storage_classes(asked: str | None, classes: list[dict[str, Any]], verdict: str) -> None:
-    assert storage.judge(claim(asked), None, classes, "llama").verdict == verdict
+    assert storage.judge(claim(asked), None, classes, [], "llama").verdict == verdict
 
 
-def test_a_bound_claim_needs_no_class() -> None:
-    assert storage.judge(claim("gone"), {"status": {"phase": "Bound"}}, [], "llama").verdict == "pass"
-    assert storage.judge(claim("gone"), {"status": {"phase": "Pending"}}, [], "llama").verdict == "fail"
+def volume(size: str, storage_class: str = "", **more: Any) -> dict[str, Any]:
+    """Return a volume that is free."""
+    spec = {"capacity": {"storage": size}, "storageClassName": storage_class, **more}
+    return {"metadata": {"name": "v"}, "spec": spec, "status": {"phase": "Available"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "volumes", "verdict"),
+    [
+        ("", [], "fail"),
+        ("", [volume("100Gi")], "pass"),
+        ("", [volume("99Gi")], "fail"),
+        ("", [volume("100Gi", "local")], "fail"),
+        ("", [{**volume("100Gi"), "status": {"phase": "Released"}}], "fail"),
+        ("", [volume("100Gi", claimRef={"name": "weights", "namespace": "llm"})], "pass"),
+        ("", [volume("100Gi", claimRef={"name": "weights", "namespace": "other"})], "fail"),
+        ("local", [volume("100Gi")], "fail"),
+        ("local", [volume("100Gi", "local")], "pass"),
+        (None, [volume("100Gi")], "fail"),
+        (None, [volume("100Gi", "local")], "pass"),
+    ],
+)
+def test_volumes_that_nobody_makes(asked: str | None, volumes: list[dict[str, Any]], verdict: str) -> None:
+    local = {**a_class("local", default=True), "provisioner": "kubernetes.io/no-provisioner"}
+    assert storage.judge(claim(asked), None, [local], volumes, "llama").verdict == verdict
+
+
+def test_a_volume_that_a_claim_names() -> None:
+    named = claim("")
+    named["spec"]["volumeName"] = "v"
+    assert storage.judge(named, None, [], [volume("100Gi")], "llama").verdict == "pass"
+    named["spec"]["volumeName"] = "w"
+    assert storage.judge(named, None, [], [volume("100Gi")], "llama").verdict == "fail"
+
+
+@pytest.mark.parametrize(("phase", "verdict"), [("Bound", "pass"), ("Pending", "fail"), ("Lost", "fail")])
+def test_a_claim_that_is_there(phase: str, verdict: str) -> None:
+    there = {**claim("gone"), "status": {"phase": phase}}
+    found = storage.judge(claim("gone"), there, [], [], "llama")
+    assert found.verdict == verdict
+    assert ("lost its volume" in found.seen) == (phase == "Lost")
+
+
+def test_a_claim_keeps_the_class_that_it_has() -> None:
+    there = {**claim("slow"), "status": {"phase": "Pending"}}
+    assert "class slow" in storage.judge(claim("fast"), there, [a_class("fast")], [], "llama").seen
 
 
 def test_kinds_that_a_cluster_lacks() -> None:
