@@ -285,8 +285,41 @@ def test_a_fence_without_a_gate(examine: Examine, api: ClusterClient, namespace:
     told = verdicts(examine({"networkPolicy": {"enabled": False}}))
     assert told["policies fence"] == "pass"
     assert told["policies dns"] == "fail"
-    assert told["policies llama"] == "fail"
-    assert verdicts(examine())["policies llama"] == "pass"
+    assert told["policies llama"] == told["policies llama egress"] == "fail"
+    told = verdicts(examine())
+    assert told["policies llama"] == told["policies llama egress"] == "pass"
+
+
+def test_a_fence_that_somebody_opened(examine: Examine, api: ClusterClient, namespace: str) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    api.create(path, {"metadata": {"name": "deny"}, "spec": spec})
+    api.create(path, {"metadata": {"name": "open"}, "spec": {**spec, "ingress": [{}], "egress": [{}]}})
+    found = examine({"networkPolicy": {"enabled": False}})
+    assert found["policies fence"]["verdict"] == "warn"
+    assert "open lets anybody in" in found["policies fence"]["seen"]
+    # It works, though.
+    assert found["policies dns"]["verdict"] == found["policies llama"]["verdict"] == "pass"
+
+
+def test_names_are_asked_of_the_servers_that_there_are(
+    examine: Examine, api: ClusterClient, namespace: str
+) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    rule = {"to": [{"ipBlock": {"cidr": "8.8.8.8/32"}}], "ports": [{"port": 53, "protocol": "UDP"}]}
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": [rule]}
+    api.create(path, {"metadata": {"name": "elsewhere"}, "spec": spec})
+    assert examine()["policies dns"]["verdict"] == "unknown"
+    ports = [{"name": "dns", "containerPort": 53, "protocol": "UDP"}]
+    server = {"containers": [{"name": "coredns", "image": "coredns", "ports": ports}]}
+    metadata = {"name": f"coredns-{namespace}", "labels": {"k8s-app": "kube-dns"}}
+    pods = "/api/v1/namespaces/kube-system/pods"
+    api.create(pods, {"metadata": metadata, "spec": server})
+    try:
+        found = examine()["policies dns"]
+    finally:
+        api.delete(f"{pods}/{metadata['name']}", {"gracePeriodSeconds": 0})
+    assert (found["verdict"], "elsewhere lets pods ask somebody else" in found["seen"]) == ("fail", True)
 
 
 def test_a_model_of_another_environment(examine: Examine) -> None:

@@ -22,7 +22,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.check
     kinds,
     namespace,
     placement,
-    policies,
     quota,
     redis,
     rights,
@@ -45,7 +44,6 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MIGRATIONS = load(str(ROOT / "roles/registry/files/migrations"))
 APPLIED = [Applied(item.version, item.name, item.checksum) for item in MIGRATIONS]
 GROUP = Group("deployer", "staging")
-EVERYBODY: dict[str, Any] = {}
 
 
 @pytest.mark.parametrize(
@@ -255,44 +253,6 @@ def test_quotas(hard: str, used: str, verdict: str) -> None:
 
 def test_a_quota_that_nobody_counted_is_unknown() -> None:
     assert quota.judge({"metadata": {"name": "q"}}).verdict == "unknown"
-
-
-def policy(kinds_of: list[str], *, selector: dict[str, Any] = EVERYBODY, **more: Any) -> dict[str, Any]:
-    """Return a network policy."""
-    spec = {"podSelector": selector, "policyTypes": kinds_of, **more}
-    return {"metadata": {"name": "p"}, "spec": spec}
-
-
-BOTH = ["Ingress", "Egress"]
-DNS = {"ports": [{"port": 53, "protocol": "UDP"}]}
-
-
-@pytest.mark.parametrize(
-    ("found", "verdict"),
-    [
-        ([], "warn"),
-        ([policy(["Ingress"])], "warn"),
-        ([policy(BOTH, selector={"matchLabels": {"app": "vllm"}})], "warn"),
-        ([policy(BOTH)], "pass"),
-        ([policy(["Ingress"]), policy(["Egress"])], "pass"),
-    ],
-)
-def test_fences(found: list[dict[str, Any]], verdict: str) -> None:
-    assert policies.judge_fence(found).verdict == verdict
-
-
-@pytest.mark.parametrize(
-    ("found", "verdict"),
-    [
-        ([policy(BOTH)], "fail"),
-        ([policy(BOTH), policy(["Egress"], egress=[DNS])], "pass"),
-        ([policy(BOTH, egress=[{}])], "pass"),
-        ([policy(["Egress"], egress=[{"ports": [{"port": 443}]}])], "fail"),
-        ([policy(BOTH), policy(["Egress"], selector={"matchLabels": {"a": "b"}}, egress=[DNS])], "fail"),
-    ],
-)
-def test_name_resolution_through_a_fence(found: list[dict[str, Any]], verdict: str) -> None:
-    assert policies.judge_dns(found).verdict == verdict
 
 
 def claim(storage_class: str | None) -> dict[str, Any]:
