@@ -31,8 +31,9 @@ Findings = dict[str, dict[str, str]]
 Examine = Callable[..., Findings]
 
 #: Its registry is nowhere.
+IMAGE = {"repository": "127.0.0.1:1/vllm-openai", "tag": "v0.11.0"}
 VALUES = {
-    "image": {"repository": "127.0.0.1:1/vllm-openai", "tag": "v0.11.0"},
+    "image": IMAGE,
     "engineVersion": "0.11.0",
     "model": {"sizeBillions": 8},
 }
@@ -242,7 +243,7 @@ def test_a_storage_class_that_is_missing(examine: Examine) -> None:
 def test_a_claim_of_others_that_lost_its_volume(examine: Examine, api: ClusterClient, namespace: str) -> None:
     values = {"persistence": {"enabled": True, "existingClaim": "weights"}}
     assert examine(values)["storage llama"]["verdict"] == "skipped"
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
     free = {"metadata": {"name": "weights"}, "spec": {**spec, "storageClassName": ""}}
     api.create(path, free)
@@ -270,7 +271,7 @@ def test_images_of_further_containers(examine: Examine) -> None:
     values = {
         "sidecars": [{"name": "proxy", "image": "127.0.0.1:1/proxy:1"}],
         "initContainers": [{"name": "fetch", "image": "127.0.0.1:1/fetch:1"}],
-        "image": {**VALUES["image"], "pullSecrets": ["ghcr"]},
+        "image": {**IMAGE, "pullSecrets": ["ghcr"]},
     }
     found = examine(values)
     assert found["values llama"]["verdict"] == "pass", found["values llama"]

@@ -24,6 +24,7 @@ TOKENS = {
     "org/token": (200, '{"token": "t-secret"}'),
     "org/access": (200, '{"access_token": "t-secret", "expires_in": 60}'),
     "org/both": (200, '{"token": "t-secret", "access_token": "t-other"}'),
+    "org/query": (200, '{"token": "t-secret"}'),
     "org/refused": (401, '{"errors": [{"code": "UNAUTHORIZED"}]}'),
     "org/denied": (403, '{"errors": [{"code": "DENIED"}]}'),
     "org/empty": (200, "{}"),
@@ -35,8 +36,9 @@ TOKENS = {
     "org/broken": (503, "{}"),
     "org/nowhere": (404, "{}"),
 }
-#: Repositories with another challenge than one for the token server.
+#: Repositories with another challenge than the usual one for the token server.
 CHALLENGES = {
+    "org/query": 'Bearer realm="https://{host}/token?service=registry"',
     "org/basic": 'Basic realm="registry"',
     "org/silent": "",
     "org/plain": 'Bearer realm="http://{host}/token",service="registry"',
@@ -62,7 +64,7 @@ class Registry(BaseHTTPRequestHandler):
         repository, _, reference = url.path.removeprefix("/v2/").partition("/manifests/")
         host = self.headers["Host"]
         challenge = CHALLENGES.get(repository)
-        if repository in TOKENS:
+        if repository in TOKENS and challenge is None:
             challenge = (
                 f'Bearer realm="https://{host}/token",service="registry",scope="repository:{repository}:pull"'
             )
@@ -110,6 +112,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         ("token:2", 404),
         ("access:1", 200),
         ("both:1", 200),
+        ("query:1", 200),
         # Who gets no token has no login, whatever the server makes of that.
         ("refused:1", 401),
         ("denied:1", 401),

@@ -91,7 +91,8 @@ def test_fences(found: list[dict[str, Any]], verdict: str) -> None:
     ],
 )
 def test_a_gate_that_everybody_passes(direction: str, rule: dict[str, Any], verdict: str) -> None:
-    gate = {**policy([direction.title()], **{direction: [rule]}), "metadata": {"name": "gate"}}
+    gate = {**policy([direction.title()]), "metadata": {"name": "gate"}}
+    gate["spec"][direction] = [rule]
     found = policies.judge_fence([policy(BOTH), gate])
     assert found.verdict == verdict
     assert ("gate" in found.seen) == (verdict == "warn")

@@ -129,7 +129,7 @@ def _is_made_by_hand(claim: JSONObject, classes: Sequence[JSONObject]) -> bool:
     """Tell whether nobody makes the volume of a claim on demand."""
     found = _class_of(claim, classes)
     if found is None:
-        return claim["spec"].get("storageClassName") == ""
+        return bool(claim["spec"].get("storageClassName") == "")
     return bool(found.get("provisioner") == _UNPROVISIONED)
 
 
