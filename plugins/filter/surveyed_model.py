@@ -14,8 +14,8 @@ description:
   - Takes the answers of a survey and returns the name, the groups and the values of the host that
     P(llmops.platform.vllm#role) deploys. All answers may be text, and those that are empty count as not
     given.
-  - Refuses a name that no model has, a number that is none, a pool that is not in the inventory, and a model
-    that is.
+  - Refuses a name that no model has, a number that is none, a pool that is not in the inventory, a model
+    that is, and one that would be called as a group, as another host or as C(localhost).
 positional: groups, hosts
 options:
   _input:
@@ -25,9 +25,10 @@ options:
     type: dict
     required: true
   groups:
-    description: Names of the inventory's groups. Those of pools begin with C(pool_).
-    type: list
-    elements: str
+    description:
+      - The inventory's groups with the names of their hosts, as in C(groups). Names of pools begin with
+        C(pool_).
+    type: dict
     required: true
   hosts:
     description: Variables of the hosts that are models, as in C(hostvars).
@@ -59,7 +60,7 @@ _value:
     model:
       description: The model's name.
       type: str
-    values:
+    chart_values:
       description: Values of the chart.
       type: dict
 """
@@ -78,13 +79,16 @@ if TYPE_CHECKING:
 
 
 def surveyed_model(
-    answers: Mapping[str, Any], groups: Iterable[str], hosts: Iterable[Mapping[str, Any]] = ()
+    answers: Mapping[str, Any],
+    groups: Mapping[str, Iterable[str]],
+    hosts: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the host, or raise for what cannot be one."""
     models = {str(variables["inventory_hostname"]): _model(variables) for variables in hosts}
     known = {name: model for name, model in models.items() if model is not None}
+    others = {str(name) for name in groups.get("all", ())} - set(models)
     try:
-        return asdict(core.surveyed_model(answers, [str(name) for name in groups], known))
+        return asdict(core.surveyed_model(answers, [str(name) for name in groups], known, others))
     except PlatformError as error:
         raise AnsibleFilterError(str(error)) from None
 

@@ -21,6 +21,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.clie
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 from ansible_collections.llmops.platform.plugins.modules import platform_doctor_info
 from tests.support.control_plane import OPEN_NODE
+from tests.support.lab_runs import wait
 from tests.support.module_arguments import with_defaults
 from tests.support.playbooks import ROOT
 from tests.support.rights import token_with_rights
@@ -30,8 +31,9 @@ Findings = dict[str, dict[str, str]]
 Examine = Callable[..., Findings]
 
 #: Its registry is nowhere.
+IMAGE = {"repository": "127.0.0.1:1/vllm-openai", "tag": "v0.11.0"}
 VALUES = {
-    "image": {"repository": "127.0.0.1:1/vllm-openai", "tag": "v0.11.0"},
+    "image": IMAGE,
     "engineVersion": "0.11.0",
     "model": {"sizeBillions": 8},
 }
@@ -238,12 +240,43 @@ def test_a_storage_class_that_is_missing(examine: Examine) -> None:
     assert "class fast" in found["seen"]
 
 
+def test_a_claim_of_others_that_lost_its_volume(examine: Examine, api: ClusterClient, namespace: str) -> None:
+    values = {"persistence": {"enabled": True, "existingClaim": "weights"}}
+    assert examine(values)["storage llama"]["verdict"] == "skipped"
+    spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    free = {"metadata": {"name": "weights"}, "spec": {**spec, "storageClassName": ""}}
+    api.create(path, free)
+    # Nobody makes a volume for it.
+    assert "none that fits is free" in examine(values)["storage llama"]["seen"]
+    api.delete(f"{path}/weights")
+    wait("the claim is gone", lambda: api.find(f"{path}/weights") is None)
+    # As one that was bound to a volume which is no more.
+    metadata = {"name": "weights", "annotations": {"pv.kubernetes.io/bind-completed": "yes"}}
+    api.create(path, {"metadata": metadata, "spec": {**free["spec"], "volumeName": "doctor-gone"}})
+    wait("the claim is lost", lambda: api.get(f"{path}/weights")["status"]["phase"] == "Lost")
+    found = examine(values)["storage llama"]
+    assert (found["verdict"], found["seen"]) == ("fail", "claim weights has lost its volume.")
+
+
 def test_a_definition_that_is_missing(examine: Examine) -> None:
     thing = {"apiVersion": "doctor.example/v1", "kind": "Thing", "metadata": {"name": "thing"}}
     found = examine({"serviceMonitor": {"enabled": True}, "extraObjects": [thing]})
     assert found["kinds doctor.example"]["verdict"] == "fail"
     assert "no Thing," in found["kinds doctor.example"]["seen"]
     assert found["kinds monitoring.coreos.com"]["verdict"] == "pass"
+
+
+def test_images_of_further_containers(examine: Examine) -> None:
+    values = {
+        "sidecars": [{"name": "proxy", "image": "127.0.0.1:1/proxy:1"}],
+        "initContainers": [{"name": "fetch", "image": "127.0.0.1:1/fetch:1"}],
+        "image": {**IMAGE, "pullSecrets": ["ghcr"]},
+    }
+    found = examine(values)
+    assert found["values llama"]["verdict"] == "pass", found["values llama"]
+    told = verdicts(found)
+    assert told["images proxy:1"] == told["images fetch:1"] == "unknown"
 
 
 def test_a_fence_without_a_gate(examine: Examine, api: ClusterClient, namespace: str) -> None:
@@ -253,8 +286,41 @@ def test_a_fence_without_a_gate(examine: Examine, api: ClusterClient, namespace:
     told = verdicts(examine({"networkPolicy": {"enabled": False}}))
     assert told["policies fence"] == "pass"
     assert told["policies dns"] == "fail"
-    assert told["policies llama"] == "fail"
-    assert verdicts(examine())["policies llama"] == "pass"
+    assert told["policies llama"] == told["policies llama egress"] == "fail"
+    told = verdicts(examine())
+    assert told["policies llama"] == told["policies llama egress"] == "pass"
+
+
+def test_a_fence_that_somebody_opened(examine: Examine, api: ClusterClient, namespace: str) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    api.create(path, {"metadata": {"name": "deny"}, "spec": spec})
+    api.create(path, {"metadata": {"name": "open"}, "spec": {**spec, "ingress": [{}], "egress": [{}]}})
+    found = examine({"networkPolicy": {"enabled": False}})
+    assert found["policies fence"]["verdict"] == "warn"
+    assert "open lets anybody in" in found["policies fence"]["seen"]
+    # It works, though.
+    assert found["policies dns"]["verdict"] == found["policies llama"]["verdict"] == "pass"
+
+
+def test_names_are_asked_of_the_servers_that_there_are(
+    examine: Examine, api: ClusterClient, namespace: str
+) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    rule = {"to": [{"ipBlock": {"cidr": "8.8.8.8/32"}}], "ports": [{"port": 53, "protocol": "UDP"}]}
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": [rule]}
+    api.create(path, {"metadata": {"name": "elsewhere"}, "spec": spec})
+    assert examine()["policies dns"]["verdict"] == "unknown"
+    ports = [{"name": "dns", "containerPort": 53, "protocol": "UDP"}]
+    server = {"containers": [{"name": "coredns", "image": "coredns", "ports": ports}]}
+    metadata = {"name": f"coredns-{namespace}", "labels": {"k8s-app": "kube-dns"}}
+    pods = "/api/v1/namespaces/kube-system/pods"
+    api.create(pods, {"metadata": metadata, "spec": server})
+    try:
+        found = examine()["policies dns"]
+    finally:
+        api.delete(f"{pods}/{metadata['name']}", {"gracePeriodSeconds": 0})
+    assert (found["verdict"], "elsewhere lets pods ask somebody else" in found["seen"]) == ("fail", True)
 
 
 def test_a_model_of_another_environment(examine: Examine) -> None:

@@ -22,7 +22,6 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.check
     kinds,
     namespace,
     placement,
-    policies,
     quota,
     redis,
     rights,
@@ -45,7 +44,6 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MIGRATIONS = load(str(ROOT / "roles/registry/files/migrations"))
 APPLIED = [Applied(item.version, item.name, item.checksum) for item in MIGRATIONS]
 GROUP = Group("deployer", "staging")
-EVERYBODY: dict[str, Any] = {}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +167,23 @@ def labelled(**labels: str) -> dict[str, Any]:
     ],
 )
 def test_namespaces(found: dict[str, Any] | None, verdict: str) -> None:
-    assert namespace.judge("llm-staging", "staging", found).verdict == verdict
+    assert namespace.judge("llm-staging", "staging", "staging", found).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("level", "tier", "verdict"),
+    [
+        ("privileged", "production", "warn"),
+        ("privileged", "staging", "warn"),
+        ("privileged", "development", "pass"),
+        ("baseline", "production", "pass"),
+    ],
+)
+def test_pod_security(level: str, tier: str, verdict: str) -> None:
+    found = namespace.judge("llm-eu", "eu", tier, labelled(owner="eu", level=level))
+    assert found.verdict == verdict
+    assert level in found.seen
+    assert ("environment_pod_security" in found.advice) == (verdict == "warn")
 
 
 def node(gpus: int, *, ready: bool = True, cordoned: bool = False, **labels: str) -> dict[str, Any]:
@@ -241,47 +255,10 @@ def test_a_quota_that_nobody_counted_is_unknown() -> None:
     assert quota.judge({"metadata": {"name": "q"}}).verdict == "unknown"
 
 
-def policy(kinds_of: list[str], *, selector: dict[str, Any] = EVERYBODY, **more: Any) -> dict[str, Any]:
-    """Return a network policy."""
-    spec = {"podSelector": selector, "policyTypes": kinds_of, **more}
-    return {"metadata": {"name": "p"}, "spec": spec}
-
-
-BOTH = ["Ingress", "Egress"]
-DNS = {"ports": [{"port": 53, "protocol": "UDP"}]}
-
-
-@pytest.mark.parametrize(
-    ("found", "verdict"),
-    [
-        ([], "warn"),
-        ([policy(["Ingress"])], "warn"),
-        ([policy(BOTH, selector={"matchLabels": {"app": "vllm"}})], "warn"),
-        ([policy(BOTH)], "pass"),
-        ([policy(["Ingress"]), policy(["Egress"])], "pass"),
-    ],
-)
-def test_fences(found: list[dict[str, Any]], verdict: str) -> None:
-    assert policies.judge_fence(found).verdict == verdict
-
-
-@pytest.mark.parametrize(
-    ("found", "verdict"),
-    [
-        ([policy(BOTH)], "fail"),
-        ([policy(BOTH), policy(["Egress"], egress=[DNS])], "pass"),
-        ([policy(BOTH, egress=[{}])], "pass"),
-        ([policy(["Egress"], egress=[{"ports": [{"port": 443}]}])], "fail"),
-        ([policy(BOTH), policy(["Egress"], selector={"matchLabels": {"a": "b"}}, egress=[DNS])], "fail"),
-    ],
-)
-def test_name_resolution_through_a_fence(found: list[dict[str, Any]], verdict: str) -> None:
-    assert policies.judge_dns(found).verdict == verdict
-
-
 def claim(storage_class: str | None) -> dict[str, Any]:
     """Return a claim; None leaves the class to the cluster."""
-    return {"metadata": {"name": "weights"}, "spec": {"storageClassName": storage_class}}
+    spec = {"storageClassName": storage_class, "resources": {"requests": {"storage": "100Gi"}}}
+    return {"metadata": {"name": "weights", "namespace": "llm"}, "spec": spec}
 
 
 def a_class(name: str, mode: str = "WaitForFirstConsumer", *, default: bool = False) -> dict[str, Any]:
@@ -299,16 +276,59 @@ def a_class(name: str, mode: str = "WaitForFirstConsumer", *, default: bool = Fa
         ("fast", [a_class("fast", "Immediate")], "warn"),
         (None, [a_class("slow")], "fail"),
         (None, [a_class("slow", default=True)], "pass"),
-        ("", [], "pass"),
+        ("", [a_class("slow", default=True)], "fail"),
     ],
 )
 def test_storage_classes(asked: str | None, classes: list[dict[str, Any]], verdict: str) -> None:
-    assert storage.judge(claim(asked), None, classes, "llama").verdict == verdict
+    assert storage.judge(claim(asked), None, classes, [], "llama").verdict == verdict
 
 
-def test_a_bound_claim_needs_no_class() -> None:
-    assert storage.judge(claim("gone"), {"status": {"phase": "Bound"}}, [], "llama").verdict == "pass"
-    assert storage.judge(claim("gone"), {"status": {"phase": "Pending"}}, [], "llama").verdict == "fail"
+def volume(size: str, storage_class: str = "", **more: Any) -> dict[str, Any]:
+    """Return a volume that is free."""
+    spec = {"capacity": {"storage": size}, "storageClassName": storage_class, **more}
+    return {"metadata": {"name": "v"}, "spec": spec, "status": {"phase": "Available"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "volumes", "verdict"),
+    [
+        ("", [], "fail"),
+        ("", [volume("100Gi")], "pass"),
+        ("", [volume("99Gi")], "fail"),
+        ("", [volume("100Gi", "local")], "fail"),
+        ("", [{**volume("100Gi"), "status": {"phase": "Released"}}], "fail"),
+        ("", [volume("100Gi", claimRef={"name": "weights", "namespace": "llm"})], "pass"),
+        ("", [volume("100Gi", claimRef={"name": "weights", "namespace": "other"})], "fail"),
+        ("local", [volume("100Gi")], "fail"),
+        ("local", [volume("100Gi", "local")], "pass"),
+        (None, [volume("100Gi")], "fail"),
+        (None, [volume("100Gi", "local")], "pass"),
+    ],
+)
+def test_volumes_that_nobody_makes(asked: str | None, volumes: list[dict[str, Any]], verdict: str) -> None:
+    local = {**a_class("local", default=True), "provisioner": "kubernetes.io/no-provisioner"}
+    assert storage.judge(claim(asked), None, [local], volumes, "llama").verdict == verdict
+
+
+def test_a_volume_that_a_claim_names() -> None:
+    named = claim("")
+    named["spec"]["volumeName"] = "v"
+    assert storage.judge(named, None, [], [volume("100Gi")], "llama").verdict == "pass"
+    named["spec"]["volumeName"] = "w"
+    assert storage.judge(named, None, [], [volume("100Gi")], "llama").verdict == "fail"
+
+
+@pytest.mark.parametrize(("phase", "verdict"), [("Bound", "pass"), ("Pending", "fail"), ("Lost", "fail")])
+def test_a_claim_that_is_there(phase: str, verdict: str) -> None:
+    there = {**claim("gone"), "status": {"phase": phase}}
+    found = storage.judge(claim("gone"), there, [], [], "llama")
+    assert found.verdict == verdict
+    assert ("lost its volume" in found.seen) == (phase == "Lost")
+
+
+def test_a_claim_keeps_the_class_that_it_has() -> None:
+    there = {**claim("slow"), "status": {"phase": "Pending"}}
+    assert "class slow" in storage.judge(claim("fast"), there, [a_class("fast")], [], "llama").seen
 
 
 def test_kinds_that_a_cluster_lacks() -> None:
@@ -323,12 +343,17 @@ def test_kinds_that_a_cluster_lacks() -> None:
 IMAGE = "registry.example/vllm:1"
 
 
-def pod(state: dict[str, Any], image: str = IMAGE, told: str = "sha256:1") -> dict[str, Any]:
-    """Return a pod whose container is in a state; ``told`` is what the runtime calls the image."""
+def pod(
+    state: dict[str, Any], image: str = IMAGE, told: str = "sha256:1", *, early: bool = False
+) -> dict[str, Any]:
+    """Return a pod whose container is in a state; ``told`` is what the runtime calls the image.
+
+    With ``early`` it is a container that starts before the server.
+    """
     status = {"name": "vllm", "image": told, "state": state}
     return {
-        "spec": {"containers": [{"name": "vllm", "image": image}]},
-        "status": {"containerStatuses": [status]},
+        "spec": {"initContainers" if early else "containers": [{"name": "vllm", "image": image}]},
+        "status": {"initContainerStatuses" if early else "containerStatuses": [status]},
     }
 
 
@@ -345,10 +370,24 @@ KEEPS = {"status": {"images": [{"names": [IMAGE]}]}}
         ([], [KEEPS], "pass"),
         ([pod(BACK_OFF)], [KEEPS], "fail"),
         ([pod({"waiting": {"reason": "ContainerCreating"}})], [], "unknown"),
+        ([pod(BACK_OFF, early=True)], [KEEPS], "fail"),
+        ([pod({"terminated": {"exitCode": 0}}, early=True)], [], "pass"),
     ],
 )
 def test_images(pods: list[dict[str, Any]], nodes: list[dict[str, Any]], verdict: str) -> None:
     assert images.judge(IMAGE, pods, nodes).verdict == verdict
+
+
+def test_images_of_all_containers() -> None:
+    proxy = {"name": "proxy", "image": "ghcr.io/org/proxy:1"}
+    server = {"name": "vllm", "image": IMAGE}
+    login = [{"name": "ghcr"}]
+    first = {"containers": [server, proxy], "initContainers": [{"name": "fetch", "image": "busybox:1"}]}
+    assert images.wanted([first]) == {"busybox:1": [], proxy["image"]: [], IMAGE: []}
+    assert images.wanted([{**first, "imagePullSecrets": login}])[IMAGE] == ["ghcr"]
+    # One pod of two has no login for it.
+    second = {"containers": [server], "imagePullSecrets": login}
+    assert images.wanted([first, second])[IMAGE] == []
 
 
 @pytest.mark.parametrize(
@@ -363,7 +402,19 @@ def test_images(pods: list[dict[str, Any]], nodes: list[dict[str, Any]], verdict
     ],
 )
 def test_answers_of_registries(answer: Answer, verdict: str) -> None:
-    assert images.judge_answer(images.judge(IMAGE, [], []), IMAGE, answer).verdict == verdict
+    assert images.judge_answer(images.judge(IMAGE, [], []), IMAGE, answer, []).verdict == verdict
+
+
+def test_a_private_image_needs_a_pull_secret() -> None:
+    unknown = images.judge(IMAGE, [], [])
+    without = images.judge_answer(unknown, IMAGE, Answer(401), [])
+    assert "nobody without a login" in without.seen
+    assert "image.pullSecrets" in without.advice
+    named = images.judge_answer(unknown, IMAGE, Answer(401), ["ghcr"])
+    # It is not tried: its login stays in the cluster.
+    assert named.verdict == "unknown"
+    assert "Secret ghcr" in named.seen
+    assert "image.pullSecrets" not in named.advice
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,12 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.release.surv
 
 GROUPS = ("all", "models", "pool_l40s", "pool_h100")
 HOSTS = {"qwen2-5-7b": "Qwen/Qwen2.5-7B-Instruct", "gpt-oss": "org/gpt"}
+OTHERS = ("bastion",)
 
 
 def asked(**answers: Any) -> SurveyedModel:
     """Return the host of these answers."""
-    return surveyed_model({"model": "org/new-7b", **answers}, GROUPS, HOSTS)
+    return surveyed_model({"model": "org/new-7b", **answers}, GROUPS, HOSTS, OTHERS)
 
 
 def test_all_answers_as_text() -> None:
@@ -74,6 +75,8 @@ def test_zero_replicas_are_an_answer() -> None:
         ({"model": "Qwen/Qwen2.5-7B-Instruct"}, "is host qwen2-5-7b of the inventory"),
         ({"model": "gpt-oss"}, "would be called gpt-oss"),
         ({"model": "models"}, "would be called models"),
+        ({"model": "bastion"}, "would be called bastion, as a host of the inventory that is no model"),
+        ({"model": "localhost"}, "would be called localhost, as the machine that plays it"),
         ({"pool": "l41s"}, "no pool of the inventory. Give one of h100, l40s."),
         ({"pool": "pool_../x"}, "no pool of the inventory"),
         ({"replicas": "two"}, "replicas: 'two' is no number"),

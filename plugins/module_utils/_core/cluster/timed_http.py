@@ -42,6 +42,7 @@ class Fetched:
 
     status: int
     body: bytes
+    headers: http.client.HTTPMessage
 
 
 def fetch(
@@ -86,7 +87,7 @@ def fetch(
         if response is not None:
             response.close()
         connection.close()
-    return Fetched(response.status, bytes(body))
+    return Fetched(response.status, bytes(body), response.headers)
 
 
 class TimedHTTPConnection(http.client.HTTPConnection):

@@ -16,6 +16,8 @@ from ..common.typed_text import typed_integer, typed_mapping, typed_number
 
 _POOL = "pool_"
 _MODELS = "models"
+#: Ansible knows it without an inventory, and lists it nowhere.
+_HERE = "localhost"
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,12 @@ def surveyed_model(
     answers: Mapping[str, Any],
     groups: Iterable[str],
     hosts: Mapping[str, str],
+    others: Iterable[str] = (),
 ) -> SurveyedModel:
     """Return the host of what was asked for; what was left empty is left to the inventory and to the chart.
 
-    ``groups`` and ``hosts`` are those of the inventory, the latter with their models. Raises ``invalid``.
+    ``groups`` and ``hosts`` are those of the inventory, the latter with their models; ``others`` are hosts
+    that are no models, whose variables the model would get. Raises ``invalid``.
     """
     model = check_model(str(answers.get("model") or "").strip())
     host = slug(model)
@@ -47,6 +51,10 @@ def surveyed_model(
         raise invalid(
             "model", model, f"would be called {host}, as another one is", "Put it into the inventory."
         )
+    if host == _HERE or host in others:
+        whose = "the machine that plays it" if host == _HERE else "a host of the inventory that is no model"
+        advice = "Put it into the inventory: a host of another name with vllm_model."
+        raise invalid("model", model, f"would be called {host}, as {whose}", advice)
     return SurveyedModel(host, _groups(answers, groups), model, _values(answers))
 
 

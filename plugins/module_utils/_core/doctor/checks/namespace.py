@@ -19,10 +19,12 @@ _PLAY = "Let an administrator play llmops.platform.environment."
 def look(cluster: Cluster) -> list[Finding]:
     """Read it."""
     site = cluster.site
-    return [judge(site.namespace, site.environment, cluster.client.find(cluster.path))]
+    # Without a tier the environment's name says it, see values.
+    tier = site.tier or site.environment
+    return [judge(site.namespace, site.environment, tier, cluster.client.find(cluster.path))]
 
 
-def judge(name: str, environment: str, found: JSONObject | None) -> Finding:
+def judge(name: str, environment: str, tier: str, found: JSONObject | None) -> Finding:
     """Judge the namespace; None where there is none."""
     if found is None:
         return Finding(CHECK, Verdict.FAIL, f"{name} does not exist.", _PLAY)
@@ -38,4 +40,7 @@ def judge(name: str, environment: str, found: JSONObject | None) -> Finding:
         return Finding(CHECK, Verdict.WARN, f"{seen}, is not set apart for an environment.", _PLAY)
     if level is None:
         return Finding(CHECK, Verdict.WARN, f"{seen}.", _PLAY)
+    if level == "privileged" and tier != "development":
+        advice = f"{_PLAY[:-1]} with environment_pod_security restricted: models need no more."
+        return Finding(CHECK, Verdict.WARN, f"{seen}: its pods may take over their nodes.", advice)
     return Finding(CHECK, Verdict.PASS, f"{seen}.")

@@ -2,18 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The storage classes of the claims that models bring."""
+"""The claims of models, and the storage classes or volumes that they get."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from ...cluster.client import JSONObject
-from ..finding import Finding, Verdict, some
-from ..site import Cluster
+from ...common.errors import PlatformError
+from ...placement.volumes import can_bind
+from ..finding import Finding, Verdict, some, unread
+from ..site import Cluster, Model
 
 CHECK = "storage"
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
+_UNPROVISIONED = "kubernetes.io/no-provisioner"
 
 
 def look(cluster: Cluster) -> Iterator[Finding]:
@@ -21,45 +24,74 @@ def look(cluster: Cluster) -> Iterator[Finding]:
     if not cluster.site.models:
         yield cluster.site.without_models(CHECK)
         return
-    claims = [
-        (model.host, item)
-        for model in cluster.site.models
-        for item in model.rendered.objects
-        if item["kind"] == "PersistentVolumeClaim"
-    ]
+    claims = [(model.host, *wanted) for model in cluster.site.models for wanted in claims_of(model)]
     if not claims:
         yield Finding(CHECK, Verdict.SKIPPED, "no model asks for a claim (persistence.enabled).")
         return
     classes = list(cluster.list_pages("/apis/storage.k8s.io/v1/storageclasses"))
     present = {item["metadata"]["name"]: item for item in cluster.listed("persistentvolumeclaims")}
-    for host, claim in claims:
-        yield judge(claim, present.get(claim["metadata"]["name"]), classes, host)
+    for host, name, brought in claims:
+        there = present.get(name)
+        claim = brought or there
+        if claim is None:
+            yield Finding(
+                CHECK, Verdict.SKIPPED, f"it does not bring claim {name}: see secrets.", subject=host
+            )
+            continue
+        try:
+            by_hand = _is_made_by_hand(there or claim, classes)
+            volumes = list(cluster.list_pages("/api/v1/persistentvolumes")) if by_hand else []
+        except PlatformError as error:
+            yield unread(CHECK, error, host)
+        else:
+            yield judge(claim, there, classes, volumes, host)
 
 
-def judge(claim: JSONObject, present: JSONObject | None, classes: Sequence[JSONObject], host: str) -> Finding:
-    """Judge a claim by the class that would serve it, or by what has become of it."""
+def claims_of(model: Model) -> list[tuple[str, JSONObject | None]]:
+    """Return the claims of a model by name: those that it brings, and those of others that its pods name."""
+    brought = {
+        str(item["metadata"]["name"]): item
+        for item in model.rendered.objects
+        if item["kind"] == "PersistentVolumeClaim"
+    }
+    sources = [volume.get("persistentVolumeClaim") or {} for volume in model.pod.get("volumes") or ()]
+    named = [str(source["claimName"]) for source in sources if source]
+    return [(name, brought.get(name)) for name in dict.fromkeys([*brought, *named])]
+
+
+def judge(
+    claim: JSONObject,
+    present: JSONObject | None,
+    classes: Sequence[JSONObject],
+    volumes: Sequence[JSONObject],
+    host: str,
+) -> Finding:
+    """Judge a claim by the class or the volume that would serve it, or by what has become of it.
+
+    ``volumes`` are those of the cluster, which count where nobody makes them on demand.
+    """
     name = str(claim["metadata"]["name"])
-    if present is not None and (present.get("status") or {}).get("phase") == "Bound":
+    phase = ((present or {}).get("status") or {}).get("phase")
+    if phase == "Bound":
         return Finding(CHECK, Verdict.PASS, f"claim {name} is bound.", subject=host)
-    wanted = claim["spec"].get("storageClassName")
-    names = sorted(str(item["metadata"]["name"]) for item in classes)
-    there = f"there are {some(names)}" if names else "there are none"
-    if wanted == "":
-        return Finding(
-            CHECK, Verdict.PASS, f"claim {name} takes a volume that was made by hand.", subject=host
-        )
-    if wanted is None:
-        found = next((item for item in classes if _is_default(item)), None)
-        if found is None:
+    if phase == "Lost":
+        advice = "Bring its PersistentVolume back, or delete the claim, and what it held is gone for good."
+        return Finding(CHECK, Verdict.FAIL, f"claim {name} has lost its volume.", advice, host)
+    # One that is there keeps what it was made with.
+    claim = present or claim
+    wanted, found = claim["spec"].get("storageClassName"), _class_of(claim, classes)
+    if _is_made_by_hand(claim, classes):
+        return _judge_volumes(claim, found, volumes, host)
+    if found is None:
+        names = sorted(str(item["metadata"]["name"]) for item in classes)
+        there = f"there are {some(names)}" if names else "there are none"
+        if wanted is None:
             advice = "Name one in persistence.storageClass, or make one the default."
             seen = f"claim {name} asks for the default class, and no class is: {there}."
-            return Finding(CHECK, Verdict.FAIL, seen, advice, host)
-    else:
-        found = next((item for item in classes if item["metadata"]["name"] == wanted), None)
-        if found is None:
+        else:
             advice = "Name one that exists in persistence.storageClass."
             seen = f"claim {name} asks for class {wanted}, which does not exist: {there}."
-            return Finding(CHECK, Verdict.FAIL, seen, advice, host)
+        return Finding(CHECK, Verdict.FAIL, seen, advice, host)
     mode = found.get("volumeBindingMode", "Immediate")
     grows = "expandable" if found.get("allowVolumeExpansion") else "not expandable"
     seen = f"claim {name}: class {found['metadata']['name']}, {mode}, {grows}."
@@ -67,6 +99,45 @@ def judge(claim: JSONObject, present: JSONObject | None, classes: Sequence[JSONO
         advice = "Use a class with WaitForFirstConsumer: else the volume may be where no GPU is."
         return Finding(CHECK, Verdict.WARN, seen, advice, host)
     return Finding(CHECK, Verdict.PASS, seen, subject=host)
+
+
+def _judge_volumes(
+    claim: JSONObject, of_class: JSONObject | None, volumes: Sequence[JSONObject], host: str
+) -> Finding:
+    name, class_name = claim["metadata"]["name"], of_class["metadata"]["name"] if of_class else ""
+    kind = f"of class {class_name}" if class_name else "without a class"
+    spec = {**claim["spec"], "storageClassName": class_name}
+    usable = [item for item in volumes if can_bind(_unreserved(item, claim), spec)]
+    if any(spec.get("volumeName") in (None, item["metadata"]["name"]) for item in usable):
+        seen = f"claim {name}: a volume {kind} that was made by hand is free."
+        return Finding(CHECK, Verdict.PASS, seen, subject=host)
+    advice = "Make a PersistentVolume that fits, or name a class that makes them in persistence.storageClass."
+    seen = f"claim {name} takes a volume {kind}, which nobody makes on demand, and none that fits is free."
+    return Finding(CHECK, Verdict.FAIL, seen, advice, host)
+
+
+def _unreserved(volume: JSONObject, claim: JSONObject) -> JSONObject:
+    """Return a volume that is kept for a claim as a free one."""
+    reserved = volume["spec"].get("claimRef") or {}
+    metadata = claim["metadata"]
+    if (reserved.get("name"), reserved.get("namespace")) != (metadata["name"], metadata.get("namespace")):
+        return volume
+    return {**volume, "spec": {key: value for key, value in volume["spec"].items() if key != "claimRef"}}
+
+
+def _is_made_by_hand(claim: JSONObject, classes: Sequence[JSONObject]) -> bool:
+    """Tell whether nobody makes the volume of a claim on demand."""
+    found = _class_of(claim, classes)
+    if found is None:
+        return bool(claim["spec"].get("storageClassName") == "")
+    return bool(found.get("provisioner") == _UNPROVISIONED)
+
+
+def _class_of(claim: JSONObject, classes: Sequence[JSONObject]) -> JSONObject | None:
+    wanted = claim["spec"].get("storageClassName")
+    if wanted is None:
+        return next((item for item in classes if _is_default(item)), None)
+    return next((item for item in classes if item["metadata"]["name"] == wanted), None)
 
 
 def _is_default(item: JSONObject) -> bool:
