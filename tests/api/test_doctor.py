@@ -20,7 +20,9 @@ import yaml
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 from ansible_collections.llmops.platform.plugins.modules import platform_doctor_info
+from tests.support.api_proxy import ApiProxy
 from tests.support.control_plane import OPEN_NODE
+from tests.support.lab import Lab
 from tests.support.module_arguments import with_defaults
 from tests.support.playbooks import ROOT
 from tests.support.rights import token_with_rights
@@ -56,6 +58,17 @@ def deployer() -> list[dict[str, Any]]:
 DEPLOYER = deployer()
 
 
+def model(host: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return a model as the inventory has it."""
+    return {
+        "host": host,
+        "model": f"m/{host}",
+        "chart_values": values,
+        "error": "",
+        "environment": "development",
+    }
+
+
 @pytest.fixture
 def examine(kubeconfig: str, namespace: str, helm_binary: str) -> Examine:
     """Return a function that examines the test's namespace, and answers by check and subject."""
@@ -67,15 +80,7 @@ def examine(kubeconfig: str, namespace: str, helm_binary: str) -> Examine:
             "helm_binary": helm_binary,
             "deployer": DEPLOYER,
             "chart_path": str(ROOT / "roles/vllm/files/chart/vllm-deployment"),
-            "models": [
-                {
-                    "host": "llama",
-                    "model": "m/Llama",
-                    "chart_values": {**VALUES, **(values or {})},
-                    "error": "",
-                    "environment": "development",
-                }
-            ],
+            "models": [model("llama", {**VALUES, **(values or {})})],
             # The machine may be busy with other tests.
             "timeout": 60,
         }
@@ -230,6 +235,26 @@ def test_a_secret_that_is_missing(examine: Examine, api: ClusterClient, namespac
     assert "hidden-value" not in str(found)
     api.patch(f"{path}/hf", {"stringData": {"token": "hidden-value"}})
     assert examine(values)["secrets llama"]["verdict"] == "pass"
+
+
+def test_nothing_is_asked_once_for_each_model(
+    examine: Examine, lab: Lab, api: ClusterClient, namespace: str, tmp_path: Path
+) -> None:
+    """With sixty models that took longer than a check may."""
+    api.create(f"/api/v1/namespaces/{namespace}/secrets", {"metadata": {"name": "hf"}, "data": {"token": ""}})
+    values = {**VALUES, "secrets": {"hfToken": {"existingSecret": "hf"}}}
+    asked = {"secret": rb"GET /api/v1/\S+/secrets/hf ", "rights": rb"POST \S+/selfsubjectaccessreviews "}
+    counts: dict[str, list[int]] = {}
+    for name, only in asked.items():
+        for number in (1, 3):
+            models = [model(f"model-{index}", values) for index in range(number)]
+            # One that stalls for no time is a request that is counted.
+            with ApiProxy(lab, faults=1000, kinds=["stall"], stall_s=0, only=only).running() as proxy:
+                found = examine(kubeconfig=str(proxy.kubeconfig(tmp_path / "proxied")), models=models)
+            assert found["secrets model-0"]["verdict"] == "pass"
+            counts.setdefault(name, []).append(proxy.given["stall"])
+    assert counts["secret"] == [1, 1]
+    assert counts["rights"][0] == counts["rights"][1] > 0
 
 
 def test_a_storage_class_that_is_missing(examine: Examine) -> None:

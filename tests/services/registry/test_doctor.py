@@ -127,7 +127,8 @@ def test_a_database_that_is_away_costs_its_time_and_no_more(silent: bool) -> Non
 
 def test_redis(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
-        assert examine(redis_url=server.url)["redis"]["verdict"] == "pass"
+        found = examine(redis_url=server.url)
+        assert found["redis"]["verdict"] == found["redis protection"]["verdict"] == "pass"
         # It has no password, and says so.
         refused = examine(redis_url=f"redis://:hunter2@127.0.0.1:{server.port}")["redis"]
         assert refused["verdict"] == "fail"
@@ -135,3 +136,9 @@ def test_redis(tmp_path: Path) -> None:
     gone = examine(redis_url=f"redis://127.0.0.1:{closed_port()}")["redis"]
     # Routers are elsewhere, and may reach what this machine does not.
     assert gone["verdict"] == "unknown"
+
+
+def test_a_redis_that_anybody_reaches() -> None:
+    found = examine(redis_url="redis://redis.invalid", tier="production")
+    assert found["redis"]["verdict"] == "unknown"
+    assert found["redis protection"]["verdict"] == "fail"

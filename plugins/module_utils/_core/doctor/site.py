@@ -22,6 +22,11 @@ from .finding import Finding, Verdict
 T = TypeVar("T")
 
 
+def unprotected(tier: str) -> Verdict:
+    """Return what it means in a tier that others can listen or write; an unknown one is guarded, too."""
+    return Verdict.WARN if tier in ("development", "staging") else Verdict.FAIL
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A model as the inventory asks for it; ``error`` is why its variables cannot be told."""
@@ -98,12 +103,14 @@ class Site:
 
 
 class Cluster:
-    """The cluster of a site. Lists are read once: several checks and models ask for the same ones."""
+    """The cluster of a site. Nothing is asked twice: several checks and models want to know the same."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.client = ClusterClient(site.authentication)
         self._lists: dict[tuple[str, str], list[JSONObject]] = {}
+        self._found: dict[str, JSONObject | None] = {}
+        self._reviews: dict[tuple[str, str], JSONObject] = {}
 
     def list_pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[JSONObject]:
         """Yield the items of a list, as ``ClusterClient.list_pages`` does."""
@@ -111,6 +118,20 @@ class Cluster:
         if asked not in self._lists:
             self._lists[asked] = list(self.client.list_pages(path, query))
         yield from self._lists[asked]
+
+    def find(self, path: str) -> JSONObject | None:
+        """Read one object, as ``ClusterClient.find`` does."""
+        if path not in self._found:
+            self._found[path] = self.client.find(path)
+        return self._found[path]
+
+    def review(self, kind: str, spec: JSONObject) -> JSONObject:
+        """Return the status of a review of our own rights, of a kind such as ``selfsubjectaccessreviews``."""
+        asked = (kind, repr(spec))
+        if asked not in self._reviews:
+            told = self.client.create(f"/apis/authorization.k8s.io/v1/{kind}", {"spec": spec})
+            self._reviews[asked] = dict(told["status"])
+        return self._reviews[asked]
 
     @property
     def nodes(self) -> list[JSONObject]:
