@@ -429,6 +429,28 @@ def test_logins(groups: list[str], owns: bool, verdict: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("way", "tier", "verdict"),
+    [
+        (database.Way(encrypted=False, local=False, mode="prefer"), "production", "fail"),
+        (database.Way(encrypted=False, local=False, mode="prefer"), "staging", "warn"),
+        (database.Way(encrypted=False, local=True, mode="prefer"), "production", "pass"),
+        (database.Way(encrypted=True, local=False, mode="prefer"), "production", "fail"),
+        (database.Way(encrypted=True, local=False, mode="require"), "production", "fail"),
+        (database.Way(encrypted=True, local=False, mode="require"), "development", "warn"),
+        # An unknown name is no reason to be careless.
+        (database.Way(encrypted=True, local=False, mode="require"), "qa", "fail"),
+        (database.Way(encrypted=True, local=False, mode="require", authority=True), "production", "pass"),
+        (database.Way(encrypted=True, local=False, mode="prefer", authority=True), "production", "fail"),
+        (database.Way(encrypted=True, local=False, mode="verify-ca"), "production", "pass"),
+        (database.Way(encrypted=True, local=False, mode="verify-full"), "production", "pass"),
+    ],
+)
+def test_ways_to_the_database(way: database.Way, tier: str, verdict: str) -> None:
+    found = database.judge_tls(way, tier)
+    assert (found.verdict, found.subject) == (verdict, "tls")
+
+
+@pytest.mark.parametrize(
     ("answers", "verdict", "advice"),
     [
         (["+OK", "+PONG"], "pass", ""),

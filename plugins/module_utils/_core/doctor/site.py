@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,14 @@ T = TypeVar("T")
 def unprotected(tier: str) -> Verdict:
     """Return what it means in a tier that others can listen or write; an unknown one is guarded, too."""
     return Verdict.WARN if tier in ("development", "staging") else Verdict.FAIL
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host is reached without a network."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclass(frozen=True)
@@ -150,22 +159,25 @@ class Cluster:
 
 
 class Registry:
-    """The registry's database of a site, over one connection. Each question has a time of its own."""
+    """The registry's database of a site. Each question has a time and a connection of its own.
+
+    One that hangs is left alone, and the next one must not wait for it.
+    """
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._database = Database(settings(site.params), site.deadline())
+        self._settings = settings(site.params)
 
     @property
     def where(self) -> str:
         """Name of the database for messages."""
-        return self._database.settings.where
+        return self._settings.where
 
     def asked(self) -> Database:
-        """Return the database, whose time begins now."""
-        self._database.begin_anew(self.site.deadline())
-        return self._database
+        """Return the database, whose time begins now; to be used as a context manager."""
+        return Database(self._settings, self.site.deadline())
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run a transaction that only reads."""
-        return self.asked().transaction(work, read_only=True)
+        with self.asked() as database:
+            return database.transaction(work, read_only=True)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from functools import partial
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -14,7 +13,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from ...cluster.access import Connection, dialler
 from ...common.redaction import HIDDEN
 from ..finding import Finding, Verdict
-from ..site import Site, unprotected
+from ..site import Site, is_this_machine, unprotected
 
 CHECK = "redis"
 _PORT = 6379
@@ -145,14 +144,7 @@ def judge_protection(parts: SplitResult, tier: str) -> Finding:
     if not lacking:
         return Finding(CHECK, Verdict.PASS, "TLS and a password.", subject=subject)
     seen = ", ".join(lacking)
-    if _is_here(str(parts.hostname)):
+    if is_this_machine(str(parts.hostname)):
         return Finding(CHECK, Verdict.PASS, f"{seen}, on this machine.", subject=subject)
     advice = "Give rediss:// with a password in router_redis_url: routers believe what they read there."
     return Finding(CHECK, unprotected(tier), f"{seen}.", advice, subject)
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
