@@ -66,6 +66,7 @@ def model(host: str, values: dict[str, Any]) -> dict[str, Any]:
         "chart_values": values,
         "error": "",
         "environment": "development",
+        "elsewhere": "",
     }
 
 
@@ -280,6 +281,42 @@ def test_a_fence_without_a_gate(examine: Examine, api: ClusterClient, namespace:
     assert told["policies dns"] == "fail"
     assert told["policies llama"] == "fail"
     assert verdicts(examine())["policies llama"] == "pass"
+
+
+def test_a_model_that_is_elsewhere_is_not_judged_here(examine: Examine) -> None:
+    models = [model("llama", VALUES), {**model("other", VALUES), "elsewhere": "namespace llm-b"}]
+    found = examine(models=models)
+    assert found["values llama"]["verdict"] == "pass"
+    assert found["values other"]["verdict"] == "unknown"
+    assert "namespace llm-b" in found["values other"]["seen"]
+    assert "placement llama" in found
+    assert "placement other" not in found
+
+
+def test_models_are_rendered_side_by_side(examine: Examine, helm_binary: str, tmp_path: Path) -> None:
+    """Sixty of them in turn took longer than a job of AWX may."""
+    met = tmp_path / "met"
+    met.mkdir()
+    patient = tmp_path / "helm"
+    lines = [
+        "#!/bin/sh",
+        'if [ "$1" = template ]; then',
+        f'  touch "{met}/$$"',
+        "  tries=0",
+        f'  while [ "$(ls "{met}" | wc -l)" -lt 2 ]; do',
+        '    [ "$tries" -lt 100 ] || exit 1',
+        "    tries=$((tries + 1))",
+        "    sleep 0.1",
+        "  done",
+        "fi",
+        f'exec "{helm_binary}" "$@"',
+    ]
+    patient.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    patient.chmod(patient.stat().st_mode | stat.S_IXUSR)
+    names = ["c", "a", "b"]
+    found = examine(helm_binary=str(patient), models=[model(name, VALUES) for name in names])
+    told = [(name, item["verdict"]) for name, item in found.items() if name.startswith("values ")]
+    assert told == [(f"values {name}", "pass") for name in names]
 
 
 def test_a_model_of_another_environment(examine: Examine) -> None:

@@ -43,7 +43,7 @@ CHECKS = ("tools", "values", "cluster", *CLUSTER_CHECKS, "database", "redis")
 def examine(site: Site, progress: Callable[[str], None]) -> list[Finding]:
     """Return what all checks say, in their order."""
     progress(f"looking at {site.environment} and {several(len(site.wanted), 'model')}")
-    # Programs are started before there are threads: they end with the thread that started them.
+    # Programs end with the thread that started them, so they do not run in one that may be left alone.
     found = [*guarded(Step("tools", lambda: tools.look(site)))]
     found += guarded(Step("values", lambda: values.look(site)))
     lanes = [cluster_lane(site), database_lane(site), [Step("redis", lambda: redis.look(site))]]

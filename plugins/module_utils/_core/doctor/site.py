@@ -45,6 +45,7 @@ class Wanted:
     values: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     environment: str = ""  #: empty for that of the site
+    elsewhere: str = ""  #: its namespace or cluster, empty for that of the site
 
 
 @dataclass(frozen=True)
