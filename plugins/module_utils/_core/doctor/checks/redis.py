@@ -36,8 +36,8 @@ def look(site: Site) -> list[Finding]:
     parts = parsed(site.redis_url)
     if parts is None:
         advice = (
-            "Give redis://:password@host:6379 in router_redis_url, or rediss:// for TLS, with special "
-            "characters of the password percent-encoded."
+            "Give redis://host:6379 in router_redis_url, or rediss:// for TLS, with special characters of "
+            "user and password percent-encoded."
         )
         return [Finding(CHECK, Verdict.FAIL, "the URL is none of a Redis (it is not shown).", advice)]
     return [_reached(parts, site), judge_protection(parts, site.tier or site.environment)]
