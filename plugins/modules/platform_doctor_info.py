@@ -18,7 +18,7 @@ description:
     never V(pass).
   - Nothing is written. What is found is an answer and not a failure of the task, see RV(passed).
   - Checks of different servers run side by side, each within O(timeout), so that one that hangs costs that
-    and no more.
+    and no more. What it had found by then stands.
 extends_documentation_fragment:
   - llmops.platform.attributes
   - llmops.platform.attributes.info_module
@@ -55,6 +55,10 @@ options:
         default: {}
       environment:
         description: Its environment, if that is another one, which is a mistake.
+        type: str
+        default: ""
+      elsewhere:
+        description: Its namespace or cluster, if that is another one. Nothing is looked at there.
         type: str
         default: ""
       error:
@@ -111,7 +115,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 passed:
-  description: Whether no check failed. Some may be V(unknown) or V(warn) all the same.
+  description:
+    - Whether no check failed. Some may be V(unknown) or V(warn) all the same.
+    - A cluster or database that does not answer is a failure, since all that is behind it is unknown.
   returned: success
   type: bool
 overall:
@@ -207,6 +213,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "model": {"type": "str"},
             "chart_values": {"type": "dict", "default": {}},
             "environment": {"type": "str", "default": ""},
+            "elsewhere": {"type": "str", "default": ""},
             "error": {"type": "str", "default": ""},
         },
     },
@@ -236,6 +243,7 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
                 item["chart_values"],
                 item["error"],
                 item["environment"],
+                item["elsewhere"],
             )
             for item in params["models"]
         ],

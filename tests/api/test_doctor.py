@@ -20,7 +20,9 @@ import yaml
 from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.client import ClusterClient
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
 from ansible_collections.llmops.platform.plugins.modules import platform_doctor_info
+from tests.support.api_proxy import ApiProxy
 from tests.support.control_plane import OPEN_NODE
+from tests.support.lab import Lab
 from tests.support.lab_runs import wait
 from tests.support.module_arguments import with_defaults
 from tests.support.playbooks import ROOT
@@ -58,6 +60,18 @@ def deployer() -> list[dict[str, Any]]:
 DEPLOYER = deployer()
 
 
+def model(host: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return a model as the inventory has it."""
+    return {
+        "host": host,
+        "model": f"m/{host}",
+        "chart_values": values,
+        "error": "",
+        "environment": "development",
+        "elsewhere": "",
+    }
+
+
 @pytest.fixture
 def examine(kubeconfig: str, namespace: str, helm_binary: str) -> Examine:
     """Return a function that examines the test's namespace, and answers by check and subject."""
@@ -69,15 +83,7 @@ def examine(kubeconfig: str, namespace: str, helm_binary: str) -> Examine:
             "helm_binary": helm_binary,
             "deployer": DEPLOYER,
             "chart_path": str(ROOT / "roles/vllm/files/chart/vllm-deployment"),
-            "models": [
-                {
-                    "host": "llama",
-                    "model": "m/Llama",
-                    "chart_values": {**VALUES, **(values or {})},
-                    "error": "",
-                    "environment": "development",
-                }
-            ],
+            "models": [model("llama", {**VALUES, **(values or {})})],
             # The machine may be busy with other tests.
             "timeout": 60,
         }
@@ -234,6 +240,26 @@ def test_a_secret_that_is_missing(examine: Examine, api: ClusterClient, namespac
     assert examine(values)["secrets llama"]["verdict"] == "pass"
 
 
+def test_nothing_is_asked_once_for_each_model(
+    examine: Examine, lab: Lab, api: ClusterClient, namespace: str, tmp_path: Path
+) -> None:
+    """With sixty models that took longer than a check may."""
+    api.create(f"/api/v1/namespaces/{namespace}/secrets", {"metadata": {"name": "hf"}, "data": {"token": ""}})
+    values = {**VALUES, "secrets": {"hfToken": {"existingSecret": "hf"}}}
+    asked = {"secret": rb"GET /api/v1/\S+/secrets/hf ", "rights": rb"POST \S+/selfsubjectaccessreviews "}
+    counts: dict[str, list[int]] = {}
+    for name, only in asked.items():
+        for number in (1, 3):
+            models = [model(f"model-{index}", values) for index in range(number)]
+            # One that stalls for no time is a request that is counted.
+            with ApiProxy(lab, faults=1000, kinds=["stall"], stall_s=0, only=only).running() as proxy:
+                found = examine(kubeconfig=str(proxy.kubeconfig(tmp_path / "proxied")), models=models)
+            assert found["secrets model-0"]["verdict"] == "pass"
+            counts.setdefault(name, []).append(proxy.given["stall"])
+    assert counts["secret"] == [1, 1]
+    assert counts["rights"][0] == counts["rights"][1] > 0
+
+
 def test_a_storage_class_that_is_missing(examine: Examine) -> None:
     found = examine({"persistence": {"enabled": True, "storageClass": "fast"}})["storage llama"]
     assert found["verdict"] == "fail"
@@ -321,6 +347,42 @@ def test_names_are_asked_of_the_servers_that_there_are(
     finally:
         api.delete(f"{pods}/{metadata['name']}", {"gracePeriodSeconds": 0})
     assert (found["verdict"], "elsewhere lets pods ask somebody else" in found["seen"]) == ("fail", True)
+
+
+def test_a_model_that_is_elsewhere_is_not_judged_here(examine: Examine) -> None:
+    models = [model("llama", VALUES), {**model("other", VALUES), "elsewhere": "namespace llm-b"}]
+    found = examine(models=models)
+    assert found["values llama"]["verdict"] == "pass"
+    assert found["values other"]["verdict"] == "unknown"
+    assert "namespace llm-b" in found["values other"]["seen"]
+    assert "placement llama" in found
+    assert "placement other" not in found
+
+
+def test_models_are_rendered_side_by_side(examine: Examine, helm_binary: str, tmp_path: Path) -> None:
+    """Sixty of them in turn took longer than a job of AWX may."""
+    met = tmp_path / "met"
+    met.mkdir()
+    patient = tmp_path / "helm"
+    lines = [
+        "#!/bin/sh",
+        'if [ "$1" = template ]; then',
+        f'  touch "{met}/$$"',
+        "  tries=0",
+        f'  while [ "$(ls "{met}" | wc -l)" -lt 2 ]; do',
+        '    [ "$tries" -lt 100 ] || exit 1',
+        "    tries=$((tries + 1))",
+        "    sleep 0.1",
+        "  done",
+        "fi",
+        f'exec "{helm_binary}" "$@"',
+    ]
+    patient.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    patient.chmod(patient.stat().st_mode | stat.S_IXUSR)
+    names = ["c", "a", "b"]
+    found = examine(helm_binary=str(patient), models=[model(name, VALUES) for name in names])
+    told = [(name, item["verdict"]) for name, item in found.items() if name.startswith("values ")]
+    assert told == [(f"values {name}", "pass") for name in names]
 
 
 def test_a_model_of_another_environment(examine: Examine) -> None:

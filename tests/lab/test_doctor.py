@@ -25,6 +25,7 @@ def test_from_an_environment_that_was_just_made_to_its_faults(
         "small": {"vllm_model": "doctor/Small-1B"},
         "elsewhere": {"vllm_values": {"scheduling": {"nodeSelector": {"pool": "none"}}}},
         "untold": {"vllm_values": "no mapping"},
+        "apart": {"vllm_context": "another"},
     }
     inventory = model_inventory(
         lab,
@@ -60,6 +61,8 @@ def test_from_an_environment_that_was_just_made_to_its_faults(
     assert told["secrets small"] == "fail"
     assert told["placement elsewhere"] == "fail"
     assert told["values untold"] == "fail"
+    assert told["values apart"] == "unknown"
+    assert "context another" in found["values apart"]["seen"]
     # Nobody has made a schema in the test's database yet.
     assert told["database access"] == "pass"
     assert told["database schema"] == "fail"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context
@@ -21,6 +23,11 @@ from tests.support.listeners import closed_port, silent_port
 from tests.support.module_arguments import with_defaults
 from tests.support.postgres import Server
 from tests.support.redis_server import RedisServer
+from tests.support.tcp_proxy import TcpProxy
+from tests.support.tls import Pair
+from tests.support.tls_database import tls_database
+
+_READS_MIGRATIONS = b"FROM registry_schema_migrations"
 
 Findings = dict[str, dict[str, str]]
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -60,7 +67,29 @@ def test_the_owner_is_told_that_a_deployer_needs_less(dsn: str) -> None:
     told = {name: item["verdict"] for name, item in found.items() if name.startswith("database")}
     assert told == {
         "database access": "pass",
+        "database tls": "pass",
         "database schema": "pass",
+        "database login": "warn",
+        "database isolation": "pass",
+    }
+
+
+def test_a_question_that_hangs_hides_no_other_one(server: Server, dsn: str, database_name: str) -> None:
+    """Behind a lock a link dies: nobody says a word on it any more, not even that time is over."""
+    with TcpProxy(server.port) as proxy, psycopg2.connect(dsn) as other, other.cursor() as cursor:
+        cursor.execute("LOCK TABLE registry_schema_migrations IN ACCESS EXCLUSIVE MODE")
+        through = server.dsn(database_name, port=str(proxy.port), sslmode="disable")
+        with ThreadPoolExecutor(1) as pool:
+            examined = pool.submit(examine, dsn=through, timeout=4)
+            while not examined.done() and not proxy.swallow(_READS_MIGRATIONS):
+                time.sleep(0.05)
+            found = examined.result(60)
+        other.rollback()
+    told = {name: item["verdict"] for name, item in found.items() if name.startswith("database")}
+    assert told == {
+        "database access": "pass",
+        "database tls": "pass",
+        "database schema": "unknown",
         "database login": "warn",
         "database isolation": "pass",
     }
@@ -82,6 +111,33 @@ def test_logins(schema: Run, logins: Logins, group: str, verdict: str) -> None:
     # Who may not read what was applied does not know it.
     assert found["database schema"]["verdict"] == ("unknown" if group == NO_ROLE else "pass")
     assert PASSWORD not in str(found["database access"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "authority", "verdict"),
+    [
+        ("disable", False, "fail"),
+        ("require", False, "fail"),
+        # For libpq an authority makes it the same as verify-ca.
+        ("require", True, "pass"),
+        ("verify-ca", True, "pass"),
+    ],
+)
+def test_the_way_to_a_database_of_production(
+    server: Server, database_name: str, tmp_path: Path, mode: str, authority: bool, verdict: str
+) -> None:
+    """It is told by libpq's end of it: the server itself speaks no TLS, and sees a client on its machine."""
+    pem = Pair.issue("registry").write(tmp_path, "registry")
+    # Another name than that of this machine, as a database elsewhere has.
+    where = {"host": "registry.example", "hostaddr": "127.0.0.1", "sslmode": mode}
+    where["sslrootcert"] = str(pem if authority else tmp_path / "nothing")
+    with tls_database("127.0.0.1", server.port, pem) as tls_port:
+        port = server.port if mode == "disable" else tls_port
+        found = examine(dsn=server.dsn(database_name, port=str(port), **where), environment="production")
+    assert found["database access"]["verdict"] == "pass"
+    assert found["database tls"]["verdict"] == verdict
+    # What is wrong with the way hides nothing.
+    assert found["database schema"]["verdict"] == "pass"
 
 
 def test_a_schema_that_is_behind(dsn: str, query: Query) -> None:
@@ -127,7 +183,8 @@ def test_a_database_that_is_away_costs_its_time_and_no_more(silent: bool) -> Non
 
 def test_redis(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
-        assert examine(redis_url=server.url)["redis"]["verdict"] == "pass"
+        found = examine(redis_url=server.url)
+        assert found["redis"]["verdict"] == found["redis protection"]["verdict"] == "pass"
         # It has no password, and says so.
         refused = examine(redis_url=f"redis://:hunter2@127.0.0.1:{server.port}")["redis"]
         assert refused["verdict"] == "fail"
@@ -135,3 +192,9 @@ def test_redis(tmp_path: Path) -> None:
     gone = examine(redis_url=f"redis://127.0.0.1:{closed_port()}")["redis"]
     # Routers are elsewhere, and may reach what this machine does not.
     assert gone["verdict"] == "unknown"
+
+
+def test_a_redis_that_anybody_reaches() -> None:
+    found = examine(redis_url="redis://redis.invalid", tier="production")
+    assert found["redis"]["verdict"] == "unknown"
+    assert found["redis protection"]["verdict"] == "fail"

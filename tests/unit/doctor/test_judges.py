@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -32,6 +33,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.image
     Answer,
     Place,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.site import Site
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.verdict import Verdict
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.environment_groups import Group
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.migration_files import (
@@ -255,6 +257,16 @@ def test_a_quota_that_nobody_counted_is_unknown() -> None:
     assert quota.judge({"metadata": {"name": "q"}}).verdict == "unknown"
 
 
+def a_site(**more: Any) -> Site:
+    """Return a site about which nothing is known."""
+    nothing: dict[str, Any] = {
+        "environment": "staging", "namespace": "llm-staging", "tier": None, "params": {}, "wanted": [],
+        "chart": "", "migrations": "", "deployer": [], "helm_binary": "helm", "redis_url": "",
+        "redis_ca_cert": "", "ansible_version": "2.18", "limit_s": 1.0,
+    }  # fmt: skip
+    return Site(**{**nothing, **more})
+
+
 def claim(storage_class: str | None) -> dict[str, Any]:
     """Return a claim; None leaves the class to the cluster."""
     spec = {"storageClassName": storage_class, "resources": {"requests": {"storage": "100Gi"}}}
@@ -468,14 +480,105 @@ def test_logins(groups: list[str], owns: bool, verdict: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "verdict"),
+    ("way", "tier", "verdict"),
     [
-        (["+OK", "+PONG"], "pass"),
-        (["+PONG"], "pass"),
-        (["-WRONGPASS no"], "fail"),
-        (["-NOAUTH"], "fail"),
-        (["HTTP/1.1 400"], "fail"),
+        (database.Way(encrypted=False, local=False, mode="prefer"), "production", "fail"),
+        (database.Way(encrypted=False, local=False, mode="prefer"), "staging", "warn"),
+        (database.Way(encrypted=False, local=True, mode="prefer"), "production", "pass"),
+        (database.Way(encrypted=True, local=False, mode="prefer"), "production", "fail"),
+        (database.Way(encrypted=True, local=False, mode="require"), "production", "fail"),
+        (database.Way(encrypted=True, local=False, mode="require"), "development", "warn"),
+        # An unknown name is no reason to be careless.
+        (database.Way(encrypted=True, local=False, mode="require"), "qa", "fail"),
+        (database.Way(encrypted=True, local=False, mode="require", authority=True), "production", "pass"),
+        (database.Way(encrypted=True, local=False, mode="prefer", authority=True), "production", "fail"),
+        (database.Way(encrypted=True, local=False, mode="verify-ca"), "production", "pass"),
+        (database.Way(encrypted=True, local=False, mode="verify-full"), "production", "pass"),
     ],
 )
-def test_answers_of_redis(answers: list[str], verdict: str) -> None:
-    assert redis.judge("redis port 6379", answers, encrypted=False).verdict == verdict
+def test_ways_to_the_database(way: database.Way, tier: str, verdict: str) -> None:
+    found = database.judge_tls(way, tier)
+    assert (found.verdict, found.subject) == (verdict, "tls")
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict", "advice"),
+    [
+        (["+OK", "+PONG"], "pass", ""),
+        (["+PONG"], "pass", ""),
+        (["-WRONGPASS no"], "fail", "user and password"),
+        (["-NOAUTH"], "fail", "user and password"),
+        (["-ERR AUTH <password> called without any password configured."], "fail", "user and password"),
+        (["-NOPERM this user has no permissions"], "fail", "user and password"),
+        (["-DENIED Redis is running in protected mode"], "fail", "as it says"),
+        (["-ERR max number of clients reached"], "fail", "as it says"),
+        (["+OK", "-LOADING Redis is loading the dataset in memory"], "warn", "Wait"),
+        (["-BUSY Redis is busy running a script."], "warn", "Wait"),
+        (["-MASTERDOWN Link with MASTER is down"], "warn", "Wait"),
+        (["HTTP/1.1 400"], "fail", "host and port"),
+        ([""], "fail", "host and port"),
+    ],
+)
+def test_answers_of_redis(answers: list[str], verdict: str, advice: str) -> None:
+    found = redis.judge("redis port 6379", answers)
+    assert found.verdict == verdict
+    assert advice in found.advice
+
+
+def test_a_redis_that_repeats_what_it_was_sent_repeats_it_to_nobody() -> None:
+    answers = ["-ERR unknown command `AUTH`, with args beginning with: `hunter2`"]
+    assert "hunter2" not in redis.judge("redis port 6379", answers).seen
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hun/ter2@host:6379",
+        "redis://:hun#ter2@host:6379",
+        "redis://:hun?ter2@host:6379",
+        "redis://user:hun/ter2@host:6379",
+        "redis://user:7/hunter2@host:6379",
+        "redis://user:hun#ter2@host:6379",
+        "redis://user:hun?ter2@host:6379",
+        "redis://:hun@ter2/x@host:6379",
+        "redis://:hun[ter2@host:6379",
+        "redis://:hun\u2100ter2@host:6379",
+        "redis://:x@host:hunter2",
+        "redis://:x@host:77777",
+        "redis://",
+        "http://:hunter2@host",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_not_shown(url: str) -> None:
+    (found,) = redis.look(a_site(redis_url=url))
+    assert found.verdict == "fail"
+    assert "percent-encoded" in found.advice
+    assert not any(part in found.seen + found.advice for part in ("hun", "ter2", "77777"))
+
+
+@pytest.mark.parametrize(
+    ("url", "tier", "verdict"),
+    [
+        ("rediss://:secret@redis", "production", "pass"),
+        ("rediss://:secret@redis", "staging", "pass"),
+        ("redis://:secret@redis", "production", "fail"),
+        ("redis://:secret@redis", "staging", "warn"),
+        ("rediss://redis", "production", "fail"),
+        ("rediss://user@redis", "production", "fail"),
+        ("rediss://redis?password=secret", "production", "pass"),
+        ("redis://redis", "development", "warn"),
+        ("redis://127.0.0.1", "production", "pass"),
+        ("redis://localhost", "production", "pass"),
+        ("redis://[::1]", "production", "pass"),
+    ],
+)
+def test_what_keeps_others_out_of_redis(url: str, tier: str, verdict: str) -> None:
+    found = redis.judge_protection(urlsplit(url), tier)
+    assert (found.verdict, found.subject) == (verdict, "protection")
+
+
+def test_what_a_redis_lacks_is_said() -> None:
+    assert (
+        redis.judge_protection(urlsplit("redis://redis"), "production").seen
+        == "without TLS, without a password."
+    )

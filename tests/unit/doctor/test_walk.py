@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.findi
 from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.report import report
 from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.walk import (
     Step,
+    guarded,
     walk,
     walk_side_by_side,
 )
@@ -38,9 +40,22 @@ def half_way() -> Iterator[Finding]:
     raise REFUSED
 
 
+@pytest.fixture
+def hanging() -> Iterator[Step]:
+    """Return a check that says something, then hangs until the test ends."""
+    released = threading.Event()
+
+    def look() -> Iterator[Finding]:
+        yield Finding("hangs", Verdict.PASS, "fine.", subject="first")
+        released.wait(30)
+
+    yield Step("hangs", look)
+    released.set()
+
+
 def broken() -> Iterator[Finding]:
     """Fail in a way that nobody thought of."""
-    raise KeyError("spec")
+    raise KeyError("redis://:hunter2")
 
 
 def told(findings: list[Finding]) -> list[tuple[str, str]]:
@@ -59,29 +74,110 @@ def test_what_fails_hides_nothing() -> None:
     ]
 
 
+def test_the_text_of_an_error_that_nobody_thought_of_may_hold_a_secret() -> None:
+    (found,) = guarded(Step("bug", broken))
+    assert "KeyError" in found.seen
+    assert "hunter2" not in found.seen
+    assert "test_walk.py line " in found.seen
+
+
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.UNKNOWN])
 def test_nothing_is_known_behind_a_gate_that_does_not_pass(verdict: Verdict) -> None:
-    gate = Step("gate", lambda: [Finding("gate", verdict, "no.")])
-    assert told(walk([gate, passing("a"), passing("b"), passing("b")], 5)) == [
-        ("gate", verdict.value),
-        ("a", "unknown"),
-        ("b", "unknown"),
+    gate = Step("gate", lambda: [Finding("gate", verdict, "no.")], gate=True)
+    found = walk([gate, passing("a"), passing("b"), passing("b")], 5)
+    assert told(found) == [("gate", "fail"), ("a", "unknown"), ("b", "unknown")]
+    assert not report(found)["passed"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.UNKNOWN])
+def test_what_is_no_gate_hides_nothing_wherever_it_stands(verdict: Verdict) -> None:
+    first = Step("first", lambda: [Finding("first", verdict, "no.")])
+    assert told(walk([first, passing("a")], 5)) == [("first", verdict.value), ("a", "pass")]
+
+
+def test_what_else_a_gate_says_hides_nothing() -> None:
+    """A clock that is wrong is no reason not to look at nodes."""
+    findings = [
+        Finding("gate", Verdict.PASS, "open.", subject="access"),
+        Finding("gate", Verdict.FAIL, "late.", subject="clock"),
+        Finding("gate", Verdict.UNKNOWN, "odd.", subject="version"),
+    ]
+    gate = Step("gate", lambda: findings, subject="access", gate=True)
+    assert told(walk([gate, passing("a")], 5)) == [
+        ("gate", "pass"),
+        ("gate", "fail"),
+        ("gate", "unknown"),
+        ("a", "pass"),
     ]
 
 
 def test_a_gate_with_a_warning_lets_the_others_go_on() -> None:
-    gate = Step("gate", lambda: [Finding("gate", Verdict.WARN, "hm.")])
+    gate = Step("gate", lambda: [Finding("gate", Verdict.WARN, "hm.")], gate=True)
     assert told(walk([gate, passing("a")], 5)) == [("gate", "warn"), ("a", "pass")]
 
 
-def test_what_hangs_costs_its_time_and_no_more() -> None:
-    released = threading.Event()
-    hanging = Step("hangs", lambda: [] * released.wait(30))
+def test_what_hangs_costs_its_time_and_no_more(hanging: Step) -> None:
     began = time.monotonic()
     found = walk_side_by_side([[passing("gate"), hanging, passing("next")], [passing("other")]], 0.2)
-    released.set()
     assert time.monotonic() - began < 5
-    assert told(found) == [("gate", "pass"), ("hangs", "unknown"), ("next", "unknown"), ("other", "pass")]
+    assert told(found) == [
+        ("gate", "pass"),
+        ("hangs", "pass"),
+        ("hangs", "unknown"),
+        ("next", "pass"),
+        ("other", "pass"),
+    ]
+    assert "0.2 s" in found[2].seen
+
+
+def test_a_gate_that_hangs_fails(hanging: Step) -> None:
+    found = walk([replace(hanging, gate=True), passing("next")], 0.2)
+    assert told(found) == [("hangs", "pass"), ("hangs", "fail"), ("next", "unknown")]
+    assert not report(found)["passed"]
+
+
+def test_what_was_left_alone_asks_no_more() -> None:
+    """It ends at its next finding: others ask the same server by now."""
+    asked = 0
+
+    def slow() -> Iterator[Finding]:
+        nonlocal asked
+        for _ in range(50):
+            time.sleep(0.05)
+            asked += 1
+            yield Finding("slow", Verdict.PASS, "fine.")
+
+    found = walk([Step("slow", slow)], 0.3)
+    assert 0 < len(found) < 50
+    time.sleep(0.3)
+    before = asked
+    time.sleep(0.3)
+    assert asked == before
+
+
+def test_what_asks_somebody_else_holds_up_nobody() -> None:
+    """Each of them can end only while the other runs."""
+    here, there = threading.Event(), threading.Event()
+
+    def meet(own: threading.Event, other: threading.Event) -> list[Finding]:
+        own.set()
+        return [Finding("met", Verdict.PASS if other.wait(5) else Verdict.FAIL, "fine.")]
+
+    aside = Step("aside", lambda: meet(here, there), aside=True)
+    found = walk([passing("gate"), aside, Step("next", lambda: meet(there, here))], 10)
+    assert told(found) == [("gate", "pass"), ("met", "pass"), ("met", "pass")]
+
+
+def test_nobody_is_asked_aside_behind_a_gate_that_does_not_pass() -> None:
+    asked: list[str] = []
+
+    def ask() -> Iterator[Finding]:
+        asked.append("aside")
+        yield Finding("aside", Verdict.PASS, "fine.")
+
+    gate = Step("gate", lambda: [Finding("gate", Verdict.FAIL, "no.")], gate=True)
+    assert told(walk([gate, Step("aside", ask, aside=True)], 5)) == [("gate", "fail"), ("aside", "unknown")]
+    assert asked == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from ansible.errors import AnsibleUndefinedVariable
 
 from ansible_collections.llmops.platform.plugins.filter.doctor_models import doctor_models
@@ -44,6 +45,32 @@ def test_a_host_whose_variables_cannot_be_told_is_there_all_the_same() -> None:
     assert first["host"] == "a"
     assert "'pool' is undefined" in first["error"]
     assert second == {"host": "b", "model": "org/B", "environment": "qa", "chart_values": {}}
+
+
+def host(name: str, **variables: str) -> dict[str, Any]:
+    """Return the variables of a host of environment qa."""
+    return {"inventory_hostname": name, "vllm_environment": "qa", **variables}
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "other", "elsewhere"),
+    [
+        ({}, {}, None),
+        ({}, {"vllm_namespace": "llm-qa"}, None),
+        ({"vllm_namespace": "llm-qa"}, {}, None),
+        ({"vllm_namespace": "a"}, {"vllm_namespace": "b"}, "namespace b"),
+        ({"vllm_namespace": "a"}, {}, "namespace llm-qa"),
+        ({"vllm_kubeconfig": "a"}, {"vllm_kubeconfig": "b"}, "kubeconfig b"),
+        ({"vllm_kubeconfig": "a", "vllm_context": "c"}, {"vllm_kubeconfig": "a"}, "no context"),
+        ({}, {"vllm_namespace": "b", "vllm_context": "c"}, "namespace b, context c"),
+    ],
+)
+def test_a_model_that_is_elsewhere_says_where(
+    looked_at: dict[str, str], other: dict[str, str], elsewhere: str | None
+) -> None:
+    first = host("a", **looked_at)
+    found = doctor_models([first, host("b", **other)], first)
+    assert [item.get("elsewhere") for item in found] == [None, elsewhere]
 
 
 def test_localhost_is_no_model() -> None:

@@ -43,8 +43,8 @@ CHECKS = ("tools", "values", "cluster", *CLUSTER_CHECKS, "database", "redis")
 def examine(site: Site, progress: Callable[[str], None]) -> list[Finding]:
     """Return what all checks say, in their order."""
     progress(f"looking at {site.environment} and {several(len(site.wanted), 'model')}")
-    # Programs are started before there are threads: they end with the thread that started them.
-    found = guarded(Step("tools", lambda: tools.look(site)))
+    # Programs end with the thread that started them, so they do not run in one that may be left alone.
+    found = [*guarded(Step("tools", lambda: tools.look(site)))]
     found += guarded(Step("values", lambda: values.look(site)))
     lanes = [cluster_lane(site), database_lane(site), [Step("redis", lambda: redis.look(site))]]
     found += walk_side_by_side(lanes, site.limit_s)
@@ -58,19 +58,21 @@ def cluster_lane(site: Site) -> list[Step]:
     except PlatformError as error:
         # The lambda outlives the name of an exception.
         failed = broken("cluster", access.with_role(site, error), "access")
-        return [Step("cluster", lambda: [failed]), *(Step(name, list) for name in CLUSTER_CHECKS)]
+        gate = Step("cluster", lambda: [failed], subject="access", gate=True)
+        return [gate, *(Step(name, list) for name in CLUSTER_CHECKS)]
     return [
-        Step("cluster", lambda: access.look(cluster), subject="access"),
+        Step("cluster", lambda: access.look(cluster), subject="access", gate=True),
+        # Registries of images are asked, too, by a client of its own: one is not shared between threads.
+        Step("images", lambda: images.look(Cluster(site)), 3.0, aside=True),
         Step("rights", lambda: rights.look(cluster), 3.0),
         Step("namespace", lambda: namespace.look(cluster)),
         Step("gpu nodes", lambda: gpu_nodes.look(cluster)),
         Step("placement", lambda: placement.look(cluster), 3.0),
         Step("quota", lambda: quota.look(cluster)),
-        Step("secrets", lambda: secrets.look(cluster)),
+        Step("secrets", lambda: secrets.look(cluster), 3.0),
         Step("policies", lambda: policies.look(cluster)),
         Step("storage", lambda: storage.look(cluster)),
         Step("kinds", lambda: kinds.look(cluster)),
-        Step("images", lambda: images.look(cluster), 3.0),
         Step("dns", lambda: dns.look(cluster)),
     ]
 
@@ -81,9 +83,9 @@ def database_lane(site: Site) -> list[Step]:
         registry = Registry(site)
     except PlatformError as error:
         failed = broken("database", database.with_role(error), "access")
-        return [Step("database", lambda: [failed])]
+        return [Step("database", lambda: [failed], subject="access", gate=True)]
     return [
-        Step("database", lambda: database.connect(registry), subject="access"),
+        Step("database", lambda: database.connect(registry), subject="access", gate=True),
         Step("database", lambda: database.look_at_schema(registry), subject="schema"),
         Step("database", lambda: database.look_at_login(registry), subject="login"),
         Step("database", lambda: database.look_at_isolation(registry), subject="isolation"),

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,19 @@ from .finding import Finding, Verdict
 T = TypeVar("T")
 
 
+def unprotected(tier: str) -> Verdict:
+    """Return what it means in a tier that others can listen or write; an unknown one is guarded, too."""
+    return Verdict.WARN if tier in ("development", "staging") else Verdict.FAIL
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host is reached without a network."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A model as the inventory asks for it; ``error`` is why its variables cannot be told."""
@@ -31,6 +45,7 @@ class Wanted:
     values: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     environment: str = ""  #: empty for that of the site
+    elsewhere: str = ""  #: its namespace or cluster, empty for that of the site
 
 
 @dataclass(frozen=True)
@@ -98,12 +113,14 @@ class Site:
 
 
 class Cluster:
-    """The cluster of a site. Lists are read once: several checks and models ask for the same ones."""
+    """The cluster of a site. Nothing is asked twice: several checks and models want to know the same."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.client = ClusterClient(site.authentication)
         self._lists: dict[tuple[str, str], list[JSONObject]] = {}
+        self._found: dict[str, JSONObject | None] = {}
+        self._reviews: dict[tuple[str, str], JSONObject] = {}
 
     def list_pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[JSONObject]:
         """Yield the items of a list, as ``ClusterClient.list_pages`` does."""
@@ -111,6 +128,20 @@ class Cluster:
         if asked not in self._lists:
             self._lists[asked] = list(self.client.list_pages(path, query))
         yield from self._lists[asked]
+
+    def find(self, path: str) -> JSONObject | None:
+        """Read one object, as ``ClusterClient.find`` does."""
+        if path not in self._found:
+            self._found[path] = self.client.find(path)
+        return self._found[path]
+
+    def review(self, kind: str, spec: JSONObject) -> JSONObject:
+        """Return the status of a review of our own rights, of a kind such as ``selfsubjectaccessreviews``."""
+        asked = (kind, repr(spec))
+        if asked not in self._reviews:
+            told = self.client.create(f"/apis/authorization.k8s.io/v1/{kind}", {"spec": spec})
+            self._reviews[asked] = dict(told["status"])
+        return self._reviews[asked]
 
     @property
     def nodes(self) -> list[JSONObject]:
@@ -129,22 +160,25 @@ class Cluster:
 
 
 class Registry:
-    """The registry's database of a site, over one connection. Each question has a time of its own."""
+    """The registry's database of a site. Each question has a time and a connection of its own.
+
+    One that hangs is left alone, and the next one must not wait for it.
+    """
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._database = Database(settings(site.params), site.deadline())
+        self._settings = settings(site.params)
 
     @property
     def where(self) -> str:
         """Name of the database for messages."""
-        return self._database.settings.where
+        return self._settings.where
 
     def asked(self) -> Database:
-        """Return the database, whose time begins now."""
-        self._database.begin_anew(self.site.deadline())
-        return self._database
+        """Return the database, whose time begins now; to be used as a context manager."""
+        return Database(self._settings, self.site.deadline())
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run a transaction that only reads."""
-        return self.asked().transaction(work, read_only=True)
+        with self.asked() as database:
+            return database.transaction(work, read_only=True)

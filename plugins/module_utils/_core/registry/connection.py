@@ -166,6 +166,11 @@ class Session:
             cursor.execute(statement, values)
             return int(cursor.rowcount)
 
+    @property
+    def link(self) -> psycopg2.extensions.ConnectionInfo:
+        """Where libpq is connected to, and how."""
+        return self._connection.info
+
     def warnings(self) -> list[str]:
         """Return the warnings that the server sent since the connection was opened."""
         return [

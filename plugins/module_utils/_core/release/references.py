@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from ..cluster.client import APIError, ClusterClient, JSONObject, segment
+from ..cluster.client import APIError, JSONObject, segment
 
 _PLURALS = {
     "Secret": "secrets",
@@ -66,8 +66,15 @@ def _named(kind: str, source: Mapping[str, Any] | None, name: str) -> Iterator[R
         yield Reference(kind, source[name], key)
 
 
+class Finder(Protocol):
+    """Reads objects, as ``ClusterClient`` does."""
+
+    def find(self, path: str) -> JSONObject | None:
+        """Read one object; ``None`` if it does not exist."""
+
+
 def missing(
-    client: ClusterClient,
+    client: Finder,
     objects: list[JSONObject],
     namespace: str,
     needed: Callable[[JSONObject], Iterator[Reference]] = references,

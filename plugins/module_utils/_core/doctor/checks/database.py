@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...common.errors import ErrorClass, PlatformError
 from ...registry import creators
@@ -15,16 +18,13 @@ from ...registry.environment_groups import Group
 from ...registry.migration_files import Applied, Migration, load, plan
 from ...registry.migrations import read_applied
 from ..finding import Finding, Verdict, broken
-from ..site import Registry
+from ..site import Registry, is_this_machine, unprotected
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import ConnectionInfo
 
 CHECK = "database"
-# inet_server_addr is null over a socket of this machine.
-_SERVER = """
-SELECT current_setting('server_version'),
-       coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
-       coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', true),
-       current_user, pg_is_in_recovery()
-"""
+_SERVER = "SELECT current_setting('server_version'), current_user, pg_is_in_recovery()"
 _GROUPS = """
 SELECT rolname FROM pg_roles
  WHERE rolname IN (%(everywhere)s, %(own)s) AND pg_has_role(current_user, oid, 'USAGE')
@@ -45,19 +45,60 @@ def with_role(error: PlatformError) -> PlatformError:
 def connect(registry: Registry) -> list[Finding]:
     """Connect and say what is there."""
     try:
-        told = registry.read(lambda session: session.rows(_SERVER))
+        # As libpq sees it: behind a pooler the server knows another connection.
+        told, way = registry.read(lambda session: (session.rows(_SERVER), Way.of(session.link)))
     except PlatformError as error:
         return [broken(CHECK, error, "access")]
-    version, encrypted, local, user, standby = told[0]
-    where = f"{registry.where}, as {user}"
-    seen = f"PostgreSQL {str(version).split()[0]}, {where}, {'with' if encrypted else 'without'} TLS."
+    version, user, standby = told[0]
+    seen = f"PostgreSQL {str(version).split()[0]}, {registry.where}, as {user}."
     if standby:
         advice = "Give the address of the primary, or target_session_attrs=read-write with all of them."
-        return [Finding(CHECK, Verdict.FAIL, f"{seen} It is a standby.", advice, "access")]
-    if not (encrypted or local):
-        advice = "Set registry_sslmode: verify-full and registry_sslrootcert."
-        return [Finding(CHECK, Verdict.WARN, seen, advice, "access")]
-    return [Finding(CHECK, Verdict.PASS, seen, subject="access")]
+        access = Finding(CHECK, Verdict.FAIL, f"{seen} It is a standby.", advice, "access")
+    else:
+        access = Finding(CHECK, Verdict.PASS, seen, subject="access")
+    site = registry.site
+    return [access, judge_tls(way, site.tier or site.environment)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """The way to the server: ``authority`` tells that libpq knows one to check its certificate by."""
+
+    encrypted: bool
+    local: bool
+    mode: str
+    authority: bool = False
+
+    @classmethod
+    def of(cls, link: ConnectionInfo) -> Way:
+        """Return the way of a connection."""
+        parameters = link.dsn_parameters
+        # Where libpq looks itself.
+        authority = Path(parameters.get("sslrootcert") or "~/.postgresql/root.crt").expanduser()
+        return cls(
+            encrypted=link.ssl_in_use,
+            local=link.host.startswith("/") or is_this_machine(link.host),
+            mode=parameters.get("sslmode", "prefer"),
+            authority=authority.exists(),
+        )
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether somebody else in the server's place would be found out."""
+        # For the sake of old clients libpq takes "require" for "verify-ca" where it has an authority.
+        return self.mode in ("verify-ca", "verify-full") or (self.mode == "require" and self.authority)
+
+
+def judge_tls(way: Way, tier: str) -> Finding:
+    """Judge whether others can listen, or answer in place of the server."""
+    subject = "tls"
+    if way.local:
+        return Finding(CHECK, Verdict.PASS, "the server is on this machine.", subject=subject)
+    if way.encrypted and way.is_verified:
+        return Finding(CHECK, Verdict.PASS, f"sslmode {way.mode}.", subject=subject)
+    kind = f"the server's certificate is not checked (sslmode {way.mode})" if way.encrypted else "none"
+    advice = "Set registry_sslmode: verify-full and registry_sslrootcert."
+    return Finding(CHECK, unprotected(tier), f"{kind}.", advice, subject)
 
 
 def look_at_schema(registry: Registry) -> list[Finding]:
@@ -119,7 +160,8 @@ def judge_login(group: Group, groups: Sequence[str], owns: bool) -> Finding:
 def look_at_isolation(registry: Registry) -> list[Finding]:
     """See that nobody but its owner may create in the schema."""
     try:
-        creators.refuse(registry.asked(), accept=False)
+        with registry.asked() as database:
+            creators.refuse(database, accept=False)
     except PlatformError as error:
         if error.error_class is not ErrorClass.INVALID:
             raise

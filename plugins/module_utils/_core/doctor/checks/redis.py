@@ -2,21 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the routers' Redis answers, as far as this machine can tell."""
+"""Whether the routers' Redis answers, as far as this machine can tell, and what keeps others out of it."""
 
 from __future__ import annotations
 
 import ssl
 from functools import partial
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ...cluster.access import Connection, dialler
+from ...common.redaction import HIDDEN
 from ..finding import Finding, Verdict
-from ..site import Site
+from ..site import Site, is_this_machine, unprotected
 
 CHECK = "redis"
 _PORT = 6379
 _ANSWER_BYTES = 512
+#: What it says while it can be waited for.
+_FOR_NOW = frozenset({"LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN"})
+_LOGIN = frozenset({"NOAUTH", "WRONGPASS", "NOPERM"})
 
 
 def look(site: Site) -> list[Finding]:
@@ -29,20 +33,50 @@ def look(site: Site) -> list[Finding]:
                 "none is given (router_redis_url): each router then counts for itself.",
             )
         ]
-    parts = urlsplit(site.redis_url)
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-        advice = "Give redis://:password@host:6379 in router_redis_url, or rediss:// for TLS."
+    parts = parsed(site.redis_url)
+    if parts is None:
+        advice = (
+            "Give redis://host:6379 in router_redis_url, or rediss:// for TLS, with special characters of "
+            "user and password percent-encoded."
+        )
         return [Finding(CHECK, Verdict.FAIL, "the URL is none of a Redis (it is not shown).", advice)]
+    return [_reached(parts, site), judge_protection(parts, site.tier or site.environment)]
+
+
+def parsed(url: str) -> SplitResult | None:
+    """Return the parts of a URL, None where it is none of a Redis.
+
+    Behind a ``/``, ``?`` or ``#`` that is not encoded the password seems to be a path, and what is before it
+    host and port: such a URL is not used, and no error's text shown.
+    """
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    misplaced = "@" in f"{parts.path}{parts.query}{parts.fragment}"
+    return parts if whole and not misplaced and parts.scheme in ("redis", "rediss") else None
+
+
+def login(parts: SplitResult) -> tuple[str, str]:
+    """Return user and password, each empty where none is given; both may be options of the URL, too."""
+    options = parse_qs(parts.query)
+    user = unquote(parts.username or "") or options.get("username", [""])[0]
+    return user, unquote(parts.password or "") or options.get("password", [""])[0]
+
+
+def _reached(parts: SplitResult, site: Site) -> Finding:
     where = f"{parts.hostname} port {parts.port or _PORT}"
     try:
         answers = _ask(parts, site)
     except (OSError, ValueError) as error:
         # Routers are elsewhere: a Service of the cluster is no address here.
-        seen = f"{where} cannot be reached from this machine: {error}."
-        return [
-            Finding(CHECK, Verdict.UNKNOWN, seen, "Routers may reach it all the same: see their pods' logs.")
-        ]
-    return [judge(where, answers, encrypted=parts.scheme == "rediss")]
+        why = error if isinstance(error, OSError) else type(error).__name__
+        seen = f"{where} cannot be reached from this machine: {why}."
+        return Finding(
+            CHECK, Verdict.UNKNOWN, seen, "Routers may reach it all the same: see their pods' logs."
+        )
+    return judge(where, answers)
 
 
 def _ask(parts: SplitResult, site: Site) -> list[str]:
@@ -52,11 +86,12 @@ def _ask(parts: SplitResult, site: Site) -> list[str]:
         tls = partial(ssl.create_default_context, cafile=site.redis_ca_cert or None)
     connection = dialler(str(parts.hostname), parts.port or _PORT, tls)(limit_s)
     connection.settimeout(limit_s)
+    user, password = login(parts)
     try:
         answers = []
-        if parts.password:
-            names = [unquote(parts.username)] if parts.username else []
-            answers.append(_command(connection, "AUTH", *names, unquote(parts.password)))
+        if password:
+            told = _command(connection, "AUTH", *([user] if user else []), password)
+            answers.append(told.replace(password, HIDDEN))
         return [*answers, _command(connection, "PING")]
     finally:
         connection.close()
@@ -76,14 +111,40 @@ def _command(connection: Connection, *words: str) -> str:
     return bytes(buffer[:received]).decode(errors="replace").strip()
 
 
-def judge(where: str, answers: list[str], *, encrypted: bool) -> Finding:
+def judge(where: str, answers: list[str]) -> Finding:
     """Judge its answers, the last of which is to a ping."""
     refused = next((answer for answer in answers if answer.startswith("-")), "")
     if refused:
-        advice = "Correct user and password in router_redis_url."
-        return Finding(CHECK, Verdict.FAIL, f"{where} refuses: {refused[1:].rstrip('.')}.", advice)
+        return _judge_refusal(where, refused[1:])
     if answers[-1] != "+PONG":
         return Finding(
             CHECK, Verdict.FAIL, f"{where} does not answer as a Redis does.", "Check host and port."
         )
-    return Finding(CHECK, Verdict.PASS, f"{where} answers, {'with' if encrypted else 'without'} TLS.")
+    return Finding(CHECK, Verdict.PASS, f"{where} answers.")
+
+
+def _judge_refusal(where: str, refusal: str) -> Finding:
+    # It may repeat what it was sent, which has a password.
+    told = refusal.partition(", with args")[0].rstrip(".")
+    code = told.partition(" ")[0]
+    if code in _FOR_NOW:
+        return Finding(CHECK, Verdict.WARN, f"{where} is not ready: {told}.", "Wait, and look again.")
+    about_login = code in _LOGIN or "AUTH" in told or "password" in told
+    advice = (
+        "Correct user and password in router_redis_url." if about_login else "Do as it says; see its log."
+    )
+    return Finding(CHECK, Verdict.FAIL, f"{where} refuses: {told}.", advice)
+
+
+def judge_protection(parts: SplitResult, tier: str) -> Finding:
+    """Judge the URL: who can write to Redis can send clients' requests elsewhere."""
+    lacking = [] if parts.scheme == "rediss" else ["without TLS"]
+    lacking += [] if login(parts)[1] else ["without a password"]
+    subject = "protection"
+    if not lacking:
+        return Finding(CHECK, Verdict.PASS, "TLS and a password.", subject=subject)
+    seen = ", ".join(lacking)
+    if is_this_machine(str(parts.hostname)):
+        return Finding(CHECK, Verdict.PASS, f"{seen}, on this machine.", subject=subject)
+    advice = "Give rediss:// with a password in router_redis_url: routers believe what they read there."
+    return Finding(CHECK, unprotected(tier), f"{seen}.", advice, subject)

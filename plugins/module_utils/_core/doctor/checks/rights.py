@@ -15,7 +15,6 @@ from ..finding import Finding, Verdict, some
 from ..site import Cluster
 
 CHECK = "rights"
-_REVIEWS = "/apis/authorization.k8s.io/v1"
 
 #: What does not work without a right, by API group and resource; the first that fits.
 _BREAKS: tuple[tuple[str, str, str], ...] = (
@@ -97,9 +96,8 @@ def look(cluster: Cluster) -> list[Finding]:
 
 
 def _rules(cluster: Cluster) -> Sequence[Mapping[str, Any]]:
-    body = {"spec": {"namespace": cluster.site.namespace}}
-    told = cluster.client.create(f"{_REVIEWS}/selfsubjectrulesreviews", body)
-    return list(told["status"].get("resourceRules") or [])
+    told = cluster.review("selfsubjectrulesreviews", {"namespace": cluster.site.namespace})
+    return list(told.get("resourceRules") or [])
 
 
 def is_allowed(cluster: Cluster, right: Right) -> bool:
@@ -108,10 +106,7 @@ def is_allowed(cluster: Cluster, right: Right) -> bool:
     asked = {"group": right.group, "resource": resource, "subresource": subresource, "verb": right.verb}
     if not right.everywhere:
         asked["namespace"] = cluster.site.namespace
-    told = cluster.client.create(
-        f"{_REVIEWS}/selfsubjectaccessreviews", {"spec": {"resourceAttributes": asked}}
-    )
-    return bool(told["status"]["allowed"])
+    return bool(cluster.review("selfsubjectaccessreviews", {"resourceAttributes": asked})["allowed"])
 
 
 def covers(rules: Iterable[Mapping[str, Any]], right: Right) -> bool:

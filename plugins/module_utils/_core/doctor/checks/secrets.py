@@ -43,8 +43,8 @@ def _look_at(cluster: Cluster, model: Model) -> Finding:
             seen = f"not allowed to get {resource} in {cluster.site.namespace}."
             return Finding(CHECK, Verdict.UNKNOWN, seen, "See rights.", model.host)
     namespace, objects = cluster.site.namespace, model.rendered.objects
-    lines = missing(cluster.client, objects, namespace)
-    lines += missing(cluster.client, objects, namespace, pull_secrets)
+    lines = missing(cluster, objects, namespace)
+    lines += missing(cluster, objects, namespace, pull_secrets)
     names = ", ".join(sorted({f"{item.kind} {item.name}" for item in needed | pulling}))
     if not lines:
         return Finding(CHECK, Verdict.PASS, f"{names}: there.", subject=model.host)
