@@ -197,6 +197,24 @@ def test_links_lead_to_nodes_that_are_made_before() -> None:
         known.add(node["identifier"])
 
 
+def test_a_promotion_that_failed_ends_the_workflow_as_failed() -> None:
+    """AWX takes a failure for handled where a link leads on from it."""
+    (promotion,) = [node for node in OBJECTS["nodes"] if node["identifier"] == "promote"]
+    assert not promotion["failure_nodes"]
+    assert not promotion["always_nodes"]
+
+
+@pytest.mark.parametrize(
+    ("tier", "told"),
+    [("production", ["another reason", "its output", "Approve promotions (eu)"]), ("staging", ["gates"])],
+)
+def test_who_agrees_is_told_where_to_look(tier: str, told: list[str]) -> None:
+    """In production every failure of the first job leads there."""
+    place = {"name": "eu", "tier": tier, "promote_from": "development"}
+    (agree,) = [node for node in made(environments=[place], schedules=[])["nodes"] if "approval_node" in node]
+    assert [text for text in told if text not in agree["approval_node"]["description"]] == []
+
+
 def test_templates_that_are_named_exist() -> None:
     names = {item["name"] for item in TEMPLATES}
     for node in OBJECTS["nodes"]:
