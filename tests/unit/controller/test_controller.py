@@ -45,6 +45,7 @@ ENVIRONMENTS = [
         "promote_from": "staging",
         "credentials": ["Cluster prod-eu"],
         "administrator_credentials": ["Admin prod-eu"],
+        "approver_credentials": ["Approver prod-eu"],
         "source_credentials": ["Cluster staging"],
         "operators": ["ML"],
         "approvers": ["Owners"],
@@ -105,7 +106,7 @@ def test_awx_takes_the_survey(template: dict[str, Any]) -> None:
 def test_a_survey_that_nobody_touched_is_what_the_role_does_anyway(verb: str) -> None:
     """The answers pass the role's own validation; those that are empty count as not given."""
     row = VERBS[verb]
-    (template, *_) = [item for item in OBJECTS["job_templates"] if item["name"] == f"{row.title} (prod-eu)"]
+    (*_, template) = [item for item in OBJECTS["job_templates"] if item["name"].startswith(f"{row.title} (")]
     options = row.options or argument_specs()[row.role][row.entry]
     answers = untouched_answers(template["survey_spec"])
     assert answers.keys() <= options.keys()
@@ -229,6 +230,43 @@ def test_only_approvers_approve() -> None:
         titles = role.get("job_templates", ())
         if role["role"] == "approval" or any(title.startswith("Approve") for title in titles):
             assert role["teams"] == ["Owners"]
+
+
+def _template(title: str, place: str, **options: Any) -> dict[str, Any] | None:
+    found = made(**options)["job_templates"]
+    return next((item for item in found if item["name"] == f"{title} ({place})"), None)
+
+
+def test_in_production_no_job_goes_round_the_approval() -> None:
+    """Neither over what was promoted, nor with values that are in no inventory; unless that is asked for."""
+    for place, open_to_all in (("staging", True), ("prod-eu", False)):
+        deploy = _template("Deploy models", place)
+        assert deploy is not None
+        asked = {item["variable"] for item in deploy["survey_spec"]["spec"]}
+        assert ("vllm_promoted" in asked) == open_to_all
+        assert (_template("Deploy a model of no inventory", place) is not None) == open_to_all
+    named = [{"name": "production", "verbs": ["deploy_model"]}]
+    template = _template("Deploy a model of no inventory", "production", environments=named, schedules=[])
+    assert template is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "approving", "promoting"),
+    [
+        ({}, ["Registry"], ["Registry"]),
+        ({"approver_credentials": ["Approver"]}, ["Approver"], ["Registry"]),
+    ],
+)
+def test_approvers_may_have_a_login_of_their_own(
+    given: dict[str, Any], approving: list[str], promoting: list[str]
+) -> None:
+    """So that ``approval_by_other_login`` can be met."""
+    place = {"name": "production", "credentials": ["Registry"], **given}
+    options: dict[str, Any] = {"environments": [place], "schedules": []}
+    for title, wanted in (("Approve promotions", approving), ("Promote models", promoting)):
+        template = _template(title, "production", **options)
+        assert template is not None
+        assert template["credentials"] == wanted
 
 
 def test_nobody_gives_variables_unless_alerts_do() -> None:

@@ -43,6 +43,8 @@ class Verb:
     takes_lock: bool = False
     #: Reads the environment that is promoted from, too.
     reads_source: bool = False
+    #: Also made for production where an environment names no verbs. Not what would go round an approval.
+    in_production: bool = True
     #: What is asked for, where that are variables of the playbook and not of a role.
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
@@ -77,7 +79,9 @@ VERBS: Mapping[str, Verb] = {
         "Deploys, verifies and registers the models of the inventory, or those of the limit.",
         "vllm",
         questions=(
-            Question("vllm_promoted", "A promoted model that the inventory says otherwise"),
+            Question(
+                "vllm_promoted", "A promoted model that the inventory says otherwise", in_production=False
+            ),
             Question("vllm_reason", _REASON),
         ),
         timeout=_LOADS_WEIGHTS,
@@ -104,6 +108,7 @@ VERBS: Mapping[str, Verb] = {
         takes_lock=True,
         # A limit would leave out the host that takes the answers.
         for_models=False,
+        in_production=False,
         options=_OF_ANY_MODEL,
     ),
     "remove": Verb(
