@@ -310,6 +310,25 @@ def test_bad_input_is_named(change: dict[str, Any], named: str) -> None:
         made(**change)
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_schedule_names_the_models_where_the_playbook_wants_it(verb: str) -> None:
+    given = {**SCHEDULES[0], "verb": verb}
+    if VERBS[verb].needs_limit:
+        for limit in ("", "  "):
+            with pytest.raises(Exception, match="names no models"):
+                made(schedules=[{**given, "limit": limit}])
+    else:
+        assert made(schedules=[given])["schedules"][0]["limit"] == ""
+    assert made(schedules=[{**given, "limit": "tiny"}])["schedules"][0]["limit"] == "tiny"
+
+
+def test_the_table_knows_which_playbooks_want_a_limit() -> None:
+    for name, verb in VERBS.items():
+        text = (ROOT / "playbooks" / verb.playbook).read_text(encoding="utf-8")
+        wants = "Name the models with --limit" in text and (verb.playbook != "deploy.yml" or name == "remove")
+        assert verb.needs_limit == wants, name
+
+
 def test_what_awx_does_not_take_away() -> None:
     assert surplus([{"name": "a"}, {"name": "b"}, {"name": "a"}], [{"name": "b"}]) == ["a"]
     job = {"summary_fields": {"unified_job_template": {"unified_job_type": "job"}}}

@@ -43,6 +43,8 @@ class Verb:
     takes_lock: bool = False
     #: Reads the environment that is promoted from, too.
     reads_source: bool = False
+    #: The playbook refuses to take all models because nobody named one.
+    needs_limit: bool = False
     #: Also made for production where an environment names no verbs. Not what would go round an approval.
     in_production: bool = True
     #: What is asked for, where that are variables of the playbook and not of a role.
@@ -114,12 +116,13 @@ VERBS: Mapping[str, Verb] = {
     "remove": Verb(
         "Remove models",
         "deploy.yml",
-        "Takes models from clients, then removes their servers. Always give a limit.",
+        "Takes models from clients, then removes their servers. Needs a limit.",
         "vllm",
         audience=ADMINISTRATORS,
         timeout=_LOADS_WEIGHTS,
         variables={"vllm_state": "absent"},
         takes_lock=True,
+        needs_limit=True,
     ),
     "promote": Verb(
         "Promote models",
@@ -130,6 +133,7 @@ VERBS: Mapping[str, Verb] = {
         timeout=_LOADS_WEIGHTS,
         takes_lock=True,
         reads_source=True,
+        needs_limit=True,
     ),
     "approve": Verb(
         "Approve promotions",
@@ -145,6 +149,7 @@ VERBS: Mapping[str, Verb] = {
             Question("promotion_reason", _REASON, required=True),
         ),
         audience=APPROVERS,
+        needs_limit=True,
     ),
     "rollback": Verb(
         "Roll back models",
@@ -160,6 +165,7 @@ VERBS: Mapping[str, Verb] = {
         ),
         timeout=_LOADS_WEIGHTS,
         takes_lock=True,
+        needs_limit=True,
     ),
     "register": Verb(
         "Register models",
@@ -172,19 +178,21 @@ VERBS: Mapping[str, Verb] = {
     "deregister": Verb(
         "Deregister models",
         "deregister.yml",
-        "Drains models and removes them from the registry; their servers go on. Always give a limit.",
+        "Drains models and removes them from the registry; their servers go on. Needs a limit.",
         "registration",
         "deregister",
         questions=(Question("registration_reason", _REASON, required=True),),
         audience=ADMINISTRATORS,
+        needs_limit=True,
     ),
     "disable": Verb(
         "Disable models",
         "disable.yml",
-        "Takes models from clients until somebody enables them. Always give a limit.",
+        "Takes models from clients until somebody enables them. Needs a limit.",
         "registration",
         "disable",
         questions=(Question("registration_reason", _REASON, required=True),),
+        needs_limit=True,
     ),
     "enable": Verb(
         "Enable models",
