@@ -18,6 +18,7 @@ description:
   - Whoever asked may not approve. The database refuses it too. Names are compared without case, spaces, host
     and domain, so C(Alice@laptop), C(alice) and C(CORP\alice) are one person.
   - An actor is what the run was told. Who was logged in to the database is on record beside it.
+  - A job of AWX without a user, as one that a schedule started, neither asks nor approves, and fails.
   - Needs a database user that may deploy in the target.
 extends_documentation_fragment:
   - llmops.platform.attributes
@@ -71,7 +72,7 @@ options:
     type: float
     default: 86400.0
   actor:
-    description: On whose behalf. The user and host of the run if left out.
+    description: On whose behalf. By default the user of the AWX job, or else user and host of the run.
     type: str
   timeout:
     description: Seconds for the database's work.

@@ -248,7 +248,7 @@ def test_the_playbook_gets_as_far_as_a_pod_that_answers(
     assert task.result["failed_step"] == "verify", task.result
     assert task.result["error_class"] != "auth", task.result
     assert api.find(f"/api/v1/namespaces/{namespace}/services/a-model-{name}")
-    play("deploy", vllm_state="absent", **given).check()
+    play("deploy", vllm_state="absent", deploy_all=True, **given).check()
     assert api.find(f"/api/v1/namespaces/{namespace}/services/a-model-{name}") is None
 
 

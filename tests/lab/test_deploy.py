@@ -571,7 +571,7 @@ def _kill_and_resume(site: Site, case: Kill) -> None:
     site.variables = {"vllm_takeover_after": 600, "vllm_lock_ttl": 600}
     if case.slow_ready:
         # Nothing is removed; the schema is there then.
-        site.deploy(vllm_state="absent").check()
+        site.deploy(vllm_state="absent", deploy_all=True).check()
         site.query(_SLOW_READY)
     running = site.start()
     running.wait_for(case.phase)
@@ -611,13 +611,13 @@ def test_removal_deregisters_first_and_is_idempotent(site: Site) -> None:
         },
     )
     assert site.deploy().check().changed == []
-    removed = site.deploy(vllm_state="absent").check()
+    removed = site.deploy(vllm_state="absent", deploy_all=True).check()
     assert removed.wall_s < 60
     (done,) = [task.result for task in removed.tasks if task.changed]
     assert [step["name"] for step in done["steps"]] == ["withdraw", "helm uninstall"]
     assert site.rows() == {}
     assert site.objects("apis/apps/v1/deployments") == []
-    assert site.deploy(vllm_state="absent").check().changed == []
+    assert site.deploy(vllm_state="absent", deploy_all=True).check().changed == []
 
 
 HOSTILE_NAMES = [

@@ -389,7 +389,7 @@ def test_release_of_another_chart_is_not_touched(site: Site, tmp_path: Path, sta
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: theirs}\n"
     )
     assert HandMade(site).run("install", RELEASE, str(chart)).wait() == 0
-    result = site.deploy(vllm_state=state)
+    result = site.deploy(vllm_state=state, deploy_all=True)
     failed = next(task for task in result.find(action="vllm_deployment") if task.status == "failed").result
     assert failed["error_class"] == "invalid"
     assert "another chart, theirs" in failed["msg"]

@@ -28,7 +28,10 @@ def test_a_redeploy_does_not_enable_a_disabled_model(
 
     def play(verb: str, **variables: str) -> PlayResult:
         return site.runner.run(
-            f"llmops.platform.{verb}", inventory=site.inventory(), extra_vars=variables
+            f"llmops.platform.{verb}",
+            inventory=site.inventory(),
+            arguments=["--limit", "tiny"],
+            extra_vars=variables,
         ).check()
 
     def state() -> tuple[str, str, str | None]:

@@ -317,7 +317,7 @@ def test_requests_recover_after_a_replica_was_killed(site: RouterSite) -> None:
 
 def test_a_disabled_model_is_gone_from_both_replicas(site: RouterSite) -> None:
     wait_until("two replicas", lambda: len(site.ready_pods()) == 2)
-    disabled = site.play("disable").check()
+    disabled = site.play("disable", registration_all=True).check()
     (task,) = disabled.find(action="registry_entry")
     pods = site.ready_pods()
     text = json.dumps(task.result)

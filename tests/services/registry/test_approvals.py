@@ -15,6 +15,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.actor import awx_environment
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.identity import identity
 from ansible_collections.llmops.platform.plugins.module_utils._core.operations.promotion.gates import (
@@ -39,6 +40,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.registry.con
     Session,
 )
 from tests.services.registry.conftest import Run, open_database
+from tests.support.awx_run import Job
 from tests.support.postgres import Server
 from tests.unit.common.test_identity import CASES
 
@@ -158,6 +160,25 @@ def test_nobody_approves_what_they_asked_for(asked: Database, dsn: str) -> None:
         with pytest.raises(psycopg2.errors.RaiseException, match=r"asked for this promotion|does not say"):
             as_actor(dsn, spelling, (RAW, ROW))
     assert gate(asked).verdict == "inconclusive"
+
+
+def test_a_job_without_a_user_neither_asks_nor_approves(
+    asked: Database, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that a schedule started: nobody is behind it, whoever the container runs as."""
+    job = Job(user="")
+    for name, value in awx_environment(job.variables(), job.host).items():
+        monkeypatch.setenv(name, value)
+    other = subject_of("m", "prod-us", "staging", MANIFEST, GATES)
+    for dry_run in (False, True):
+        for attempt in (
+            lambda session, dry=dry_run: request(session, other, dry_run=dry),
+            lambda session, dry=dry_run: approve(session, SUBJECT, expires_in_s=60, dry_run=dry),
+        ):
+            with pytest.raises(PlatformError, match=r"no user \(awx_user_name\)") as failure:
+                asked.transaction(attempt)
+            assert "launches the job" in failure.value.resolution
+    assert query("SELECT kind FROM promotion_approvals") == [("requested",)]
 
 
 def test_the_core_is_as_strict_as_the_schema_in_check_mode(asked: Database) -> None:

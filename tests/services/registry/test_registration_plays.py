@@ -55,6 +55,7 @@ def play(tmp_path: Path, dsn: str, model_server: ModelServer) -> Play:
             "ansible_python_interpreter": sys.executable,
             "vllm_environment": "staging",
             "registry_dsn": dsn,
+            "registration_all": True,
         }
         own = {"vllm_model": MODEL, "registration_endpoint": model_server.url}
         result = PlayRunner(tmp_path).run(
@@ -275,6 +276,7 @@ def test_hostile_names_reach_the_registry_as_they_are(
         "ansible_python_interpreter": sys.executable,
         "vllm_environment": "staging",
         "registry_dsn": dsn,
+        "registration_all": True,
     }
     runner = PlayRunner(tmp_path, {"_ANSIBLE_TEMPLAR_UNTRUSTED_TEMPLATE_BEHAVIOR": "ignore"})
     inventory = {"models": {"hosts": hosts, "vars": shared}}

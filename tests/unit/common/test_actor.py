@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common import actor
+from ansible_collections.llmops.platform.plugins.module_utils._core.common.identity import identity
 from tests.support.awx_run import Job
 
 
@@ -41,6 +42,19 @@ def test_who_is_told_is_stronger_than_who_is_logged_in(monkeypatch: pytest.Monke
     assert actor.actor() == "alice"
     monkeypatch.setenv("LLMOPS_ACTOR", " ")
     assert "@" in actor.actor()
+
+
+def test_nobody_is_behind_a_job_without_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All jobs run as the same user, so that one would be somebody else than whoever asked."""
+    monkeypatch.setattr("getpass.getuser", lambda: "runner")
+    monkeypatch.delenv("LLMOPS_ACTOR", raising=False)
+    monkeypatch.delenv("LLMOPS_JOB", raising=False)
+    assert identity(actor.actor()) == "runner"
+    assert not actor.is_nobody(actor.actor())
+    monkeypatch.setenv("LLMOPS_JOB", Job().url)
+    assert identity(actor.actor()) is None
+    assert actor.is_nobody(actor.actor())
+    assert not actor.is_nobody("j\u00fcrgen")
 
 
 def test_reason_is_one_short_line_without_secrets() -> None:

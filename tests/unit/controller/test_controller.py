@@ -45,6 +45,7 @@ ENVIRONMENTS = [
         "promote_from": "staging",
         "credentials": ["Cluster prod-eu"],
         "administrator_credentials": ["Admin prod-eu"],
+        "approver_credentials": ["Approver prod-eu"],
         "source_credentials": ["Cluster staging"],
         "operators": ["ML"],
         "approvers": ["Owners"],
@@ -105,7 +106,7 @@ def test_awx_takes_the_survey(template: dict[str, Any]) -> None:
 def test_a_survey_that_nobody_touched_is_what_the_role_does_anyway(verb: str) -> None:
     """The answers pass the role's own validation; those that are empty count as not given."""
     row = VERBS[verb]
-    (template, *_) = [item for item in OBJECTS["job_templates"] if item["name"] == f"{row.title} (prod-eu)"]
+    (*_, template) = [item for item in OBJECTS["job_templates"] if item["name"].startswith(f"{row.title} (")]
     options = row.options or argument_specs()[row.role][row.entry]
     answers = untouched_answers(template["survey_spec"])
     assert answers.keys() <= options.keys()
@@ -197,6 +198,24 @@ def test_links_lead_to_nodes_that_are_made_before() -> None:
         known.add(node["identifier"])
 
 
+def test_a_promotion_that_failed_ends_the_workflow_as_failed() -> None:
+    """AWX takes a failure for handled where a link leads on from it."""
+    (promotion,) = [node for node in OBJECTS["nodes"] if node["identifier"] == "promote"]
+    assert not promotion["failure_nodes"]
+    assert not promotion["always_nodes"]
+
+
+@pytest.mark.parametrize(
+    ("tier", "told"),
+    [("production", ["another reason", "its output", "Approve promotions (eu)"]), ("staging", ["gates"])],
+)
+def test_who_agrees_is_told_where_to_look(tier: str, told: list[str]) -> None:
+    """In production every failure of the first job leads there."""
+    place = {"name": "eu", "tier": tier, "promote_from": "development"}
+    (agree,) = [node for node in made(environments=[place], schedules=[])["nodes"] if "approval_node" in node]
+    assert [text for text in told if text not in agree["approval_node"]["description"]] == []
+
+
 def test_templates_that_are_named_exist() -> None:
     names = {item["name"] for item in TEMPLATES}
     for node in OBJECTS["nodes"]:
@@ -211,6 +230,43 @@ def test_only_approvers_approve() -> None:
         titles = role.get("job_templates", ())
         if role["role"] == "approval" or any(title.startswith("Approve") for title in titles):
             assert role["teams"] == ["Owners"]
+
+
+def _template(title: str, place: str, **options: Any) -> dict[str, Any] | None:
+    found = made(**options)["job_templates"]
+    return next((item for item in found if item["name"] == f"{title} ({place})"), None)
+
+
+def test_in_production_no_job_goes_round_the_approval() -> None:
+    """Neither over what was promoted, nor with values that are in no inventory; unless that is asked for."""
+    for place, open_to_all in (("staging", True), ("prod-eu", False)):
+        deploy = _template("Deploy models", place)
+        assert deploy is not None
+        asked = {item["variable"] for item in deploy["survey_spec"]["spec"]}
+        assert ("vllm_promoted" in asked) == open_to_all
+        assert (_template("Deploy a model of no inventory", place) is not None) == open_to_all
+    named = [{"name": "production", "verbs": ["deploy_model"]}]
+    template = _template("Deploy a model of no inventory", "production", environments=named, schedules=[])
+    assert template is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "approving", "promoting"),
+    [
+        ({}, ["Registry"], ["Registry"]),
+        ({"approver_credentials": ["Approver"]}, ["Approver"], ["Registry"]),
+    ],
+)
+def test_approvers_may_have_a_login_of_their_own(
+    given: dict[str, Any], approving: list[str], promoting: list[str]
+) -> None:
+    """So that ``approval_by_other_login`` can be met."""
+    place = {"name": "production", "credentials": ["Registry"], **given}
+    options: dict[str, Any] = {"environments": [place], "schedules": []}
+    for title, wanted in (("Approve promotions", approving), ("Promote models", promoting)):
+        template = _template(title, "production", **options)
+        assert template is not None
+        assert template["credentials"] == wanted
 
 
 def test_nobody_gives_variables_unless_alerts_do() -> None:
@@ -252,6 +308,25 @@ def test_jobs_may_take_longer_than_what_they_do() -> None:
 def test_bad_input_is_named(change: dict[str, Any], named: str) -> None:
     with pytest.raises(Exception, match=named):
         made(**change)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_schedule_names_the_models_where_the_playbook_wants_it(verb: str) -> None:
+    given = {**SCHEDULES[0], "verb": verb}
+    if VERBS[verb].needs_limit:
+        for limit in ("", "  "):
+            with pytest.raises(Exception, match="names no models"):
+                made(schedules=[{**given, "limit": limit}])
+    else:
+        assert made(schedules=[given])["schedules"][0]["limit"] == ""
+    assert made(schedules=[{**given, "limit": "tiny"}])["schedules"][0]["limit"] == "tiny"
+
+
+def test_the_table_knows_which_playbooks_want_a_limit() -> None:
+    for name, verb in VERBS.items():
+        text = (ROOT / "playbooks" / verb.playbook).read_text(encoding="utf-8")
+        wants = "Name the models with --limit" in text and (verb.playbook != "deploy.yml" or name == "remove")
+        assert verb.needs_limit == wants, name
 
 
 def test_what_awx_does_not_take_away() -> None:

@@ -18,6 +18,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from .identity import NOBODY
 from .redaction import excerpt, redact_free_text
 
 ACTOR, JOB = "LLMOPS_ACTOR", "LLMOPS_JOB"
@@ -29,16 +30,26 @@ _PREFIXES = ("awx", "tower")
 
 
 def actor() -> str:
-    """Return who runs this: the user of the AWX job where there is one, otherwise ``user@host``."""
+    """Return who runs this: the user of the AWX job where there is one, otherwise ``user@host``.
+
+    In a job without a user that is nobody: the container's user is the same for everybody's jobs.
+    """
     told = os.environ.get(ACTOR, "").strip()
     if told:
         return told
+    if awx_job():
+        return f"{NOBODY}@{platform.node()}"
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         # A container's user may have no name.
-        user = "unknown"
+        user = NOBODY
     return f"{user}@{platform.node()}"
+
+
+def is_nobody(who: str) -> bool:
+    """Tell whether an actor is what a job of AWX without a user has on record."""
+    return awx_job() is not None and who.partition("@")[0] == NOBODY
 
 
 def awx_job() -> str | None:

@@ -19,7 +19,7 @@ import unicodedata
 
 from .errors import invalid
 
-#: What ``actor()`` says where a container's user has no name.
+#: What ``actor()`` says in a job of AWX without a user, and where a container's user has no name.
 NOBODY = "unknown"
 
 _SPACE = re.compile(r"[ \t\n\r\f\v]")

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .place import Place
 from .survey import survey
-from .verbs import ADMINISTRATORS, VERBS, Verb
+from .verbs import ADMINISTRATORS, APPROVERS, VERBS, Verb
 
 #: Marks what this collection made, so that it finds what is not wanted any more.
 LABEL = "llmops.platform"
@@ -43,7 +43,8 @@ def job_templates(place: Place, settings: Settings, specs: Specs) -> Iterator[di
 
 def verb_survey(verb: Verb, place: Place, specs: Specs) -> dict[str, Any]:
     """Return what a job template asks, with the environment that is promoted from where it has one."""
-    asked = survey(verb.questions, verb.options or specs[verb.role][verb.entry])
+    questions = [one for one in verb.questions if one.in_production or place.tier != "production"]
+    asked = survey(questions, verb.options or specs[verb.role][verb.entry])
     for item in asked.get("spec", ()):
         if item["variable"] == "promotion_from" and place.promote_from:
             item["default"] = place.promote_from
@@ -92,7 +93,11 @@ def _job_template(name: str, verb: Verb, place: Place, settings: Settings, specs
 
 
 def _credentials(verb: Verb, place: Place) -> list[str]:
-    """Return the administrator's credentials in place of the others, where there are some."""
-    own = verb.audience == ADMINISTRATORS and not verb.for_models
-    found = list((own and place.administrator_credentials) or place.credentials)
+    """Return the credentials of the administrator or the approver in place of the others, if any."""
+    own: Sequence[str] = ()
+    if verb.audience == APPROVERS:
+        own = place.approver_credentials
+    elif verb.audience == ADMINISTRATORS and not verb.for_models:
+        own = place.administrator_credentials
+    found = list(own or place.credentials)
     return found + [name for name in place.source_credentials if verb.reads_source and name not in found]

@@ -27,6 +27,7 @@ class Place:
     inventory_credential: str = ""
     credentials: Sequence[str] = ()
     administrator_credentials: Sequence[str] = ()
+    approver_credentials: Sequence[str] = ()
     source_credentials: Sequence[str] = ()
     instance_groups: Sequence[str] = ()
     promote_from: str = ""
@@ -57,13 +58,15 @@ class Place:
         unknown = [verb for verb in given.get("verbs", ()) if verb not in VERBS]
         if unknown:
             raise invalid(f"{_FIELD}.verbs", unknown[0], "is no verb", f"Choose of {', '.join(VERBS)}.")
+        tier = tier_of(name, given.get("tier", ""), f"{_FIELD}.tier")
+        usual = [verb for verb, row in VERBS.items() if row.in_production or tier != "production"]
         return cls(
             **{
                 **given,
                 "name": name,
-                "tier": tier_of(name, given.get("tier", ""), f"{_FIELD}.tier"),
+                "tier": tier,
                 "source_path": given.get("source_path") or name,
-                "verbs": given.get("verbs") or [*VERBS],
+                "verbs": given.get("verbs") or usual,
             }
         )
 

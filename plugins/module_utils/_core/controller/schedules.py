@@ -35,6 +35,14 @@ def schedule(given: Mapping[str, Any], places: Sequence[Place], settings: Settin
             "is no job template",
             "Name an environment of controller_environments and one of its verbs.",
         )
+    limit = str(given.get("limit") or "").strip()
+    if VERBS[given["verb"]].needs_limit and not limit:
+        raise invalid(
+            f"{_FIELD}.limit",
+            limit,
+            f"names no models, and the verb {given['verb']} takes none that nobody named",
+            "Give the models as the limit of a run; all says that all of them are meant.",
+        )
     rule = " ".join(str(given["rrule"]).split())
     if not (_BEGIN.match(rule) and _RULE.search(rule)):
         raise invalid(
@@ -48,7 +56,7 @@ def schedule(given: Mapping[str, Any], places: Sequence[Place], settings: Settin
         "unified_job_template": place.titled(VERBS[given["verb"]].title),
         "organization": settings.organization,
         "rrule": rule,
-        "limit": str(given.get("limit", "")),
+        "limit": limit,
         "extra_data": dict(given.get("extra_data", {})),
         "enabled": bool(given.get("enabled", True)),
     }

@@ -37,6 +37,8 @@ class Question:
     name: str
     default: str = ""
     required: bool = False
+    #: Not where it would be a way round an approval.
+    in_production: bool = True
 
 
 def survey(questions: Iterable[Question], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

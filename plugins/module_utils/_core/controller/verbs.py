@@ -43,6 +43,10 @@ class Verb:
     takes_lock: bool = False
     #: Reads the environment that is promoted from, too.
     reads_source: bool = False
+    #: The playbook refuses to take all models because nobody named one.
+    needs_limit: bool = False
+    #: Also made for production where an environment names no verbs. Not what would go round an approval.
+    in_production: bool = True
     #: What is asked for, where that are variables of the playbook and not of a role.
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
@@ -77,7 +81,9 @@ VERBS: Mapping[str, Verb] = {
         "Deploys, verifies and registers the models of the inventory, or those of the limit.",
         "vllm",
         questions=(
-            Question("vllm_promoted", "A promoted model that the inventory says otherwise"),
+            Question(
+                "vllm_promoted", "A promoted model that the inventory says otherwise", in_production=False
+            ),
             Question("vllm_reason", _REASON),
         ),
         timeout=_LOADS_WEIGHTS,
@@ -104,17 +110,19 @@ VERBS: Mapping[str, Verb] = {
         takes_lock=True,
         # A limit would leave out the host that takes the answers.
         for_models=False,
+        in_production=False,
         options=_OF_ANY_MODEL,
     ),
     "remove": Verb(
         "Remove models",
         "deploy.yml",
-        "Takes models from clients, then removes their servers. Always give a limit.",
+        "Takes models from clients, then removes their servers. Needs a limit.",
         "vllm",
         audience=ADMINISTRATORS,
         timeout=_LOADS_WEIGHTS,
         variables={"vllm_state": "absent"},
         takes_lock=True,
+        needs_limit=True,
     ),
     "promote": Verb(
         "Promote models",
@@ -125,6 +133,7 @@ VERBS: Mapping[str, Verb] = {
         timeout=_LOADS_WEIGHTS,
         takes_lock=True,
         reads_source=True,
+        needs_limit=True,
     ),
     "approve": Verb(
         "Approve promotions",
@@ -140,6 +149,7 @@ VERBS: Mapping[str, Verb] = {
             Question("promotion_reason", _REASON, required=True),
         ),
         audience=APPROVERS,
+        needs_limit=True,
     ),
     "rollback": Verb(
         "Roll back models",
@@ -155,6 +165,7 @@ VERBS: Mapping[str, Verb] = {
         ),
         timeout=_LOADS_WEIGHTS,
         takes_lock=True,
+        needs_limit=True,
     ),
     "register": Verb(
         "Register models",
@@ -167,19 +178,21 @@ VERBS: Mapping[str, Verb] = {
     "deregister": Verb(
         "Deregister models",
         "deregister.yml",
-        "Drains models and removes them from the registry; their servers go on. Always give a limit.",
+        "Drains models and removes them from the registry; their servers go on. Needs a limit.",
         "registration",
         "deregister",
         questions=(Question("registration_reason", _REASON, required=True),),
         audience=ADMINISTRATORS,
+        needs_limit=True,
     ),
     "disable": Verb(
         "Disable models",
         "disable.yml",
-        "Takes models from clients until somebody enables them. Always give a limit.",
+        "Takes models from clients until somebody enables them. Needs a limit.",
         "registration",
         "disable",
         questions=(Question("registration_reason", _REASON, required=True),),
+        needs_limit=True,
     ),
     "enable": Verb(
         "Enable models",

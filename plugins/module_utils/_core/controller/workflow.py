@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The workflow that promotes: gates, somebody who agrees, the promotion, a report of a failure. No I/O."""
+"""The workflow that promotes: gates, somebody who agrees, the promotion. No I/O."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ def nodes(place: Place, settings: Settings) -> list[dict[str, Any]]:
 
     In production the registry wants an approval by somebody else. The first promotion asks for it and fails,
     so the way goes on from its failure; where it succeeds, the approval was there and nothing is left to do.
+    AWX does not tell one failure from another, so whoever agrees is told to look.
+
+    Nothing follows on a failure of the last one, which AWX would take for handled.
     """
     asks_registry = place.tier == "production"
     promote = {"unified_job_template": place.titled(VERBS["promote"].title)}
@@ -53,7 +56,9 @@ def nodes(place: Place, settings: Settings) -> list[dict[str, Any]]:
     agree = {
         "name": place.titled("Agree to the promotion"),
         "description": (
-            f"Approve it with {place.titled(VERBS['approve'].title)!r} first: what counts is in the registry."
+            "The first job failed because nobody has approved the promotion yet, or for another reason: its"
+            f" output says which. Approve it with {place.titled(VERBS['approve'].title)!r}, then agree here;"
+            " what counts is in the registry. Deny where something else has to be mended first."
             if asks_registry
             else "See what the gates said and what would change."
         ),
@@ -62,8 +67,7 @@ def nodes(place: Place, settings: Settings) -> list[dict[str, Any]]:
     return [
         _node(place, settings, "gates", **promote, job_type=first, **{_after(asks_registry): ["agree"]}),
         _node(place, settings, "agree", approval_node=agree, success_nodes=["promote"]),
-        _node(place, settings, "promote", **promote, job_type="run", failure_nodes=["report"]),
-        _node(place, settings, "report", **promote, job_type="check"),
+        _node(place, settings, "promote", **promote, job_type="run"),
     ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.actor import actor
+from ..common.actor import actor, is_nobody
 from ..common.errors import ErrorClass, PlatformError, invalid
 from ..common.identity import check_identity, same_person
 from ..common.redaction import excerpt, redact_free_text
@@ -117,11 +117,23 @@ def not_open(what: str, state: str | None) -> PlatformError:
 
 def _look(session: Session, subject: Subject, by: str | None, dry_run: bool) -> Approval | None:
     """Return the row that counts; nobody adds another one until the commit."""
-    check_identity(by or actor())
+    _check_person(by or actor())
     if not dry_run:
         entries.act_for(session, by)
         session.execute("SELECT promotion_approvals_take_turns(%s, %s)", (subject.model, subject.environment))
     return newest(session, subject)
+
+
+def _check_person(who: str) -> None:
+    """Refuse who is nobody for sure, and say why where AWX told no user."""
+    if is_nobody(who):
+        raise invalid(
+            "actor",
+            who,
+            "is nobody: this job of AWX has no user (awx_user_name), as one that a schedule started",
+            "Approvals are between people: whoever asks or approves launches the job.",
+        )
+    check_identity(who)
 
 
 def _write(
