@@ -206,6 +206,15 @@ def test_templates_that_are_named_exist() -> None:
     assert {item["unified_job_template"] for item in OBJECTS["schedules"]} <= names
 
 
+def test_a_source_names_only_what_is_given() -> None:
+    """By an empty name the module looks for one of all credentials, and finds several."""
+    named = {"credential": "Vault", "execution_environment": "EE"}
+    assert OBJECTS["inventory_sources"][0].keys().isdisjoint(named)
+    environment = {**ENVIRONMENTS[0], "inventory_credential": "Vault"}
+    objects = made(environments=[environment], execution_environment="EE", schedules=[])
+    assert named.items() <= objects["inventory_sources"][0].items()
+
+
 def test_only_approvers_approve() -> None:
     for role in OBJECTS["roles"]:
         titles = role.get("job_templates", ())

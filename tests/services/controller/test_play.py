@@ -1,0 +1,96 @@
+# Copyright (c) 2026, llmops.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook ``controller`` from an AWX that knows nothing of it to what is wanted, and on from there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.awx_api import TOKEN, AwxApi
+from tests.support.awx_collection import awx_collections
+from tests.support.playbooks import ROOT, PlayResult, PlayRunner
+
+ORGANIZATION = "LLM"
+WANTED: dict[str, Any] = {
+    "controller_organization": ORGANIZATION,
+    "controller_project": {"name": "Site", "scm_type": "git", "scm_url": "https://git.example.com/site.git"},
+    "controller_environments": [
+        {
+            "name": "staging",
+            "promote_from": "development",
+            "verbs": ["promote"],
+            "operators": ["ML"],
+            "approvers": ["Owners"],
+        }
+    ],
+}
+PROMOTE, FLOW = "Promote models (staging)", "Promote models through gates (staging)"
+
+
+class Site:
+    """Plays the playbook for one AWX, which only environment variables name."""
+
+    def __init__(self, awx: AwxApi, folder: Path) -> None:
+        self.awx = awx
+        self._runner = PlayRunner(
+            folder,
+            {
+                "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(
+                    (str(ROOT / "build/collections"), str(awx_collections()))
+                ),
+                "CONTROLLER_HOST": awx.url,
+                "CONTROLLER_OAUTH_TOKEN": TOKEN,
+                # Nobody's ~/.tower_cli.cfg.
+                "HOME": str(folder),
+                # What AWX is to put into a credential's variables is no template of Ansible's.
+                "_ANSIBLE_TEMPLAR_UNTRUSTED_TEMPLATE_BEHAVIOR": "ignore",
+            },
+        )
+
+    def play(self, environment: Mapping[str, str] | None = None, **variables: Any) -> PlayResult:
+        """Play it to its end."""
+        given = {**WANTED, **variables}
+        playbook = ROOT / "playbooks/controller.yml"
+        return self._runner.run(playbook, extra_vars=given, environment=environment).check()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Return a site that was played once."""
+    with AwxApi() as awx:
+        made = Site(awx, tmp_path_factory.mktemp("site"))
+        made.play()
+        yield made
+
+
+def links(awx: AwxApi, identifier: str) -> set[str]:
+    """Return where the workflow goes on to from a node that succeeded."""
+    nodes = {node["id"]: node for node in awx.all("workflow_job_template_nodes")}
+    (node,) = [item for item in nodes.values() if item["identifier"] == identifier]
+    return {nodes[number]["identifier"] for number in node["_lists"]["success_nodes"]}
+
+
+def test_everything_is_there(site: Site) -> None:
+    awx = site.awx
+    assert PROMOTE in awx.names("job_templates")
+    # An empty name would have been any of those that there are.
+    source = awx.named("inventory_sources", "Site (staging)")
+    assert source.keys().isdisjoint({"credential", "execution_environment"})
+    assert (links(awx, "gates"), links(awx, "agree")) == ({"agree"}, {"promote"})
+    flow = awx.named("workflow_job_templates", FLOW)
+    assert awx.named("teams", "ML") in awx.teams_with(flow, "execute_role")
+    (injected,) = [item["injectors"]["env"] for item in awx.all("credential_types")]
+    assert injected["LLMOPS_REGISTRY_DSN"] == "{{ dsn }}"
+
+
+def test_a_second_run_changes_nothing(site: Site) -> None:
+    site.awx.writes.clear()
+    assert site.play().changed == []
+    assert site.awx.writes == []
