@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.awx_api import TOKEN, AwxApi
+from tests.support.awx_api import TOKEN, AwxApi, Item
 from tests.support.awx_collection import awx_collections
 from tests.support.playbooks import ROOT, PlayResult, PlayRunner
 
@@ -70,6 +71,54 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
+@dataclass(frozen=True)
+class Others:
+    """What the playbook finds beside its own, and teams that have rights of which it knows nothing."""
+
+    templates: set[str]
+    workflows: set[str]
+    by_hand: Item
+    former: Item
+
+
+@pytest.fixture(scope="module")
+def others(site: Site) -> Others:
+    """Fill AWX with what went out of use, and with what is somebody else's."""
+    awx = site.awx
+    own, project = awx.named("organizations", ORGANIZATION)["id"], awx.named("projects", "Site")["id"]
+    labelled = {"labels": [awx.named("labels", "llmops.platform")["id"]]}
+    foreign = awx.add("organizations", name="Others")["id"]
+    elsewhere = awx.add("projects", name="Other site", organization=own)["id"]
+    for name, organization, of_project in (
+        ("Fly models (staging)", own, project),
+        ("Of another site (staging)", own, elsewhere),
+        ("Of another environment (qa)", own, project),
+        ("Of another organization (staging)", foreign, project),
+    ):
+        awx.add("job_templates", labelled, name=name, organization=organization, project=of_project)
+    by_hand = awx.add("job_templates", name="By hand (staging)", organization=own, project=project)
+    for name, organization in (
+        ("Fly models through gates (staging)", own),
+        ("Of another environment (qa)", own),
+        ("Of another organization (staging)", foreign),
+    ):
+        awx.add("workflow_job_templates", labelled, name=name, organization=organization)
+    awx.add("workflow_job_templates", name="By hand (staging)", organization=own)
+
+    promote, flow = awx.named("job_templates", PROMOTE), awx.named("workflow_job_templates", FLOW)
+    operators, former = awx.named("teams", "ML"), awx.add("teams", name="Former", organization=own)
+    namesake = awx.add("teams", name="ML", organization=foreign)
+    for team, right, template in (
+        (former, "execute_role", promote),
+        (former, "admin_role", promote),
+        (former, "execute_role", by_hand),
+        (namesake, "execute_role", promote),
+        (operators, "approval_role", flow),
+    ):
+        awx.let(team, right, template)
+    return Others(awx.names("job_templates"), awx.names("workflow_job_templates"), by_hand, former)
+
+
 def links(awx: AwxApi, identifier: str) -> set[str]:
     """Return where the workflow goes on to from a node that succeeded."""
     nodes = {node["id"]: node for node in awx.all("workflow_job_template_nodes")}
@@ -90,7 +139,28 @@ def test_everything_is_there(site: Site) -> None:
     assert injected["LLMOPS_REGISTRY_DSN"] == "{{ dsn }}"
 
 
-def test_a_second_run_changes_nothing(site: Site) -> None:
+def test_a_second_run_changes_nothing_and_takes_nothing_away_unasked(site: Site, others: Others) -> None:
     site.awx.writes.clear()
-    assert site.play().changed == []
+    assert site.play(controller_remove_surplus=False).changed == []
     assert site.awx.writes == []
+
+
+def test_what_is_named_no_more_goes_and_nothing_else(site: Site, others: Others) -> None:
+    awx = site.awx
+    # What is given counts, and not the environment.
+    site.play(
+        {"CONTROLLER_HOST": "https://awx.invalid", "CONTROLLER_OAUTH_TOKEN": "expired"},
+        controller_host=awx.url,
+        controller_oauth_token=TOKEN,
+    )
+    assert others.templates - awx.names("job_templates") == {"Fly models (staging)"}
+    assert others.workflows - awx.names("workflow_job_templates") == {"Fly models through gates (staging)"}
+
+    promote, flow = awx.named("job_templates", PROMOTE), awx.named("workflow_job_templates", FLOW)
+    (operators,) = awx.teams_with(promote, "execute_role")
+    assert (operators["name"], operators["organization"]) == ("ML", promote["organization"])
+    assert [team["name"] for team in awx.teams_with(flow, "approval_role")] == ["Owners"]
+    assert awx.teams_with(flow, "execute_role") == [operators]
+    # The role gives none of these, and takes none.
+    assert awx.teams_with(promote, "admin_role") == [others.former]
+    assert awx.teams_with(others.by_hand, "execute_role") == [others.former]
