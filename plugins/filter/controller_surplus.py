@@ -6,14 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: controller_surplus
-short_description: Names of objects of AWX that nobody wants any more
+short_description: Names of templates of AWX that nobody wants any more
 version_added: 0.1.0
 author:
   - llmops.platform contributors (@llmops-platform)
 description:
-  - Takes objects as AWX lists them and those that are wanted, and returns the names of those that are not.
+  - Takes templates as AWX lists them and those that are wanted, and returns the names of those that are not.
   - The modules of C(awx.awx) make and change objects, and take none away that are no longer named.
-positional: wanted
+  - A template is of an environment if its name ends in C((ENVIRONMENT)). Others are never named, since they
+    may be another site's.
+positional: wanted, environments
 options:
   _input:
     description: Objects as the API of AWX returns them, with C(name).
@@ -25,15 +27,20 @@ options:
     type: list
     elements: dict
     required: true
+  environments:
+    description: Names of the environments that are looked after.
+    type: list
+    elements: str
+    required: true
 """
 
 EXAMPLES = r"""
 - name: Say which job templates have to go
   ansible.builtin.debug:
-    msg: "{{ there | llmops.platform.controller_surplus(wanted) }}"
+    msg: "{{ there | llmops.platform.controller_surplus(wanted, ['staging']) }}"
   vars:
-    there: [{name: old}, {name: new}]
-    wanted: [{name: new}]
+    there: [{name: Old (staging)}, {name: New (staging)}, {name: Old (qa)}]
+    wanted: [{name: New (staging)}]
 """
 
 RETURN = r"""
@@ -56,10 +63,10 @@ if TYPE_CHECKING:
 
 
 def controller_surplus(
-    existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
+    existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], environments: Sequence[str]
 ) -> list[str]:
-    """Return the names of objects that are there and not wanted."""
-    return surplus(plain(existing), plain(wanted))
+    """Return the names of these environments' templates that are there and not wanted."""
+    return surplus(plain(existing), plain(wanted), plain(environments))
 
 
 class FilterModule:

@@ -24,6 +24,7 @@ from ansible_collections.llmops.platform.plugins.filter.controller_objects impor
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from ansible_collections.llmops.platform.plugins.module_utils._core.controller.surplus import (
+    rights,
     surplus,
     surplus_nodes,
 )
@@ -225,6 +226,15 @@ def test_templates_that_are_named_exist() -> None:
     assert {item["unified_job_template"] for item in OBJECTS["schedules"]} <= names
 
 
+def test_a_source_names_only_what_is_given() -> None:
+    """By an empty name the module looks for one of all credentials, and finds several."""
+    named = {"credential": "Vault", "execution_environment": "EE"}
+    assert OBJECTS["inventory_sources"][0].keys().isdisjoint(named)
+    environment = {**ENVIRONMENTS[0], "inventory_credential": "Vault"}
+    objects = made(environments=[environment], execution_environment="EE", schedules=[])
+    assert named.items() <= objects["inventory_sources"][0].items()
+
+
 def test_only_approvers_approve() -> None:
     for role in OBJECTS["roles"]:
         titles = role.get("job_templates", ())
@@ -329,8 +339,50 @@ def test_the_table_knows_which_playbooks_want_a_limit() -> None:
         assert verb.needs_limit == wants, name
 
 
+@pytest.mark.parametrize(
+    ("name", "gone"),
+    [
+        ("Fly models (staging)", True),
+        # It is wanted.
+        ("Check models (staging)", False),
+        # Of another site, or of an environment that another run makes.
+        ("Check models (qa)", False),
+        ("Check models (eu-staging)", False),
+        ("Check models staging", False),
+        ("(staging) Check models", False),
+    ],
+)
+def test_which_templates_go(name: str, gone: bool) -> None:
+    there = [{"name": name}, {"name": "Check models (staging)"}, {"name": name}]
+    wanted = OBJECTS["job_templates"]
+    assert surplus(there, wanted, ["staging", "prod-eu"]) == ([name] if gone else [])
+
+
+def _there(number: int, name: str, *roles: str) -> dict[str, Any]:
+    ids = {f"{role}_role": {"id": 10 * number + at} for at, role in enumerate(roles)}
+    return {"id": number, "name": name, "summary_fields": {"object_roles": ids}}
+
+
+def test_whose_rights_are_looked_at() -> None:
+    """Those to start and to approve, and only on what this run makes."""
+    there = {
+        "job_templates": [
+            _there(1, "Deploy models (prod-eu)", "admin", "execute", "read"),
+            _there(2, "Approve promotions (staging)", "execute"),
+            _there(3, "Of another site (prod-eu)", "execute"),
+        ],
+        "workflows": [_there(4, "Promote models through gates (prod-eu)", "execute", "approval")],
+    }
+    assert [*rights(there, OBJECTS)] == [
+        {"role": "execute", "role_id": 11, "job_templates": ["1"], "teams": ["ML"]},
+        # Nobody may approve there.
+        {"role": "execute", "role_id": 20, "job_templates": ["2"], "teams": []},
+        {"role": "execute", "role_id": 40, "workflows": ["4"], "teams": ["ML"]},
+        {"role": "approval", "role_id": 41, "workflows": ["4"], "teams": ["Owners"]},
+    ]
+
+
 def test_what_awx_does_not_take_away() -> None:
-    assert surplus([{"name": "a"}, {"name": "b"}, {"name": "a"}], [{"name": "b"}]) == ["a"]
     job = {"summary_fields": {"unified_job_template": {"unified_job_type": "job"}}}
     waits = {"summary_fields": {"unified_job_template": {"unified_job_type": "workflow_approval"}}}
     there = [{"identifier": "gates", **job}, {"identifier": "agree", **waits}, {"identifier": "old", **job}]

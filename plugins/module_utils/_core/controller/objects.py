@@ -57,6 +57,11 @@ def _inventory(place: Place, settings: Settings) -> dict[str, Any]:
 
 
 def _source(place: Place, settings: Settings) -> dict[str, Any]:
+    # By an empty name the module would look for one of all that there are.
+    named = {
+        "credential": place.inventory_credential,
+        "execution_environment": settings.execution_environment,
+    }
     return {
         "name": place.titled("Site"),
         "inventory": place.inventory,
@@ -64,8 +69,7 @@ def _source(place: Place, settings: Settings) -> dict[str, Any]:
         "source": "scm",
         "source_project": settings.project,
         "source_path": place.source_path,
-        "credential": place.inventory_credential,
-        "execution_environment": settings.execution_environment,
+        **{option: name for option, name in named.items() if name},
         # A model that left the project leaves the inventory.
         "overwrite": True,
         "overwrite_vars": True,

@@ -6,9 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .place import Place
+
+#: What teams are given, and on what: arguments of ``awx.awx.role``.
+_RIGHTS = ("execute", "approval")
+_TEMPLATES = ("job_templates", "workflows")
 #: The kind of template behind a node, as AWX names it, that waits for somebody who agrees.
 _APPROVAL = "workflow_approval"
 
@@ -32,7 +37,41 @@ def _kind(node: Mapping[str, Any]) -> str:
     return str(behind.get("unified_job_type", ""))
 
 
-def surplus(existing: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the names of objects that are there and not wanted."""
+def surplus(
+    existing: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]], environments: Iterable[str]
+) -> list[str]:
+    """Return the names of these environments' templates that are there and not wanted.
+
+    Whatever is named otherwise is another site's, or of an environment that this run says nothing of.
+    """
     names = {item["name"] for item in wanted}
-    return sorted({str(item["name"]) for item in existing} - names)
+    endings = tuple(Place(name).titled("") for name in environments)
+    return sorted({name for item in existing if (name := str(item["name"])).endswith(endings)} - names)
+
+
+def rights(
+    existing: Mapping[str, Iterable[Mapping[str, Any]]], wanted: Mapping[str, Iterable[Mapping[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """Yield each right on the templates that are wanted, with the teams that shall have it."""
+    for kind in _TEMPLATES:
+        names = {item["name"] for item in wanted[kind]}
+        for template in existing[kind]:
+            if template["name"] in names:
+                yield from _rights_on(template, kind, [*wanted["roles"]])
+
+
+def _rights_on(
+    template: Mapping[str, Any], kind: str, granted: Iterable[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    there = template["summary_fields"]["object_roles"]
+    for right in _RIGHTS:
+        if f"{right}_role" in there:
+            given = [
+                item for item in granted if item["role"] == right and template["name"] in item.get(kind, ())
+            ]
+            yield {
+                "role": right,
+                "role_id": there[f"{right}_role"]["id"],
+                kind: [str(template["id"])],
+                "teams": [team for item in given for team in item["teams"]],
+            }
