@@ -111,6 +111,28 @@ def test_an_environment_is_added_to_a_site(tmp_path: Path) -> None:
     assert "vllm_tier: staging\n" in (tmp_path / "qa/group_vars/all/environment.yml").read_text()
 
 
+def test_production_may_come_later(tmp_path: Path) -> None:
+    """As docs/getting-started.md says: models are promoted to it all the same."""
+    site(tmp_path, environments="[staging]")
+    site(tmp_path, environments="[production]", existing="keep")
+    assert held(tmp_path / "production") == held(EXAMPLE / "production")
+
+
+def test_the_kubeconfig_is_that_of_where_models_are_promoted_from(tmp_path: Path) -> None:
+    """Whether that is said on the command line (promote_from) or by a survey (promotion_from)."""
+    site(tmp_path, environments="[prod,first]", tiers={"first": "staging", "prod": "production"})
+    variables = load_yaml(tmp_path / "prod/group_vars/all/environment.yml")
+    assert variables["promotion_from"] == "{{ promote_from | default('first', true) }}"
+    assert variables["promotion_source_kubeconfig"] == "~/.kube/llmops-{{ promotion_from }}.yaml"
+    assert variables["vllm_promoted"] == "keep"
+    assert "promotion_from" not in load_yaml(tmp_path / "first/group_vars/all/environment.yml")
+    readme = (tmp_path / "README.md").read_text()
+    assert "promote.yml -i prod --limit qwen2-5-7b -e promote_from=first" in readme
+    assert "promote.yml -i first" not in readme
+    assert "deploy.yml -i first" in readme
+    assert "deploy.yml -i prod" not in readme
+
+
 def _blocked_by_a_folder(folder: Path) -> None:
     (folder / "deploy.yml").mkdir()
 

@@ -17,7 +17,7 @@ from typing import Any
 from ..common.errors import missing_library
 from .collection import Collection
 from .entries import Entry, File, Link
-from .site import Environment
+from .site import Environment, lowest, source_of
 
 LIBRARY_ERROR: ImportError | None = None
 try:
@@ -36,12 +36,16 @@ def site_entries(
 ) -> dict[str, Entry]:
     """Return all files and links of a site by their paths in it."""
     pools = collection.pools(cloud)
+    sources = {one.name: source_of(one, environments) for one in environments}
     known = {
         "cloud": cloud,
         "environments": environments,
+        "first": lowest(environments),
         "playbooks": [playbook.name for playbook in collection.playbooks],
         "pools": re.findall(r"^(\w+):$", pools.decode(), re.MULTILINE),
         "requirements": collection.requirements,
+        "sources": sources,
+        "targets": [one for one in environments if sources[one.name] in sources],
         "version": collection.version,
     }
     made = _Maker(templates, known)

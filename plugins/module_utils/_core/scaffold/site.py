@@ -57,6 +57,23 @@ def environments_of(given: str | Sequence[object], tiers: Mapping[str, object]) 
     return tuple(Environment(_checked(name), _tier(name, tiers)) for name in names)
 
 
+def lowest(environments: Sequence[Environment]) -> Environment:
+    """Return the one in which models are tried first."""
+    return min(environments, key=lambda one: TIERS.index(one.tier))
+
+
+def source_of(environment: Environment, environments: Sequence[Environment]) -> str:
+    """Return the environment from which models are promoted to this one, or nothing.
+
+    It is of the nearest tier below. Production has one even if none of these is: its site may be made in parts.
+    """
+    rank = TIERS.index(environment.tier)
+    below = [other for other in environments if TIERS.index(other.tier) < rank]
+    if below:
+        return max(below, key=lambda other: TIERS.index(other.tier)).name
+    return "staging" if environment.tier == "production" else ""
+
+
 def _names(given: str | Sequence[object]) -> list[str]:
     """Return the names. What ``-e name=[a,b]`` gives is text."""
     if isinstance(given, str):
