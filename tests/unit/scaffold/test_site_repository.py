@@ -24,13 +24,21 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.sit
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules.site_repository import ARGUMENT_SPEC, run
-from tests.support.playbooks import ROOT
+from tests.support.playbooks import ROOT, PlayRunner
 from tests.support.repository import load_yaml
 
 TEMPLATES = ROOT / "roles/scaffold/templates"
 EXAMPLE = ROOT / "examples/site"
 #: Of no use in a site.
 OTHERS = {"lab", "scaffold"}
+# As the roles read a host's model: where none is given, they take the host's name.
+READ = """\
+- hosts: models
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug:
+        msg: "{{ vllm_model | default(inventory_hostname, true) }}"
+"""
 
 
 def site(folder: Path, *, check: bool = False, run_pid: int | None = None, **options: Any) -> Outcome:
@@ -131,6 +139,20 @@ def test_the_kubeconfig_is_that_of_where_models_are_promoted_from(tmp_path: Path
     assert "promote.yml -i first" not in readme
     assert "deploy.yml -i first" in readme
     assert "deploy.yml -i prod" not in readme
+
+
+def test_a_host_of_which_the_site_says_no_model_is_not_deployed(tmp_path: Path) -> None:
+    """Its own name is no model: it is mistyped, or a copy without links has lost what models are."""
+    site(tmp_path / "site")
+    link = tmp_path / "site/staging/models.yml"
+    link.unlink()
+    # What Git leaves where a file system has no links.
+    link.write_text("../common/models.yml")
+    playbook = tmp_path / "read.yml"
+    playbook.write_text(READ)
+    played = PlayRunner(tmp_path).run(playbook, inventory=tmp_path / "site/staging")
+    assert played.rc != 0
+    assert "common/models.yml says nothing of qwen2-5-7b" in played.output
 
 
 def _blocked_by_a_folder(folder: Path) -> None:

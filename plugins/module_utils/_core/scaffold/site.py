@@ -65,7 +65,7 @@ def lowest(environments: Sequence[Environment]) -> Environment:
 def source_of(environment: Environment, environments: Sequence[Environment]) -> str:
     """Return the environment from which models are promoted to this one, or nothing.
 
-    It is of the nearest tier below. Production has one even if none of these is: its site may be made in parts.
+    It is of the nearest tier below. Production has one even if none of these is, as it may be added later.
     """
     rank = TIERS.index(environment.tier)
     below = [other for other in environments if TIERS.index(other.tier) < rank]
