@@ -42,7 +42,7 @@ options:
   environments:
     description:
       - Names of the environments, each at most 30 lower-case letters, digits and hyphens.
-      - A list, or text such as V([staging,production]), which is what C(-e) makes of it.
+      - A list, or text such as V([staging,production]), which is what C(-e) makes of it. Text has no spaces.
     type: raw
     default: [staging, production]
   tiers:

@@ -29,6 +29,7 @@ BOTH = (Environment("staging", "staging"), Environment("production", "production
         # What -e makes of a list.
         ("[staging,production]", {}, BOTH),
         ("[staging, production]", {}, BOTH),
+        ("[staging,production,]", {}, BOTH),
         ("staging,production", {}, BOTH),
         ("staging", {}, BOTH[:1]),
         (["prod-eu"], {"prod-eu": "production"}, (Environment("prod-eu", "production"),)),
@@ -54,6 +55,15 @@ def test_environments_have_their_tiers(
         ([None], {}, "'None' is no name"),
         (["staging", "staging"], {}, "'staging' is named twice"),
         (["common"], {"common": "staging"}, "needs itself"),
+        # In the site's .gitignore.
+        (["context"], {"context": "staging"}, "needs itself"),
+        # What Ansible makes of -e 'environments=[staging, production]', and of another space.
+        ("[staging,", {}, "is cut off"),
+        ("[staging", {}, "is cut off"),
+        ("staging,", {}, "is cut off"),
+        (5, {}, "is no list"),
+        (True, {}, "is no list"),
+        ({"staging": {}}, {}, "is no list"),
         (["qa"], {}, "'qa' does not tell what it is like"),
         (["qa"], {"qa": "test"}, "'test' is unknown"),
         (["qa"], {"qa": None}, "'None' is unknown"),

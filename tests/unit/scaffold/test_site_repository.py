@@ -141,6 +141,13 @@ def test_the_kubeconfig_is_that_of_where_models_are_promoted_from(tmp_path: Path
     assert "deploy.yml -i prod" not in readme
 
 
+@pytest.mark.parametrize("name", ["no", "on", "null", "010", "1e3", "2026-12-01"])
+def test_a_name_that_yaml_takes_for_something_else_stays_a_name(tmp_path: Path, name: str) -> None:
+    site(tmp_path, environments=[name], tiers={name: "staging"})
+    variables = load_yaml(tmp_path / name / "group_vars/all/environment.yml")
+    assert variables["vllm_environment"] == name
+
+
 def test_a_host_of_which_the_site_says_no_model_is_not_deployed(tmp_path: Path) -> None:
     """Its own name is no model: it is mistyped, or a copy without links has lost what models are."""
     site(tmp_path / "site")
