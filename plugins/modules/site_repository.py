@@ -42,7 +42,8 @@ options:
   environments:
     description:
       - Names of the environments, each at most 30 lower-case letters, digits and hyphens.
-      - A list, or text such as V([staging,production]), which is what C(-e) makes of it. Text has no spaces.
+      - A list, or text such as V([staging,production]), which is what C(-e) makes of it. There it
+        may have no spaces.
     type: raw
     default: [staging, production]
   tiers:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,19 @@ def test_where_no_file_can_be_nothing_is_written(tmp_path: Path, spoil: Any, exi
         site(folder, existing=existing)
     assert len(list(folder.iterdir())) == 1
     assert not list(tmp_path.glob("elsewhere/*"))
+
+
+def test_a_site_that_cannot_be_written_whole_is_not_begun(tmp_path: Path) -> None:
+    """As on a full disk, or on a file system without links."""
+    (tmp_path / "site").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(PlatformError, match="File too large"):
+            site(tmp_path / "site")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "site").iterdir()) == []
 
 
 def test_a_link_in_place_of_a_file_is_replaced_not_followed(tmp_path: Path) -> None:

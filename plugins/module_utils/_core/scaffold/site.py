@@ -75,7 +75,7 @@ def source_of(environment: Environment, environments: Sequence[Environment]) -> 
 
 
 def _names(given: object) -> list[str]:
-    """Return the names. What ``-e name=[a,b]`` gives is text; of one with a space Ansible gives the beginning."""
+    """Return the names. ``-e name=[a,b]`` gives text, and of one with a space only its beginning."""
     if isinstance(given, str):
         text = given.strip()
         if text.startswith("[") != text.endswith("]") or text.endswith(","):
