@@ -33,13 +33,7 @@ EXAMPLE = ROOT / "examples/site"
 #: Of no use in a site.
 OTHERS = {"lab", "scaffold"}
 # As the roles read a host's model: where none is given, they take the host's name.
-READ = """\
-- hosts: models
-  gather_facts: false
-  tasks:
-    - ansible.builtin.debug:
-        msg: "{{ vllm_model | default(inventory_hostname, true) }}"
-"""
+MODEL = "vllm_model | default(inventory_hostname, true)"
 
 
 def site(folder: Path, *, check: bool = False, run_pid: int | None = None, **options: Any) -> Outcome:
@@ -59,6 +53,16 @@ def held(folder: Path) -> dict[str, Entry]:
         elif path.is_file():
             found[name] = File(path.read_bytes())
     return found
+
+
+def told(folder: Path, expression: str, environment: dict[str, str] | None = None) -> str:
+    """Return what a playbook makes of variables of staging, or why it cannot."""
+    playbook = folder / "tell.yml"
+    # As people write it: what is dumped as data is no template.
+    task = f'{{ansible.builtin.debug: {{msg: "{{{{ {expression} }}}}"}}}}'
+    playbook.write_text(f"[{{hosts: models, gather_facts: false, tasks: [{task}]}}]\n")
+    played = PlayRunner(folder).run(playbook, inventory=folder / "site/staging", environment=environment)
+    return str(played.tasks[0].result["msg"])
 
 
 def test_the_example_is_what_is_written_by_default(tmp_path: Path) -> None:
@@ -156,11 +160,38 @@ def test_a_host_of_which_the_site_says_no_model_is_not_deployed(tmp_path: Path) 
     link.unlink()
     # What Git leaves where a file system has no links.
     link.write_text("../common/models.yml")
-    playbook = tmp_path / "read.yml"
-    playbook.write_text(READ)
-    played = PlayRunner(tmp_path).run(playbook, inventory=tmp_path / "site/staging")
-    assert played.rc != 0
-    assert "common/models.yml says nothing of qwen2-5-7b" in played.output
+    assert "common/models.yml says nothing of qwen2-5-7b" in told(tmp_path, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("vault", "environment", "wanted"),
+    [
+        # Set and empty is as good as not set.
+        (
+            True,
+            {"LLMOPS_REGISTRY_DSN_STAGING": "", "LLMOPS_ROUTER_PASSWORD_STAGING": ""},
+            "vault, vault, vault",
+        ),
+        # The login of who plays wins; their token for models is not everybody's.
+        (True, {"LLMOPS_REGISTRY_DSN_STAGING": "own", "HF_TOKEN": "own"}, "own, vault, vault"),
+        (False, {"LLMOPS_REGISTRY_DSN": "any", "HF_TOKEN": "own"}, "any, own, "),
+    ],
+)
+def test_secrets_come_from_the_vault_or_from_variables_of_the_environment(
+    tmp_path: Path, vault: bool, environment: dict[str, str], wanted: str
+) -> None:
+    site(tmp_path / "site")
+    names = ("registry_dsn", "hugging_face_token", "router_login_password")
+    if vault:
+        text = "".join(f"vault_{name}: vault\n" for name in names)
+        (tmp_path / "site/staging/group_vars/all/vault.yml").write_text(text)
+    assert told(tmp_path, f"[{', '.join(names)}] | join(', ')", environment) == wanted
+
+
+def test_secrets_go_to_the_cluster_that_models_go_to() -> None:
+    (play,) = load_yaml(EXAMPLE / "secrets.yml")
+    (task,) = play["tasks"]
+    assert task["llmops.platform.kubernetes_objects"]["context"] == "{{ vllm_context | default(omit, true) }}"
 
 
 def _blocked_by_a_folder(folder: Path) -> None:
