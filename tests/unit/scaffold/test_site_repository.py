@@ -136,7 +136,10 @@ def test_the_kubeconfig_is_that_of_where_models_are_promoted_from(tmp_path: Path
     site(tmp_path, environments="[prod,first]", tiers={"first": "staging", "prod": "production"})
     variables = load_yaml(tmp_path / "prod/group_vars/all/environment.yml")
     assert variables["promotion_from"] == "{{ promote_from | default('first', true) }}"
-    assert variables["promotion_source_kubeconfig"] == "~/.kube/llmops-{{ promotion_from }}.yaml"
+    # An answer that was left empty is the role's staging.
+    assert variables["promotion_source_kubeconfig"] == (
+        "~/.kube/llmops-{{ promotion_from | default('staging', true) }}.yaml"
+    )
     assert variables["vllm_promoted"] == "keep"
     assert "promotion_from" not in load_yaml(tmp_path / "first/group_vars/all/environment.yml")
     readme = (tmp_path / "README.md").read_text()
