@@ -131,6 +131,33 @@ def test_production_may_come_later(tmp_path: Path) -> None:
     assert held(tmp_path / "production") == held(EXAMPLE / "production")
 
 
+@pytest.mark.parametrize(
+    ("pools", "wanted"),
+    [
+        (
+            "pool_big:\n  vars: {}\n# pool_old:\npool_small: {vars: {pool_values: {}}}\n",
+            ["pool_big", "pool_small"],
+        ),
+        ("all:\n  children:\n    pool_big:  # one\n      vars: {}\n", ["pool_big"]),
+        # None that could be told: those of the cloud.
+        ("{}\n", ["pool_gpu"]),
+    ],
+)
+def test_a_further_environment_takes_the_pools_that_the_site_has(
+    tmp_path: Path, pools: str, wanted: list[str]
+) -> None:
+    """A group that common/pools.yml does not know has no values, and its models would run on any node."""
+    site(tmp_path, environments="[staging]", cloud="local")
+    (tmp_path / "common/pools.yml").write_text(pools)
+    added = site(tmp_path, environments="[production]", cloud="local", existing="keep")
+    assert {path.split("/")[0] for path in added.result["written"]} == {"production"}
+    lines = (tmp_path / "production/hosts").read_text().splitlines()
+    assert [line[1:-1] for line in lines if line.startswith("[")] == ["models:children", *wanted]
+    # Written anew, the site has those of the cloud.
+    site(tmp_path, environments="[production]", cloud="local", existing="replace")
+    assert "[pool_gpu]" in (tmp_path / "production/hosts").read_text()
+
+
 def test_the_kubeconfig_is_that_of_where_models_are_promoted_from(tmp_path: Path) -> None:
     """Whether that is said on the command line (promote_from) or by a survey (promotion_from)."""
     site(tmp_path, environments="[prod,first]", tiers={"first": "staging", "prod": "production"})

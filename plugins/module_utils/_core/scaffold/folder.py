@@ -45,6 +45,15 @@ def planned(root: Path, entries: Mapping[str, Entry], existing: str) -> Change:
     return change
 
 
+def text_of(root: Path, path: str) -> str:
+    """Return the text of a file, or nothing where there is none."""
+    try:
+        there = _read(root, path)
+    except OSError as error:
+        raise _unusable(root, error) from error
+    return there.shown if isinstance(there, File) else ""
+
+
 def write(root: Path, change: Change) -> None:
     """Write what was planned. All of it is made aside first, so what cannot be made leaves nothing behind."""
     if not change.writes:
