@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
+from jinja2.exceptions import UndefinedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,7 +64,7 @@ def shared_targets(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
         name = str(variables["inventory_hostname"])
         try:
             targets = list(_targets(name, variables))
-        except AnsibleError:
+        except (AnsibleError, UndefinedError):
             continue
         for target in targets:
             # Before ansible-core 2.19, what cannot be told stays as it was written.

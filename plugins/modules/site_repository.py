@@ -42,7 +42,8 @@ options:
   environments:
     description:
       - Names of the environments, each at most 30 lower-case letters, digits and hyphens.
-      - A list, or text such as V([staging,production]), which is what C(-e) makes of it.
+      - A list, or text such as V([staging,production]), which is what C(-e) makes of it. There it
+        may have no spaces.
     type: raw
     default: [staging, production]
   tiers:
@@ -62,7 +63,7 @@ options:
     description:
       - What becomes of files that are there with another content.
       - With V(refuse) it is an error, and nothing is written. V(keep) leaves them, and writes only what is
-        missing, such as another environment. V(replace) writes all.
+        missing, such as another environment, with the pools that the site has. V(replace) writes all.
     type: str
     choices: [refuse, keep, replace]
     default: refuse
@@ -134,9 +135,13 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.ent
 from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.folder import (
     Change,
     planned,
+    text_of,
     write,
 )
-from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.rendering import site_entries
+from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.rendering import (
+    POOLS,
+    site_entries,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.site import (
     CLOUDS,
     environments_of,
@@ -164,7 +169,8 @@ def run(params: Mapping[str, Any], context: Context) -> Outcome:
     site = _folder(params["site"], context)
     environments = environments_of(params["environments"], params["tiers"])
     collection, templates = Collection.at(params["collection"]), Path(params["templates"]).resolve()
-    entries = site_entries(collection, templates, environments, params["cloud"])
+    own_pools = text_of(site, POOLS) if params["existing"] == "keep" else ""
+    entries = site_entries(collection, templates, environments, params["cloud"], own_pools)
     change = planned(site, entries, params["existing"])
     if not context.check_mode:
         write(site, change)

@@ -6,6 +6,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from jinja2 import StrictUndefined
+
 from ansible_collections.llmops.platform.plugins.filter.shared_targets import shared_targets
 
 
@@ -48,3 +53,12 @@ def test_other_places_are_other_targets_and_who_cannot_be_told_is_left_out() -> 
     assert len(shared_targets([one("a"), one("b", vllm_register=False)])) == 1
     untold = one("c", vllm_environment="{{ nowhere }}")
     assert shared_targets([untold, {**untold, "inventory_hostname": "d"}]) == []
+
+
+@pytest.mark.parametrize("variable", ["vllm_model", "vllm_environment", "vllm_register", "registry_dsn"])
+def test_a_host_with_what_is_not_defined_does_not_stop_the_others(variable: str) -> None:
+    """As ansible-core has it since 2.19: reading it fails, and by jinja2's error."""
+    broken: dict[str, Any] = {**host("c", vllm_model="m"), variable: StrictUndefined(name="nobody")}
+    assert shared_targets([host("a", vllm_model="m"), broken, host("b", vllm_model="m")]) == [
+        "hosts a and b are the same model 'm' in development"
+    ]

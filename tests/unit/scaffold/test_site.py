@@ -16,6 +16,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.common.error
 from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.site import (
     Environment,
     environments_of,
+    source_of,
 )
 
 BOTH = (Environment("staging", "staging"), Environment("production", "production"))
@@ -28,6 +29,7 @@ BOTH = (Environment("staging", "staging"), Environment("production", "production
         # What -e makes of a list.
         ("[staging,production]", {}, BOTH),
         ("[staging, production]", {}, BOTH),
+        ("[staging,production,]", {}, BOTH),
         ("staging,production", {}, BOTH),
         ("staging", {}, BOTH[:1]),
         (["prod-eu"], {"prod-eu": "production"}, (Environment("prod-eu", "production"),)),
@@ -53,6 +55,15 @@ def test_environments_have_their_tiers(
         ([None], {}, "'None' is no name"),
         (["staging", "staging"], {}, "'staging' is named twice"),
         (["common"], {"common": "staging"}, "needs itself"),
+        # In the site's .gitignore.
+        (["context"], {"context": "staging"}, "needs itself"),
+        # What Ansible makes of -e 'environments=[staging, production]', and of another space.
+        ("[staging,", {}, "is cut off"),
+        ("[staging", {}, "is cut off"),
+        ("staging,", {}, "is cut off"),
+        (5, {}, "is no list"),
+        (True, {}, "is no list"),
+        ({"staging": {}}, {}, "is no list"),
         (["qa"], {}, "'qa' does not tell what it is like"),
         (["qa"], {"qa": "test"}, "'test' is unknown"),
         (["qa"], {"qa": None}, "'None' is unknown"),
@@ -67,3 +78,26 @@ def test_what_cannot_be_an_environment_is_told(given: Any, tiers: dict[str, Any]
 def test_names_as_others_need_them() -> None:
     environment = Environment("prod-eu", "production")
     assert (environment.variable, environment.login) == ("PROD_EU", "prod_eu")
+
+
+@pytest.mark.parametrize(
+    ("tiers", "wanted"),
+    [
+        ({"staging": "staging", "production": "production"}, {"staging": "", "production": "staging"}),
+        # By what they are, not by who is named first.
+        ({"production": "production", "staging": "staging"}, {"production": "staging", "staging": ""}),
+        # The nearest below.
+        (
+            {"dev": "development", "qa": "staging", "prod": "production"},
+            {"dev": "", "qa": "dev", "prod": "qa"},
+        ),
+        # One that is added later to a site with others, of which nothing is known here.
+        ({"production": "production"}, {"production": "staging"}),
+        ({"eu": "production", "us": "production"}, {"eu": "staging", "us": "staging"}),
+        ({"staging": "staging"}, {"staging": ""}),
+        ({"development": "development"}, {"development": ""}),
+    ],
+)
+def test_models_are_promoted_from_the_tier_below(tiers: dict[str, str], wanted: dict[str, str]) -> None:
+    environments = environments_of(list(tiers), tiers)
+    assert {one.name: source_of(one, environments) for one in environments} == wanted

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.scaffold.sit
 )
 from ansible_collections.llmops.platform.plugins.module_utils._module import Context, Outcome
 from ansible_collections.llmops.platform.plugins.modules.site_repository import ARGUMENT_SPEC, run
-from tests.support.playbooks import ROOT
+from tests.support.playbooks import ROOT, PlayRunner
 from tests.support.repository import load_yaml
 
 TEMPLATES = ROOT / "roles/scaffold/templates"
 EXAMPLE = ROOT / "examples/site"
 #: Of no use in a site.
 OTHERS = {"lab", "scaffold"}
+# As the roles read a host's model: where none is given, they take the host's name.
+MODEL = "vllm_model | default(inventory_hostname, true)"
 
 
 def site(folder: Path, *, check: bool = False, run_pid: int | None = None, **options: Any) -> Outcome:
@@ -50,6 +53,16 @@ def held(folder: Path) -> dict[str, Entry]:
         elif path.is_file():
             found[name] = File(path.read_bytes())
     return found
+
+
+def told(folder: Path, expression: str, environment: dict[str, str] | None = None) -> str:
+    """Return what a playbook makes of variables of staging, or why it cannot."""
+    playbook = folder / "tell.yml"
+    # As people write it: what is dumped as data is no template.
+    task = f'{{ansible.builtin.debug: {{msg: "{{{{ {expression} }}}}"}}}}'
+    playbook.write_text(f"[{{hosts: models, gather_facts: false, tasks: [{task}]}}]\n")
+    played = PlayRunner(folder).run(playbook, inventory=folder / "site/staging", environment=environment)
+    return str(played.tasks[0].result["msg"])
 
 
 def test_the_example_is_what_is_written_by_default(tmp_path: Path) -> None:
@@ -111,6 +124,106 @@ def test_an_environment_is_added_to_a_site(tmp_path: Path) -> None:
     assert "vllm_tier: staging\n" in (tmp_path / "qa/group_vars/all/environment.yml").read_text()
 
 
+def test_production_may_come_later(tmp_path: Path) -> None:
+    """As docs/getting-started.md says: models are promoted to it all the same."""
+    site(tmp_path, environments="[staging]")
+    site(tmp_path, environments="[production]", existing="keep")
+    assert held(tmp_path / "production") == held(EXAMPLE / "production")
+
+
+@pytest.mark.parametrize(
+    ("pools", "wanted"),
+    [
+        (
+            "pool_big:\n  vars: {}\n# pool_old:\npool_small: {vars: {pool_values: {}}}\n",
+            ["pool_big", "pool_small"],
+        ),
+        ("all:\n  children:\n    pool_big:  # one\n      vars: {}\n", ["pool_big"]),
+        # None that could be told: those of the cloud.
+        ("{}\n", ["pool_gpu"]),
+    ],
+)
+def test_a_further_environment_takes_the_pools_that_the_site_has(
+    tmp_path: Path, pools: str, wanted: list[str]
+) -> None:
+    """A group that common/pools.yml does not know has no values, and its models would run on any node."""
+    site(tmp_path, environments="[staging]", cloud="local")
+    (tmp_path / "common/pools.yml").write_text(pools)
+    added = site(tmp_path, environments="[production]", cloud="local", existing="keep")
+    assert {path.split("/")[0] for path in added.result["written"]} == {"production"}
+    lines = (tmp_path / "production/hosts").read_text().splitlines()
+    assert [line[1:-1] for line in lines if line.startswith("[")] == ["models:children", *wanted]
+    # Written anew, the site has those of the cloud.
+    site(tmp_path, environments="[production]", cloud="local", existing="replace")
+    assert "[pool_gpu]" in (tmp_path / "production/hosts").read_text()
+
+
+def test_the_kubeconfig_is_that_of_where_models_are_promoted_from(tmp_path: Path) -> None:
+    """Whether that is said on the command line (promote_from) or by a survey (promotion_from)."""
+    site(tmp_path, environments="[prod,first]", tiers={"first": "staging", "prod": "production"})
+    variables = load_yaml(tmp_path / "prod/group_vars/all/environment.yml")
+    assert variables["promotion_from"] == "{{ promote_from | default('first', true) }}"
+    # An answer that was left empty is the role's staging.
+    assert variables["promotion_source_kubeconfig"] == (
+        "~/.kube/llmops-{{ promotion_from | default('staging', true) }}.yaml"
+    )
+    assert variables["vllm_promoted"] == "keep"
+    assert "promotion_from" not in load_yaml(tmp_path / "first/group_vars/all/environment.yml")
+    readme = (tmp_path / "README.md").read_text()
+    assert "promote.yml -i prod --limit qwen2-5-7b -e promote_from=first" in readme
+    assert "promote.yml -i first" not in readme
+    assert "deploy.yml -i first" in readme
+    assert "deploy.yml -i prod" not in readme
+
+
+@pytest.mark.parametrize("name", ["no", "on", "null", "010", "1e3", "2026-12-01"])
+def test_a_name_that_yaml_takes_for_something_else_stays_a_name(tmp_path: Path, name: str) -> None:
+    site(tmp_path, environments=[name], tiers={name: "staging"})
+    variables = load_yaml(tmp_path / name / "group_vars/all/environment.yml")
+    assert variables["vllm_environment"] == name
+
+
+def test_a_host_of_which_the_site_says_no_model_is_not_deployed(tmp_path: Path) -> None:
+    """Its own name is no model: it is mistyped, or a copy without links has lost what models are."""
+    site(tmp_path / "site")
+    link = tmp_path / "site/staging/models.yml"
+    link.unlink()
+    # What Git leaves where a file system has no links.
+    link.write_text("../common/models.yml")
+    assert "common/models.yml says nothing of qwen2-5-7b" in told(tmp_path, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("vault", "environment", "wanted"),
+    [
+        # Set and empty is as good as not set.
+        (
+            True,
+            {"LLMOPS_REGISTRY_DSN_STAGING": "", "LLMOPS_ROUTER_PASSWORD_STAGING": ""},
+            "vault, vault, vault",
+        ),
+        # The login of who plays wins; their token for models is not everybody's.
+        (True, {"LLMOPS_REGISTRY_DSN_STAGING": "own", "HF_TOKEN": "own"}, "own, vault, vault"),
+        (False, {"LLMOPS_REGISTRY_DSN": "any", "HF_TOKEN": "own"}, "any, own, "),
+    ],
+)
+def test_secrets_come_from_the_vault_or_from_variables_of_the_environment(
+    tmp_path: Path, vault: bool, environment: dict[str, str], wanted: str
+) -> None:
+    site(tmp_path / "site")
+    names = ("registry_dsn", "hugging_face_token", "router_login_password")
+    if vault:
+        text = "".join(f"vault_{name}: vault\n" for name in names)
+        (tmp_path / "site/staging/group_vars/all/vault.yml").write_text(text)
+    assert told(tmp_path, f"[{', '.join(names)}] | join(', ')", environment) == wanted
+
+
+def test_secrets_go_to_the_cluster_that_models_go_to() -> None:
+    (play,) = load_yaml(EXAMPLE / "secrets.yml")
+    (task,) = play["tasks"]
+    assert task["llmops.platform.kubernetes_objects"]["context"] == "{{ vllm_context | default(omit, true) }}"
+
+
 def _blocked_by_a_folder(folder: Path) -> None:
     (folder / "deploy.yml").mkdir()
 
@@ -134,6 +247,19 @@ def test_where_no_file_can_be_nothing_is_written(tmp_path: Path, spoil: Any, exi
         site(folder, existing=existing)
     assert len(list(folder.iterdir())) == 1
     assert not list(tmp_path.glob("elsewhere/*"))
+
+
+def test_a_site_that_cannot_be_written_whole_is_not_begun(tmp_path: Path) -> None:
+    """As on a full disk, or on a file system without links."""
+    (tmp_path / "site").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(PlatformError, match="File too large"):
+            site(tmp_path / "site")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "site").iterdir()) == []
 
 
 def test_a_link_in_place_of_a_file_is_replaced_not_followed(tmp_path: Path) -> None:

@@ -45,11 +45,29 @@ def planned(root: Path, entries: Mapping[str, Entry], existing: str) -> Change:
     return change
 
 
-def write(root: Path, change: Change) -> None:
-    """Write what was planned; each file is there whole or not at all."""
+def text_of(root: Path, path: str) -> str:
+    """Return the text of a file, or nothing where there is none."""
     try:
-        for path, entry in change.writes.items():
-            _write(root / path, entry)
+        there = _read(root, path)
+    except OSError as error:
+        raise _unusable(root, error) from error
+    return there.shown if isinstance(there, File) else ""
+
+
+def write(root: Path, change: Change) -> None:
+    """Write what was planned. All of it is made aside first, so what cannot be made leaves nothing behind."""
+    if not change.writes:
+        return
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".llmops-", dir=root) as folder:
+            made = {
+                path: _made(Path(folder) / str(number), entry)
+                for number, (path, entry) in enumerate(change.writes.items())
+            }
+            for path, place in made.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                place.replace(root / path)
     except OSError as error:
         raise _unusable(root, error) from error
 
@@ -71,16 +89,13 @@ def _read(root: Path, path: str) -> Entry | None:
     return File(place.read_bytes())
 
 
-def _write(place: Path, entry: Entry) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".llmops-", dir=place.parent) as folder:
-        made = Path(folder) / "made"
-        if isinstance(entry, Link):
-            made.symlink_to(entry.target)
-        else:
-            made.write_bytes(entry.content)
-            made.chmod(_FILE_MODE)
-        made.replace(place)
+def _made(place: Path, entry: Entry) -> Path:
+    if isinstance(entry, Link):
+        place.symlink_to(entry.target)
+    else:
+        place.write_bytes(entry.content)
+        place.chmod(_FILE_MODE)
+    return place
 
 
 def _refused(root: Path, paths: list[str]) -> PlatformError:
@@ -100,5 +115,8 @@ def _no_place(path: str, problem: str) -> PlatformError:
 
 def _unusable(root: Path, error: OSError) -> PlatformError:
     return invalid(
-        "site", str(root), f"cannot be used ({error.strerror or error})", "Give a folder of your own."
+        "site",
+        str(root),
+        f"cannot be used ({error.strerror or error})",
+        "Give a folder of your own, where symbolic links can be.",
     )

@@ -17,7 +17,7 @@ from typing import Any
 from ..common.errors import missing_library
 from .collection import Collection
 from .entries import Entry, File, Link
-from .site import Environment
+from .site import Environment, lowest, source_of
 
 LIBRARY_ERROR: ImportError | None = None
 try:
@@ -28,24 +28,33 @@ except ImportError as error:
 # What every environment shares: each file is linked into its folder, so that its inventory holds it. Not the
 # folder itself: ansible-test allows no links to folders in a collection, and the example is in one.
 COMMON = "common"
+POOLS = f"{COMMON}/pools.yml"
 _SUFFIX = ".j2"
 
 
 def site_entries(
-    collection: Collection, templates: Path, environments: tuple[Environment, ...], cloud: str
+    collection: Collection,
+    templates: Path,
+    environments: tuple[Environment, ...],
+    cloud: str,
+    own_pools: str = "",
 ) -> dict[str, Entry]:
-    """Return all files and links of a site by their paths in it."""
+    """Return all files and links of a site by their paths in it, which may keep pools of its own."""
     pools = collection.pools(cloud)
+    sources = {one.name: source_of(one, environments) for one in environments}
     known = {
         "cloud": cloud,
         "environments": environments,
+        "first": lowest(environments),
         "playbooks": [playbook.name for playbook in collection.playbooks],
-        "pools": re.findall(r"^(\w+):$", pools.decode(), re.MULTILINE),
+        "pools": _names(own_pools) or _names(pools.decode()),
         "requirements": collection.requirements,
+        "sources": sources,
+        "targets": [one for one in environments if sources[one.name] in sources],
         "version": collection.version,
     }
     made = _Maker(templates, known)
-    entries: dict[str, Entry] = {f"{COMMON}/pools.yml": File(pools)}
+    entries: dict[str, Entry] = {POOLS: File(pools)}
     entries |= {path: made.file(f"site/{path}") for path in made.paths("site")}
     for playbook in collection.playbooks:
         entries[f"{playbook.name}.yml"] = made.file("playbook.yml", playbook=playbook)
@@ -56,6 +65,11 @@ def site_entries(
         for path in made.paths("environment"):
             entries[f"{environment.name}/{path}"] = made.file(f"environment/{path}", environment=environment)
     return dict(sorted(entries.items()))
+
+
+def _names(pools: str) -> list[str]:
+    """Return the names of the groups in a file of pools."""
+    return re.findall(r"^ *(pool_(?!values:)\w+):", pools, re.MULTILINE)
 
 
 class _Maker:

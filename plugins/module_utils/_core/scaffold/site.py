@@ -16,8 +16,8 @@ from ..common.names import TIERS, check_environment, tier_of
 #: Where the GPUs are: each has a file of pools.
 CLOUDS = ("bare-metal", "eks", "gke", "lke", "local")
 
-# Folders of the site itself, and the group of everybody.
-_TAKEN = ("all", "collections", "common", "roles")
+# Folders of the site itself, what its .gitignore leaves out, and the group of everybody.
+_TAKEN = ("all", "collections", "common", "context", "roles")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Environment:
         return self.name.replace("-", "_")
 
 
-def environments_of(given: str | Sequence[object], tiers: Mapping[str, object]) -> tuple[Environment, ...]:
+def environments_of(given: object, tiers: Mapping[str, object]) -> tuple[Environment, ...]:
     """Return the environments by their names: a list, or one as text (``[staging,production]``)."""
     names = _names(given)
     if not names:
@@ -57,10 +57,34 @@ def environments_of(given: str | Sequence[object], tiers: Mapping[str, object]) 
     return tuple(Environment(_checked(name), _tier(name, tiers)) for name in names)
 
 
-def _names(given: str | Sequence[object]) -> list[str]:
-    """Return the names. What ``-e name=[a,b]`` gives is text."""
+def lowest(environments: Sequence[Environment]) -> Environment:
+    """Return the one in which models are tried first."""
+    return min(environments, key=lambda one: TIERS.index(one.tier))
+
+
+def source_of(environment: Environment, environments: Sequence[Environment]) -> str:
+    """Return the environment from which models are promoted to this one, or nothing.
+
+    It is of the nearest tier below. Production has one even if none of these is, as it may be added later.
+    """
+    rank = TIERS.index(environment.tier)
+    below = [other for other in environments if TIERS.index(other.tier) < rank]
+    if below:
+        return max(below, key=lambda other: TIERS.index(other.tier)).name
+    return "staging" if environment.tier == "production" else ""
+
+
+def _names(given: object) -> list[str]:
+    """Return the names. ``-e name=[a,b]`` gives text, and of one with a space only its beginning."""
     if isinstance(given, str):
-        return [name for name in re.split(r"[\s,]+", given.strip().strip("[]")) if name]
+        text = given.strip()
+        if text.startswith("[") != text.endswith("]") or text.endswith(","):
+            raise invalid(
+                "environments", given, "is cut off", "Give it without spaces, as [staging,production]."
+            )
+        return [name for name in re.split(r"[\s,]+", text.strip("[]")) if name]
+    if not isinstance(given, Sequence):
+        raise invalid("environments", given, "is no list", "Give one, such as [staging,production].")
     return [str(name) for name in given]
 
 
