@@ -107,6 +107,39 @@ def test_one_large_node_among_small_ones_is_enough() -> None:
     assert [item["node"] for item in found.nodes_fit] == ["large"]
 
 
+BESIDE: list[tuple[dict[str, int], list[dict[str, int]], tuple[str, int]]] = [
+    # devices of the server, of the containers beside it; the GPUs that hold the model
+    ({"nvidia.com/gpu": 1, "vpc.amazonaws.com/efa": 4}, [], ("nvidia.com/gpu", 1)),
+    ({"nvidia.com/gpu": 8, "vpc.amazonaws.com/efa": 32}, [], ("nvidia.com/gpu", 8)),
+    ({"intel.com/sriov": 1, "nvidia.com/gpu": 1}, [], ("nvidia.com/gpu", 1)),
+    ({"intel.com/sriov": 2, "nvidia.com/mig-3g.40gb": 1}, [], ("nvidia.com/mig-3g.40gb", 1)),
+    ({"openshift.io/mlx": 2, "habana.ai/gaudi": 1}, [], ("habana.ai/gaudi", 1)),
+    ({"rdma/ib": 8, "cambricon.com/mlu": 4}, [], ("cambricon.com/mlu", 4)),
+    ({"example.com/a": 1, "example.com/b": 2}, [], ("example.com/b", 2)),
+    ({"nvidia.com/gpu": 1}, [{"nvidia.com/gpu": 1}], ("nvidia.com/gpu", 1)),
+    ({"nvidia.com/gpu": 2}, [{}, {"nvidia.com/gpu": 1}], ("nvidia.com/gpu", 2)),
+    ({"nvidia.com/mig-3g.40gb": 1}, [{"nvidia.com/gpu": 2}], ("nvidia.com/mig-3g.40gb", 1)),
+]
+
+
+@pytest.mark.parametrize(("server", "beside", "holds"), BESIDE)
+def test_only_the_servers_own_gpus_hold_the_model(
+    server: dict[str, int], beside: list[dict[str, int]], holds: tuple[str, int]
+) -> None:
+    asked = [*(("log", devices) for devices in beside), ("vllm", server)]
+    containers = [{"name": name, "resources": {"limits": devices}} for name, devices in asked]
+    pod = PodShape.from_pod_template({"spec": {"containers": containers}}, "llm")
+    demand = ModelMemory.of({"sizeBillions": 70}, None, pod)
+    assert demand is not None
+    assert (demand.resource, demand.gpus) == holds
+
+
+def test_a_network_card_is_no_gpu() -> None:
+    limits = {"nvidia.com/gpu": 1, "vpc.amazonaws.com/efa": 4}
+    pod = PodShape.from_pod_template({"spec": {"containers": [{"resources": {"limits": limits}}]}}, "llm")
+    assert pod.device_resource() == "nvidia.com/gpu"
+
+
 def test_a_pod_without_gpus_is_not_judged() -> None:
     assert ModelMemory.of({"sizeBillions": 70}, None, shape(0)) is None
 
