@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
-from tests.support.chart import EVERYTHING, NAMESPACE, RELEASE, HelmChart, RenderError
+from tests.support.chart import CHART, EVERYTHING, NAMESPACE, RELEASE, HelmChart, RenderError
 
 Values = dict[str, Any]
 NAME = f"{RELEASE}-development"
@@ -155,6 +156,28 @@ def test_objects_are_templates_in_the_releases_namespace(each_helm: HelmChart) -
     assert "app.kubernetes.io/name" not in added["metadata"]["labels"]
 
 
+def test_a_text_may_hold_several_objects(chart: HelmChart) -> None:
+    one = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+    a, b, d = (one.replace("{name: a}", f"{{name: {name}}}") for name in "abd")
+    c = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {x: '---'}}\n"
+    texts = [f"---\n{a}--- # the next\n{b}...\n---\n# nothing\n---\r\n", f"--- {c}---\n{d}"]
+    rendered = chart.render({"extraObjects": texts})
+    names = [item["metadata"]["name"] for item in rendered.objects if item["kind"] == "ConfigMap"]
+    assert sorted(names) == ["a", "b", "c", "d", NAME]
+    # Each of them is looked at.
+    with pytest.raises(RenderError, match="Secret b would be kept"):
+        chart.render({"extraObjects": [f"{a}---\n{b.replace('ConfigMap', 'Secret')}"]})
+
+
+def test_the_readmes_example(chart: HelmChart) -> None:
+    section = (CHART / "README.md").read_text(encoding="utf-8").split("## What you can add")[1]
+    rendered = chart.render(yaml.safe_load(section.split("```yaml\n")[1].split("```")[0]))
+    (added,) = [item for item in rendered.objects if item["metadata"]["name"] == "chat-templates"]
+    # What is a template of the engine's arrives as such.
+    assert "{{ message.content }}" in added["data"]["mistral.jinja"]
+    assert "`" not in added["data"]["mistral.jinja"]
+
+
 def claim(path: str, name: str = "a", **more: Any) -> Values:
     return {"persistence": {"extraClaims": [{"name": name, "mountPath": path, **more}]}}
 
@@ -227,12 +250,28 @@ REFUSED: list[tuple[Values, str]] = [
         "ingress.enabled needs networkPolicy.ingress.ingressController.namespaceLabels or podLabels",
     ),
     ({"extraObjects": ["a: b: c"]}, "extraObjects[0] is no object in YAML"),
-    ({"extraObjects": ["kind: ConfigMap"]}, "extraObjects[0] needs apiVersion, kind and metadata.name"),
+    ({"extraObjects": ["{{ if false }}a: b{{ end }}"]}, "extraObjects[0] needs apiVersion, kind and"),
+    (
+        {"extraObjects": ["apiVersion: v1\nkind: X\nmetadata: a"]},
+        "extraObjects[0] needs apiVersion, kind and",
+    ),
+    (
+        {"extraObjects": ["kind: ConfigMap"]},
+        "extraObjects[0] needs apiVersion, kind and metadata.name, each a text",
+    ),
     (item("Secret"), "extraObjects[0]: Secret x would be kept in the release's history"),
     (item("Job"), "extraObjects[0]: Job x is a workload"),
     (item("Deployment"), "extraObjects[0]: Deployment x is a workload"),
     (item("ClusterRole"), "extraObjects[0]: ClusterRole x belongs to the whole cluster"),
     (item("Namespace"), "extraObjects[0]: Namespace x belongs to the whole cluster"),
+    (
+        {"extraObjects": [{**item("List")["extraObjects"][0], "items": item("Secret")["extraObjects"]}]},
+        "extraObjects[0]: List x holds other objects",
+    ),
+    (
+        item("ConfigMap", annotations={"helm.sh/hook": "pre-install"}),
+        "extraObjects[0]: ConfigMap x is a hook of Helm's",
+    ),
     (item("ConfigMap", namespace="kube-system"), "ConfigMap x is for the namespace kube-system"),
     (item("ConfigMap", NAME), f"ConfigMap {NAME} has the name of an object of the chart"),
     (item("ConfigMap", "{{ .Release.Name }}"), f"ConfigMap {NAME} has the name of an object of the chart"),

@@ -99,13 +99,21 @@
 {{- if hasKey $object "Error" -}}
 {{- fail (printf "%s is no object in YAML: %s" $field $object.Error) -}}
 {{- end -}}
-{{- $metadata := $object.metadata | default dict -}}
-{{- if not (and $object.apiVersion $object.kind $metadata.name) -}}
-{{- fail (printf "%s needs apiVersion, kind and metadata.name: give one whole object in each item" $field) -}}
+{{- $metadata := kindIs "map" $object.metadata | ternary $object.metadata dict -}}
+{{- range list $object.apiVersion $object.kind $metadata.name -}}
+{{- if not (and . (kindIs "string" .)) -}}
+{{- fail (printf "%s needs apiVersion, kind and metadata.name, each a text: give whole objects" $field) -}}
+{{- end -}}
 {{- end -}}
 {{- $what := printf "%s: %s %s" $field $object.kind $metadata.name -}}
 {{- if ne ($metadata.namespace | default $root.Release.Namespace) $root.Release.Namespace -}}
 {{- fail (printf "%s is for the namespace %s: leave the namespace out, a release has one alone" $what $metadata.namespace) -}}
+{{- end -}}
+{{- if hasKey $object "items" -}}
+{{- fail (printf "%s holds other objects, at which nothing here looks: give each of them by itself" $what) -}}
+{{- end -}}
+{{- if hasKey ($metadata.annotations | default dict) "helm.sh/hook" -}}
+{{- fail (printf "%s is a hook of Helm's, which is no part of the release: it would never be taken back or compared" $what) -}}
 {{- end -}}
 {{- if eq $object.kind "Secret" -}}
 {{- fail (printf "%s would be kept in the release's history: make the Secret apart, and refer to it" $what) -}}
