@@ -156,6 +156,39 @@ def test_objects_are_templates_in_the_releases_namespace(each_helm: HelmChart) -
     assert "app.kubernetes.io/name" not in added["metadata"]["labels"]
 
 
+EMPTIED: list[Values] = [
+    {"persistence": {"extraClaims": None}},
+    {"securityContext": None, "podSecurityContext": None, "initContainers": None, "sidecars": None},
+    {"extraVolumes": None, "extraVolumeMounts": None, "extraObjects": None, "gpu": {"extraResources": None}},
+    {
+        "httpRoute": {
+            "enabled": True,
+            "parentRefs": [{"name": "public"}],
+            "hostnames": ["a.example.org"],
+            "timeouts": None,
+            "annotations": None,
+        },
+        "networkPolicy": {"ingress": {"gateway": {"podLabels": {"app": "gateway"}}}},
+    },
+]
+
+
+@pytest.mark.parametrize("values", EMPTIED, ids=str)
+def test_what_an_inventory_leaves_empty_adds_nothing(chart: HelmChart, values: Values) -> None:
+    assert chart.render(values).container["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+def test_a_container_of_the_users_may_be_privileged(chart: HelmChart) -> None:
+    """The API server refuses one that is privileged and may not escalate."""
+    beside = [container("a", securityContext={"privileged": True}), container("b")]
+    found = [item["securityContext"] for item in chart.render({"sidecars": beside}).pod["containers"][1:]]
+    assert found == [{"privileged": True, "capabilities": {"drop": ["ALL"]}}, RESTRICTED]
+
+
+def test_a_claim_may_be_called_like_a_value_of_yaml(chart: HelmChart) -> None:
+    assert "on" in [item["name"] for item in chart.render(claim("/a", "on")).pod["volumes"]]
+
+
 def test_a_text_may_hold_several_objects(chart: HelmChart) -> None:
     one = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
     a, b, d = (one.replace("{name: a}", f"{{name: {name}}}") for name in "abd")

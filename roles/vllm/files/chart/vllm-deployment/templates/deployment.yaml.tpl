@@ -135,7 +135,7 @@ spec:
           securityContext:
             {{- /* NVIDIA's container hook writes into the root file system while the container is created. */}}
             {{- $own := dict "readOnlyRootFilesystem" false }}
-            {{- include "vllm-deployment.containerSecurity" (merge (deepCopy .Values.securityContext) $own) | nindent 12 }}
+            {{- include "vllm-deployment.containerSecurity" (merge (.Values.securityContext | default dict | deepCopy) $own) | nindent 12 }}
           volumeMounts:
             - name: home
               mountPath: /home/vllm
@@ -176,7 +176,7 @@ spec:
             medium: Memory
             sizeLimit: {{ .Values.gpu.shmSize | default (include "vllm-deployment.sizeRow" . | fromYaml).shm | quote }}
         {{- range .Values.persistence.extraClaims }}
-        - name: {{ .name }}
+        - name: {{ .name | quote }}
           persistentVolumeClaim:
             claimName: {{ include "vllm-deployment.claimName" (list $ .) | quote }}
             {{- if .readOnly }}

@@ -1,5 +1,6 @@
 {{- if .Values.httpRoute.enabled -}}
 {{- $route := .Values.httpRoute -}}
+{{- $timeouts := $route.timeouts | default dict -}}
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata:
@@ -21,10 +22,10 @@ spec:
         - path:
             type: PathPrefix
             value: {{ $route.path | quote }}
-      {{- if or $route.timeouts.request $route.timeouts.backendRequest }}
+      {{- if or $timeouts.request $timeouts.backendRequest }}
       timeouts:
         {{- range $name := list "request" "backendRequest" }}
-        {{- with index $route.timeouts $name }}
+        {{- with index $timeouts $name }}
         {{ $name }}: {{ . | quote }}
         {{- end }}
         {{- end }}
