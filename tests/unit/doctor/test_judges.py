@@ -332,6 +332,15 @@ def pod(state: dict[str, Any], image: str = IMAGE, told: str = "sha256:1") -> di
     }
 
 
+def before(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod whose init container is in a state."""
+    found = pod(state)
+    return {
+        "spec": {"containers": [], "initContainers": found["spec"]["containers"]},
+        "status": {"initContainerStatuses": found["status"]["containerStatuses"]},
+    }
+
+
 BACK_OFF = {"waiting": {"reason": "ImagePullBackOff", "message": "denied"}}
 KEEPS = {"status": {"images": [{"names": [IMAGE]}]}}
 
@@ -344,11 +353,23 @@ KEEPS = {"status": {"images": [{"names": [IMAGE]}]}}
         ([pod({"running": {}}, "other:1", "other:1")], [], "unknown"),
         ([], [KEEPS], "pass"),
         ([pod(BACK_OFF)], [KEEPS], "fail"),
+        ([before(BACK_OFF)], [KEEPS], "fail"),
+        ([before({"running": {}})], [], "pass"),
+        ([before({"terminated": {"exitCode": 0}})], [], "pass"),
         ([pod({"waiting": {"reason": "ContainerCreating"}})], [], "unknown"),
     ],
 )
-def test_images(pods: list[dict[str, Any]], nodes: list[dict[str, Any]], verdict: str) -> None:
+def test_image(pods: list[dict[str, Any]], nodes: list[dict[str, Any]], verdict: str) -> None:
     assert images.judge(IMAGE, pods, nodes).verdict == verdict
+
+
+def test_images_of_a_model_are_those_of_all_its_containers() -> None:
+    spec = {
+        "initContainers": [{"image": "fetch:1"}],
+        "containers": [{"name": "vllm", "image": IMAGE}, {"image": "log:1"}],
+    }
+    assert images.images_of(spec) == {IMAGE, "fetch:1", "log:1"}
+    assert images.images_of({"containers": [{"image": IMAGE}]}) == {IMAGE}
 
 
 @pytest.mark.parametrize(

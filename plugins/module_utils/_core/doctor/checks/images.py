@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...cluster.client import JSONObject
-from ...release.rendering import server_container
 from ..finding import Finding, Verdict, several
 from ..image_registry import Answer, Place, ask
 from ..site import Cluster
@@ -21,7 +20,7 @@ _PULL_FAILED = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"
 def look(cluster: Cluster) -> Iterator[Finding]:
     """Look for pods that have it or cannot get it, for nodes that keep it, and else ask its registry."""
     models = cluster.site.models
-    images = {server_container(model.rendered.deployment)["image"] for model in models}
+    images = {image for model in models for image in images_of(model.pod)}
     if not images:
         yield cluster.site.without_models(CHECK)
         return
@@ -39,13 +38,19 @@ def look(cluster: Cluster) -> Iterator[Finding]:
         yield found
 
 
+def images_of(spec: JSONObject) -> set[str]:
+    """Return the images of the server and of what runs before and beside it."""
+    return {str(item["image"]) for item in [*(spec.get("initContainers") or ()), *spec["containers"]]}
+
+
 def judge(image: str, pods: Sequence[JSONObject], nodes: Sequence[JSONObject]) -> Finding:
     """Judge an image; a node lists only some of those that it has."""
     short = image.rpartition("/")[2].partition("@")[0]
     states = [
         status
         for pod in pods
-        for status in (pod.get("status") or {}).get("containerStatuses") or ()
+        for kind in ("initContainerStatuses", "containerStatuses")
+        for status in (pod.get("status") or {}).get(kind) or ()
         if image in (status.get("image"), _asked(pod, status))
     ]
     waiting = [(status.get("state") or {}).get("waiting") or {} for status in states]
@@ -56,9 +61,10 @@ def judge(image: str, pods: Sequence[JSONObject], nodes: Sequence[JSONObject]) -
         advice = "Check the image's name, imagePullSecrets, and the nodes' way to the registry."
         return Finding(CHECK, Verdict.FAIL, seen, advice, short)
     keeping = [node for node in nodes if image in _kept(node)]
-    running = sum("running" in (status.get("state") or {}) for status in states)
-    if running or keeping:
-        seen = f"{image}: running in {several(running, 'pod')}, listed by {several(len(keeping), 'node')}."
+    # What runs before the server is over soon.
+    had = sum(bool({"running", "terminated"} & set(status.get("state") or ())) for status in states)
+    if had or keeping:
+        seen = f"{image}: in {several(had, 'pod')}, listed by {several(len(keeping), 'node')}."
         return Finding(CHECK, Verdict.PASS, seen, subject=short)
     seen = f"no pod of the namespace runs {image}, and no node lists it."
     return Finding(
@@ -73,7 +79,7 @@ def judge_answer(unknown: Finding, image: str, answer: Answer) -> Finding:
         seen = f"{host} gives {image} to anybody, asked from this machine."
         return Finding(CHECK, Verdict.PASS, seen, subject=unknown.subject)
     if answer.status == 404:
-        advice = "Correct image.repository and image.tag in the values."
+        advice = "Correct image.repository and image.tag in the values, or the image of what is added there."
         return Finding(CHECK, Verdict.FAIL, f"{host} has no {image}.", advice, unknown.subject)
     if answer.status in (401, 403):
         seen = f"{host} gives {image} to nobody without a login, or has it not: nodes may have a login."
@@ -88,7 +94,7 @@ def judge_answer(unknown: Finding, image: str, answer: Answer) -> Finding:
 
 def _asked(pod: JSONObject, status: JSONObject) -> str | None:
     """Return the image as the pod names it: its status has what the runtime calls it."""
-    containers = pod["spec"].get("containers") or ()
+    containers = [*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ())]
     return next((item.get("image") for item in containers if item.get("name") == status.get("name")), None)
 
 
