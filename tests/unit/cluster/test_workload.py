@@ -434,6 +434,16 @@ def test_what_runs_before_the_server_is_named(starting: Object, name: str) -> No
     assert "progressDeadlineSeconds" in found.advice
 
 
+def test_what_cannot_run_before_the_server_is_named() -> None:
+    refused = {"state": {"waiting": {"reason": "RunContainerError", "message": "no such file"}}}
+    watcher = Watcher()
+    starting = initializing(("fetch", refused), ("last", NEXT))
+    assert watcher.look(observed(starting)).waiting_for == "fetch: RunContainerError: no such file"
+    found = watcher.cause(observed(starting, deployment=deployment(STUCK)), after=1)
+    assert found is not None
+    assert found.advice.startswith("The container fetch of a")
+
+
 def test_a_sidecar_is_not_waited_for_once_it_has_started() -> None:
     starting = initializing(("check", DONE), ("proxy", {"started": True}), sidecars=("proxy",))
     watcher = Watcher()

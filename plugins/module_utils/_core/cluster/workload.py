@@ -331,23 +331,26 @@ def _controller_failure(
     if symptoms.appeared("ProgressDeadlineExceeded", exceeded) and progressing is not None:
         advice = "The server did not become ready in its start-up budget: see its log and probes.startup."
         for pod in pods:
-            if before := _runs_before_the_server(pod):
+            if before := _before_the_server(pod):
                 advice = (
-                    f"The container {before} of {pod['metadata']['name']} has to come first: see its log, "
-                    "and give it more time by progressDeadlineSeconds."
+                    f"The container {before['name']} of {pod['metadata']['name']} has to come first: see its "
+                    "log, and give it more time by progressDeadlineSeconds."
                 )
         return Cause("ProgressDeadlineExceeded", excerpt(progressing.get("message", ""), 1000), advice=advice)
     return None
 
 
-def _runs_before_the_server(pod: JSONObject) -> str:
-    """Return the init container whose end, or whose start where it stays, the server waits for."""
+def _before_the_server(pod: JSONObject) -> JSONObject | None:
+    """Return the status of the init container that the server waits for: to end, or to start if it stays."""
     starting = pod.get("spec", {}).get("initContainers") or ()
     stays = {item["name"] for item in starting if item.get("restartPolicy") == "Always"}
     for status in pod.get("status", {}).get("initContainerStatuses") or ():
-        if "running" in status.get("state", {}) and not (status["name"] in stays and status.get("started")):
-            return str(status["name"])
-    return ""
+        state = status.get("state", {})
+        if (state.get("waiting") or {}).get("reason") == "PodInitializing":
+            return None
+        if "terminated" not in state and not (status["name"] in stays and status.get("started")):
+            return dict(status)
+    return None
 
 
 def _pod_failure(pod: JSONObject, observed: Observed, symptoms: Symptoms) -> Cause | None:
@@ -477,8 +480,9 @@ def _waiting_for(pods: list[JSONObject], observed: Observed, wanted: int, ready:
         condition = _find_condition(pod, "PodScheduled")
         if condition and condition.get("reason") == "Unschedulable":
             return f"a node for {pod['metadata']['name']}: {excerpt(condition.get('message', ''), 300)}"
-        if before := _runs_before_the_server(pod):
-            return f"{before}, which runs before the server of {pod['metadata']['name']}"
+        before = _before_the_server(pod)
+        if before and "running" in before.get("state", {}):
+            return f"{before['name']}, which runs before the server of {pod['metadata']['name']}"
         for container in _container_statuses(pod.get("status", {})):
             waiting = container.get("state", {}).get("waiting")
             if waiting:
