@@ -30,6 +30,17 @@ def test_containers_stand_beside_the_server(chart: HelmChart) -> None:
     assert all(item["securityContext"] == RESTRICTED for item in beside)
 
 
+def test_containers_mount_the_pods_volumes(chart: HelmChart) -> None:
+    values: Values = {
+        "extraVolumes": [{"name": "a", "emptyDir": {}}],
+        "persistence": {"extraClaims": [{"name": "w", "mountPath": "/w"}]},
+    }
+    for name in ("a", "w", "cache", "home", "tmp", "shm"):
+        mounts = [{"name": name, "mountPath": "/tmp"}]
+        beside = chart.render({**values, "sidecars": [container(volumeMounts=mounts)]}).pod["containers"][1]
+        assert beside["volumeMounts"] == mounts
+
+
 def test_containers_may_bring_their_own_security_context(chart: HelmChart) -> None:
     own = {"runAsUser": 1, "readOnlyRootFilesystem": True, "capabilities": {"add": ["NET_BIND_SERVICE"]}}
     sidecar = {"name": "log", "image": IMAGE, "securityContext": own}
@@ -253,6 +264,13 @@ REFUSED: list[tuple[Values, str]] = [
         "a at /a mounts a volume that the pod has not",
     ),
     *(
+        (
+            {field: [container(volumeMounts=[{"name": "a", "mountPath": "/a"}])]},
+            f"{field}: log: a at /a mounts a volume that the pod has not",
+        )
+        for field in ("initContainers", "sidecars")
+    ),
+    *(
         (claim(path), f"a at {path} hides the server's own {own} (volume")
         for path, own in (
             ("/tmp", "/tmp"),
@@ -296,6 +314,7 @@ REFUSED: list[tuple[Values, str]] = [
     (item("Job"), "extraObjects[0]: Job x is a workload"),
     (item("Deployment"), "extraObjects[0]: Deployment x is a workload"),
     (item("ClusterRole"), "extraObjects[0]: ClusterRole x belongs to the whole cluster"),
+    (item("VolumeSnapshotClass"), "VolumeSnapshotClass x belongs to the whole cluster"),
     (item("Namespace"), "extraObjects[0]: Namespace x belongs to the whole cluster"),
     (
         {"extraObjects": [{**item("List")["extraObjects"][0], "items": item("Secret")["extraObjects"]}]},

@@ -48,6 +48,15 @@
 {{- $_ := set $volumes .name true -}}
 {{- end -}}
 {{- end -}}
+{{- range $field := list "initContainers" "sidecars" -}}
+{{- range $container := index $.Values $field -}}
+{{- range $container.volumeMounts -}}
+{{- if not (hasKey $volumes .name) -}}
+{{- fail (printf "%s: %s: %s at %s mounts a volume that the pod has not: add it to extraVolumes or persistence.extraClaims" $field $container.name .name .mountPath) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $paths := dict -}}
 {{- $mounts := dict "persistence.extraClaims" .Values.persistence.extraClaims "extraVolumeMounts" .Values.extraVolumeMounts -}}
 {{- range $field := keys $mounts | sortAlpha -}}
@@ -121,7 +130,7 @@
 {{- if has $object.kind (list "Pod" "Deployment" "StatefulSet" "DaemonSet" "ReplicaSet" "ReplicationController" "Job" "CronJob") -}}
 {{- fail (printf "%s is a workload, which nothing here waits for or counts: use initContainers or sidecars, or a release of its own" $what) -}}
 {{- end -}}
-{{- if or (regexMatch "^Cluster|WebhookConfiguration$|AdmissionPolicy(Binding)?$" $object.kind) (has $object.kind (list "Namespace" "Node" "PersistentVolume" "CustomResourceDefinition" "PriorityClass" "StorageClass" "RuntimeClass" "GatewayClass" "IngressClass" "APIService" "DeviceClass")) -}}
+{{- if or (regexMatch "^Cluster|Class$|WebhookConfiguration$|AdmissionPolicy(Binding)?$" $object.kind) (has $object.kind (list "Namespace" "Node" "PersistentVolume" "CustomResourceDefinition" "APIService" "CSIDriver")) -}}
 {{- fail (printf "%s belongs to the whole cluster, not to a release: make it apart" $what) -}}
 {{- end -}}
 {{- $fullname := include "vllm-deployment.fullname" $root -}}
