@@ -118,7 +118,7 @@ class PodShape:
                     for constraint in spec.get("topologySpreadConstraints") or ()
                     if constraint.get("whenUnsatisfiable") == "DoNotSchedule"
                 ),
-                claims=tuple(claim_names(spec.get("volumes"))),
+                claims=tuple(dict.fromkeys(claim_names(spec.get("volumes")))),
                 resource_claims=tuple(claim["name"] for claim in spec.get("resourceClaims") or ()),
                 priority=int(spec.get("priority") or 0),
                 priority_class=spec.get("priorityClassName") or "",
