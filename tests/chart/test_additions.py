@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import parse_manifest
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
 from tests.support.chart import CHART, EVERYTHING, NAMESPACE, RELEASE, HelmChart, RenderError
 
@@ -39,6 +40,19 @@ def test_containers_mount_the_pods_volumes(chart: HelmChart) -> None:
         mounts = [{"name": name, "mountPath": "/tmp"}]
         beside = chart.render({**values, "sidecars": [container(volumeMounts=mounts)]}).pod["containers"][1]
         assert beside["volumeMounts"] == mounts
+
+
+def test_what_is_added_reads_the_same_here_as_there(chart: HelmChart) -> None:
+    words = ["[", "$A", "=", "<<", "2024-13-45", "y", "on", "12:30:45", "1_000", "0o17", "1e3", "~", "é\t😀"]
+    added = {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"},
+        "data": dict(zip("abcdefghijklm", words, strict=True)),
+    }  # fmt: skip
+    values: Values = {"initContainers": [container(command=words)], "extraObjects": [added]}
+    objects = parse_manifest(chart.render(values).text)
+    pod = next(item for item in objects if item["kind"] == "Deployment")["spec"]["template"]["spec"]
+    assert pod["initContainers"][0]["command"] == words
+    assert added["data"] in [item.get("data") for item in objects]
 
 
 def test_containers_may_bring_their_own_security_context(chart: HelmChart) -> None:
