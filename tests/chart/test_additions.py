@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -40,6 +41,32 @@ def test_containers_mount_the_pods_volumes(chart: HelmChart) -> None:
         mounts = [{"name": name, "mountPath": "/tmp"}]
         beside = chart.render({**values, "sidecars": [container(volumeMounts=mounts)]}).pod["containers"][1]
         assert beside["volumeMounts"] == mounts
+
+
+@pytest.mark.parametrize("text", ["\x7f", "say \x80\x99", "\x85", "\ufffe"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sidecars": [{"name": "log", "image": IMAGE, "args": ["TEXT"]}]},
+        {"initContainers": [{"name": "log", "image": IMAGE, "args": ["TEXT"]}]},
+        {"model": {"extraEnv": [{"name": "A", "value": "TEXT"}]}},
+        {"extraVolumes": [{"name": "a", "nfs": {"path": "TEXT", "server": "a"}}]},
+        {"scheduling": {"tolerations": [{"key": "TEXT"}]}},
+        {"scheduling": {"affinity": {"podAffinity": {"a": "TEXT"}}}},
+        {
+            "extraObjects": [
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "TEXT"}}
+            ]
+        },
+        {"test": {"command": ["TEXT"]}},
+    ],
+    ids=str,
+)
+def test_nothing_is_left_out_for_what_no_yaml_holds(chart: HelmChart, values: Values, text: str) -> None:
+    """Helm's own function makes nothing of the whole list then, and says nothing."""
+    given = json.loads(json.dumps(values).replace("TEXT", json.dumps(text)[1:-1]))
+    with pytest.raises(RenderError, match="a text holds a character that YAML cannot hold"):
+        chart.render(given)
 
 
 def test_what_is_added_reads_the_same_here_as_there(chart: HelmChart) -> None:

@@ -25,7 +25,7 @@
 {{- $_ := set $all $key $value -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $all -}}
+{{- include "vllm-deployment.yaml" $all -}}
 {{- end -}}
 
 {{/* Containers of the user. */}}
@@ -35,7 +35,7 @@
 {{- $security := include "vllm-deployment.containerSecurity" (.securityContext | default dict) | fromYaml -}}
 {{- $all = append $all (set (deepCopy .) "securityContext" $security) -}}
 {{- end -}}
-{{- toYaml $all -}}
+{{- include "vllm-deployment.yaml" $all -}}
 {{- end -}}
 
 {{/* Name of a further claim: list of the root context and the claim. */}}

@@ -1,6 +1,6 @@
 {{- $seen := dict -}}
 {{- range $index, $given := .Values.extraObjects }}
-{{- $text := tpl (kindIs "string" $given | ternary $given (toYaml $given)) $ }}
+{{- $text := tpl (kindIs "string" $given | ternary $given (include "vllm-deployment.yaml" $given)) $ }}
 {{- /* fromYaml reads the first object of a text and says nothing of the others. */}}
 {{- $objects := list }}
 {{- range regexSplit "(?m)^(?:---|\\.\\.\\.)(?:\\s|$)" $text -1 }}
@@ -19,6 +19,6 @@
 {{- $_ := set $object.metadata "labels" (merge ($object.metadata.labels | default dict) $labels) }}
 {{- $_ := set $object.metadata "namespace" $.Release.Namespace }}
 ---
-{{ toYaml $object }}
+{{ include "vllm-deployment.yaml" $object }}
 {{- end }}
 {{- end }}

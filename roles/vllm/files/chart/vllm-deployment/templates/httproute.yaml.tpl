@@ -14,9 +14,9 @@ metadata:
     {{- include "vllm-deployment.map" (list $route.annotations 4) }}
 spec:
   parentRefs:
-    {{- toYaml $route.parentRefs | nindent 4 }}
+    {{- include "vllm-deployment.yaml" $route.parentRefs | nindent 4 }}
   hostnames:
-    {{- toYaml $route.hostnames | nindent 4 }}
+    {{- include "vllm-deployment.yaml" $route.hostnames | nindent 4 }}
   rules:
     - matches:
         - path:

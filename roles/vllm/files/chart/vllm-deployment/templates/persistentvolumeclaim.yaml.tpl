@@ -26,7 +26,7 @@ metadata:
     {{- end }}
 spec:
   accessModes:
-    {{- toYaml $modes | nindent 4 }}
+    {{- include "vllm-deployment.yaml" $modes | nindent 4 }}
   {{- with $storageClass }}
   storageClassName: {{ . | quote }}
   {{- end }}
