@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import dump_manifest
 from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.checks import (
     cluster,
     database,
@@ -33,12 +34,15 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.image
     Answer,
     Place,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.doctor.site import Model
+from ansible_collections.llmops.platform.plugins.module_utils._core.helm.binary import ReleaseSpec
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.verdict import Verdict
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.environment_groups import Group
 from ansible_collections.llmops.platform.plugins.module_utils._core.registry.migration_files import (
     Applied,
     load,
 )
+from ansible_collections.llmops.platform.plugins.module_utils._core.release.rendering import Rendered
 from tests.support.playbooks import ROOT
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -318,6 +322,25 @@ def test_kinds_that_a_cluster_lacks() -> None:
     assert lacking.verdict == "fail"
     assert "no PrometheusRule," in lacking.seen
     assert "serviceMonitor.enabled" in lacking.advice
+
+
+@pytest.mark.parametrize(
+    ("pod_spec", "others", "verdict", "said"),
+    [
+        ({}, [], "fail", "no router reaches it"),
+        ({}, [{"kind": "NetworkPolicy", "spec": {"policyTypes": ["Ingress"]}}], "pass", "lets routers"),
+        ({}, [{"kind": "NetworkPolicy", "spec": {"policyTypes": ["Egress"]}}], "fail", "no router"),
+        ({"hostNetwork": True}, [], "warn", "in the network of its node"),
+    ],
+)
+def test_who_reaches_a_model(
+    pod_spec: dict[str, Any], others: list[dict[str, Any]], verdict: str, said: str
+) -> None:
+    deployment = {"kind": "Deployment", "spec": {"template": {"spec": pod_spec}}}
+    rendered = Rendered(cast("ReleaseSpec", None), dump_manifest([deployment, *others]), "")
+    found = policies.judge_model(Model("m", rendered))
+    assert (found.verdict, found.subject) == (verdict, "m")
+    assert said in found.seen
 
 
 IMAGE = "registry.example/vllm:1"

@@ -69,6 +69,13 @@ def _lets_dns(rule: JSONObject) -> bool:
 
 def judge_model(model: Model) -> Finding:
     """Judge whether a model lets its clients in, where nobody else does."""
+    if model.pod.get("hostNetwork"):
+        seen = "it is in the network of its node: no policy guards it, nor lets routers out to it."
+        advice = (
+            "Guard port 8000 of the nodes by a firewall, and name their addresses in router_egress and "
+            "health_check_egress."
+        )
+        return Finding(CHECK, Verdict.WARN, seen, advice, model.host)
     for item in model.rendered.objects:
         if item["kind"] == "NetworkPolicy" and "Ingress" in (item["spec"].get("policyTypes") or ["Ingress"]):
             return Finding(
