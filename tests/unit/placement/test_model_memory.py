@@ -12,6 +12,9 @@ import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.capacity import assess
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.memory_demand import (
+    demand_of_model,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.model_memory import ModelMemory
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
 from tests.support.kubernetes_objects import Cluster, node
@@ -132,6 +135,11 @@ def test_only_the_servers_own_gpus_hold_the_model(
     demand = ModelMemory.of({"sizeBillions": 70}, None, pod)
     assert demand is not None
     assert (demand.resource, demand.gpus) == holds
+    options = dict.fromkeys(("max_model_len", "tensor_parallel_size", "activation_gib", "non_torch_gib"))
+    fit = {"model_config": LLAMA_70B, "weights_gib": 100, "pipeline_parallel_size": 1, "block_size": 16}
+    fit |= {"gpu_memory_utilization": 0.9, "kv_cache_dtype": "auto", "gpu_memory_mib": None}
+    asked = demand_of_model({**options, **fit}, pod)
+    assert (asked.resource, asked.serving.tensor_parallel) == holds
 
 
 def test_a_network_card_is_no_gpu() -> None:

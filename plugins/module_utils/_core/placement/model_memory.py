@@ -15,11 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..cluster.workload import SERVER_CONTAINER
 from ..common.errors import invalid
-from ..common.quantity import Amounts
 from .memory_fit import GIB, LABEL_MARGIN_GIB, ModelGeometry, Serving, dtype_bytes, memory_fit
-from .pod_resources import pod_requests
+from .pod_resources import server_requests
 from .scheduling import Misfit, Node, PodShape, computing_device
 
 #: Bytes of one weight by the name of a quantisation. Others are taken for the smallest that are in use.
@@ -58,7 +56,7 @@ class ModelMemory:
         Raises ``invalid`` for a configuration that is none.
         """
         geometry = _geometry(config)
-        devices = _devices_of_the_server(shape)
+        devices = server_requests(shape.template["spec"])
         resource = computing_device(devices)
         size = model.get("sizeBillions")
         otherwise = any(_OTHER_RULES.search(str(item)) for item in model.get("extraArgs") or ())
@@ -134,13 +132,6 @@ class ModelMemory:
             f"{found.kv_gib:.1f} GiB may be left for the cache, where one request of {self.context} tokens "
             f"takes {found.kv_needed_gib:.1f} GiB. {found.suggestion}"
         )
-
-
-def _devices_of_the_server(shape: PodShape) -> Amounts:
-    """Return what the model server's container asks for: GPUs of a container beside it hold no weights."""
-    containers = shape.template["spec"]["containers"]
-    server = next((item for item in containers if item.get("name") == SERVER_CONTAINER), containers[0])
-    return pod_requests({"containers": [server]})
 
 
 def _limits_its_cache(config: Mapping[str, Any] | None) -> bool:
