@@ -118,7 +118,7 @@ options:
         type: float
         default: 0.9
       tensor_parallel_size:
-        description: GPUs that share each layer. By default the GPUs of one pod.
+        description: GPUs that share each layer. By default the GPUs of one pod's server.
         type: int
       pipeline_parallel_size:
         description: Groups of GPUs that share the layers.

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.manifests import parse_manifest
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
-from tests.support.chart import EVERYTHING, NAMESPACE, RELEASE, HelmChart, RenderError
+from tests.support.chart import CHART, EVERYTHING, NAMESPACE, RELEASE, HelmChart, RenderError
 
 Values = dict[str, Any]
 NAME = f"{RELEASE}-development"
@@ -27,6 +30,56 @@ def test_containers_stand_beside_the_server(chart: HelmChart) -> None:
     assert [item["name"] for item in pod["containers"]] == ["vllm", "log"]
     beside = [*pod["initContainers"], pod["containers"][1]]
     assert all(item["securityContext"] == RESTRICTED for item in beside)
+
+
+def test_containers_mount_the_pods_volumes(chart: HelmChart) -> None:
+    values: Values = {
+        "extraVolumes": [{"name": "a", "emptyDir": {}}],
+        "persistence": {"extraClaims": [{"name": "w", "mountPath": "/w"}]},
+    }
+    for name in ("a", "w", "cache", "home", "tmp", "shm"):
+        mounts = [{"name": name, "mountPath": "/tmp"}]
+        beside = chart.render({**values, "sidecars": [container(volumeMounts=mounts)]}).pod["containers"][1]
+        assert beside["volumeMounts"] == mounts
+
+
+@pytest.mark.parametrize("text", ["\x7f", "say \x80\x99", "\x85", "\ufffe"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sidecars": [{"name": "log", "image": IMAGE, "args": ["TEXT"]}]},
+        {"initContainers": [{"name": "log", "image": IMAGE, "args": ["TEXT"]}]},
+        {"model": {"extraEnv": [{"name": "A", "value": "TEXT"}]}},
+        {"extraVolumes": [{"name": "a", "nfs": {"path": "TEXT", "server": "a"}}]},
+        {"scheduling": {"tolerations": [{"key": "TEXT"}]}},
+        {"scheduling": {"affinity": {"podAffinity": {"a": "TEXT"}}}},
+        {
+            "extraObjects": [
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "TEXT"}}
+            ]
+        },
+        {"test": {"command": ["TEXT"]}},
+    ],
+    ids=str,
+)
+def test_nothing_is_left_out_for_what_no_yaml_holds(chart: HelmChart, values: Values, text: str) -> None:
+    """Helm's own function makes nothing of the whole list then, and says nothing."""
+    given = json.loads(json.dumps(values).replace("TEXT", json.dumps(text)[1:-1]))
+    with pytest.raises(RenderError, match="a text holds a character that YAML cannot hold"):
+        chart.render(given)
+
+
+def test_what_is_added_reads_the_same_here_as_there(chart: HelmChart) -> None:
+    words = ["[", "$A", "=", "<<", "2024-13-45", "y", "on", "12:30:45", "1_000", "0o17", "1e3", "~", "é\t😀"]
+    added = {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"},
+        "data": dict(zip("abcdefghijklm", words, strict=True)),
+    }  # fmt: skip
+    values: Values = {"initContainers": [container(command=words)], "extraObjects": [added]}
+    objects = parse_manifest(chart.render(values).text)
+    pod = next(item for item in objects if item["kind"] == "Deployment")["spec"]["template"]["spec"]
+    assert pod["initContainers"][0]["command"] == words
+    assert added["data"] in [item.get("data") for item in objects]
 
 
 def test_containers_may_bring_their_own_security_context(chart: HelmChart) -> None:
@@ -155,6 +208,61 @@ def test_objects_are_templates_in_the_releases_namespace(each_helm: HelmChart) -
     assert "app.kubernetes.io/name" not in added["metadata"]["labels"]
 
 
+EMPTIED: list[Values] = [
+    {"persistence": {"extraClaims": None}},
+    {"securityContext": None, "podSecurityContext": None, "initContainers": None, "sidecars": None},
+    {"extraVolumes": None, "extraVolumeMounts": None, "extraObjects": None, "gpu": {"extraResources": None}},
+    {
+        "httpRoute": {
+            "enabled": True,
+            "parentRefs": [{"name": "public"}],
+            "hostnames": ["a.example.org"],
+            "timeouts": None,
+            "annotations": None,
+        },
+        "networkPolicy": {"ingress": {"gateway": {"podLabels": {"app": "gateway"}}}},
+    },
+]
+
+
+@pytest.mark.parametrize("values", EMPTIED, ids=str)
+def test_what_an_inventory_leaves_empty_adds_nothing(chart: HelmChart, values: Values) -> None:
+    assert chart.render(values).container["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+def test_a_container_of_the_users_may_be_privileged(chart: HelmChart) -> None:
+    """The API server refuses one that is privileged and may not escalate."""
+    beside = [container("a", securityContext={"privileged": True}), container("b")]
+    found = [item["securityContext"] for item in chart.render({"sidecars": beside}).pod["containers"][1:]]
+    assert found == [{"privileged": True, "capabilities": {"drop": ["ALL"]}}, RESTRICTED]
+
+
+def test_a_claim_may_be_called_like_a_value_of_yaml(chart: HelmChart) -> None:
+    assert "on" in [item["name"] for item in chart.render(claim("/a", "on")).pod["volumes"]]
+
+
+def test_a_text_may_hold_several_objects(chart: HelmChart) -> None:
+    one = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+    a, b, d = (one.replace("{name: a}", f"{{name: {name}}}") for name in "abd")
+    c = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {x: '---'}}\n"
+    texts = [f"---\n{a}--- # the next\n{b}...\n---\n# nothing\n---\r\n", f"--- {c}---\n{d}"]
+    rendered = chart.render({"extraObjects": texts})
+    names = [item["metadata"]["name"] for item in rendered.objects if item["kind"] == "ConfigMap"]
+    assert sorted(names) == ["a", "b", "c", "d", NAME]
+    # Each of them is looked at.
+    with pytest.raises(RenderError, match="Secret b would be kept"):
+        chart.render({"extraObjects": [f"{a}---\n{b.replace('ConfigMap', 'Secret')}"]})
+
+
+def test_the_readmes_example(chart: HelmChart) -> None:
+    section = (CHART / "README.md").read_text(encoding="utf-8").split("## What you can add")[1]
+    rendered = chart.render(yaml.safe_load(section.split("```yaml\n")[1].split("```")[0]))
+    (added,) = [item for item in rendered.objects if item["metadata"]["name"] == "chat-templates"]
+    # What is a template of the engine's arrives as such.
+    assert "{{ message.content }}" in added["data"]["mistral.jinja"]
+    assert "`" not in added["data"]["mistral.jinja"]
+
+
 def claim(path: str, name: str = "a", **more: Any) -> Values:
     return {"persistence": {"extraClaims": [{"name": name, "mountPath": path, **more}]}}
 
@@ -197,6 +305,13 @@ REFUSED: list[tuple[Values, str]] = [
         "a at /a mounts a volume that the pod has not",
     ),
     *(
+        (
+            {field: [container(volumeMounts=[{"name": "a", "mountPath": "/a"}])]},
+            f"{field}: log: a at /a mounts a volume that the pod has not",
+        )
+        for field in ("initContainers", "sidecars")
+    ),
+    *(
         (claim(path), f"a at {path} hides the server's own {own} (volume")
         for path, own in (
             ("/tmp", "/tmp"),
@@ -227,12 +342,29 @@ REFUSED: list[tuple[Values, str]] = [
         "ingress.enabled needs networkPolicy.ingress.ingressController.namespaceLabels or podLabels",
     ),
     ({"extraObjects": ["a: b: c"]}, "extraObjects[0] is no object in YAML"),
-    ({"extraObjects": ["kind: ConfigMap"]}, "extraObjects[0] needs apiVersion, kind and metadata.name"),
+    ({"extraObjects": ["{{ if false }}a: b{{ end }}"]}, "extraObjects[0] needs apiVersion, kind and"),
+    (
+        {"extraObjects": ["apiVersion: v1\nkind: X\nmetadata: a"]},
+        "extraObjects[0] needs apiVersion, kind and",
+    ),
+    (
+        {"extraObjects": ["kind: ConfigMap"]},
+        "extraObjects[0] needs apiVersion, kind and metadata.name, each a text",
+    ),
     (item("Secret"), "extraObjects[0]: Secret x would be kept in the release's history"),
     (item("Job"), "extraObjects[0]: Job x is a workload"),
     (item("Deployment"), "extraObjects[0]: Deployment x is a workload"),
     (item("ClusterRole"), "extraObjects[0]: ClusterRole x belongs to the whole cluster"),
+    (item("VolumeSnapshotClass"), "VolumeSnapshotClass x belongs to the whole cluster"),
     (item("Namespace"), "extraObjects[0]: Namespace x belongs to the whole cluster"),
+    (
+        {"extraObjects": [{**item("List")["extraObjects"][0], "items": item("Secret")["extraObjects"]}]},
+        "extraObjects[0]: List x holds other objects",
+    ),
+    (
+        item("ConfigMap", annotations={"helm.sh/hook": "pre-install"}),
+        "extraObjects[0]: ConfigMap x is a hook of Helm's",
+    ),
     (item("ConfigMap", namespace="kube-system"), "ConfigMap x is for the namespace kube-system"),
     (item("ConfigMap", NAME), f"ConfigMap {NAME} has the name of an object of the chart"),
     (item("ConfigMap", "{{ .Release.Name }}"), f"ConfigMap {NAME} has the name of an object of the chart"),

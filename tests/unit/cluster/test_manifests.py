@@ -13,6 +13,7 @@ from ansible_collections.llmops.platform.plugins.module_utils._core.cluster.mani
     dump_manifest,
     find_object,
     object_path,
+    parse_foreign_manifest,
     parse_manifest,
 )
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import (
@@ -34,6 +35,18 @@ def test_parse_and_dump() -> None:
     assert find_object(objects, "C") is None
     assert parse_manifest("") == []
     assert dump_manifest([]) == ""
+
+
+@pytest.mark.parametrize("text", ["=", "<<", "2024-13-45", "2024-01-01", "2024-01-01T00:00:00Z"])
+def test_a_word_that_only_python_takes_for_more_is_text(text: str) -> None:
+    """Helm leaves it bare, for to Kubernetes it is text."""
+    assert parse_manifest(f"a: {text}\nb: [{text}]") == [{"a": text, "b": [text]}]
+    assert parse_foreign_manifest(f"a: {text}") == [{"a": text}]
+    # Quotes and numbers are as ever.
+    assert parse_manifest("a: '1'\nb: 1\nc: 1.5\nd: true\ne: null") == [
+        {"a": "1", "b": 1, "c": 1.5, "d": True, "e": None}
+    ]
+    assert parse_manifest("a: &x {b: 1}\nc: {<<: *x}") == [{"a": {"b": 1}, "c": {"b": 1}}]
 
 
 @pytest.mark.parametrize("text", ["a: [1, 2", "a: b: c", "\x00", "!!python/object/apply:os.system [id]"])

@@ -403,6 +403,56 @@ def test_the_progress_deadline_fails_when_it_passes() -> None:
     assert (found.reason, found.message) == ("ProgressDeadlineExceeded", 'ReplicaSet "x-2" has timed out')
 
 
+def initializing(*statuses: tuple[str, Object], sidecars: tuple[str, ...] = ()) -> Object:
+    found = pod(
+        waiting("PodInitializing"),
+        initContainerStatuses=[{**container(), "name": name, **status} for name, status in statuses],
+    )
+    found["spec"]["initContainers"] = [
+        {"name": name, **({"restartPolicy": "Always"} if name in sidecars else {})} for name, _ in statuses
+    ]
+    return found
+
+
+DONE: Object = {"state": ended("Completed", 0)}
+NEXT: Object = {"state": {"waiting": {"reason": "PodInitializing"}}}
+STARTING = [
+    (initializing(("fetch", {})), "fetch"),
+    (initializing(("check", DONE), ("fetch", {}), ("last", NEXT)), "fetch"),
+    (initializing(("proxy", {"started": True}), ("fetch", {}), sidecars=("proxy",)), "fetch"),
+    (initializing(("proxy", {"started": False}), ("fetch", NEXT), sidecars=("proxy",)), "proxy"),
+]
+
+
+@pytest.mark.parametrize(("starting", "name"), STARTING)
+def test_what_runs_before_the_server_is_named(starting: Object, name: str) -> None:
+    watcher = Watcher()
+    assert watcher.look(observed(starting)).waiting_for == f"{name}, which runs before the server of a"
+    found = watcher.cause(observed(starting, deployment=deployment(STUCK)), after=600)
+    assert found is not None
+    assert found.advice.startswith(f"The container {name} of a")
+    assert "progressDeadlineSeconds" in found.advice
+
+
+def test_what_cannot_run_before_the_server_is_named() -> None:
+    refused = {"state": {"waiting": {"reason": "RunContainerError", "message": "no such file"}}}
+    watcher = Watcher()
+    starting = initializing(("fetch", refused), ("last", NEXT))
+    assert watcher.look(observed(starting)).waiting_for == "fetch: RunContainerError: no such file"
+    found = watcher.cause(observed(starting, deployment=deployment(STUCK)), after=1)
+    assert found is not None
+    assert found.advice.startswith("The container fetch of a")
+
+
+def test_a_sidecar_is_not_waited_for_once_it_has_started() -> None:
+    starting = initializing(("check", DONE), ("proxy", {"started": True}), sidecars=("proxy",))
+    watcher = Watcher()
+    assert watcher.look(observed(starting)).waiting_for == "vllm: PodInitializing"
+    found = watcher.cause(observed(starting, deployment=deployment(STUCK)), after=600)
+    assert found is not None
+    assert "probes.startup" in found.advice
+
+
 def test_a_deadline_that_an_earlier_attempt_missed_says_nothing_about_this_one() -> None:
     watcher = Watcher()
     stuck = observed(pod(container()), deployment=deployment(STUCK))

@@ -127,7 +127,7 @@ def test_a_hand_s_change_is_written_over() -> None:
         (b"    llmops.platform/writer: llmops.platform\n", b"", "names nobody who may write it"),
         (b"llmops.platform/model-name: meta-llama/", b"llmops.platform/model-name: other/", "another model"),
         (b"apiVersion", b"{[", "names nobody"),
-        (b"apiVersion", b"since: 2024-13-45\napiVersion", "names nobody"),
+        (b"apiVersion", b"since: !!timestamp 2024-13-45\napiVersion", "names nobody"),
         (b"apiVersion", b"self: &a [*a]\napiVersion", "names nobody"),
     ],
 )

@@ -521,6 +521,17 @@ def test_two_claims_that_want_the_same_volumes_are_unknown() -> None:
         judge(Cluster(node("a"), node("b"), others=others), spec=spec)
 
 
+def test_a_claim_that_is_mounted_twice_is_one() -> None:
+    waiting = claim(storageClassName="local", resources={"requests": {"storage": "1Gi"}})
+    volume = local_volume(
+        "b", storageClassName="local", accessModes=["ReadWriteMany"], capacity={"storage": "2Gi"}
+    )
+    others = {CLAIMS: [waiting], CLASSES: [LATE], VOLUMES: [volume]}
+    twice = {"volumes": [*WITH_CLAIM["volumes"], {**WITH_CLAIM["volumes"][0], "name": "adapters"}]}
+    verdict = judge(Cluster(node("a"), node("b"), others=others), spec=twice)
+    assert [item["node"] for item in verdict.nodes_fit] == ["b"]
+
+
 def test_a_volume_that_is_bound_early_may_be_where_no_room_is() -> None:
     small, large = local_volumes(small="a", large="b")
     large["spec"]["capacity"] = {"storage": "2Gi"}

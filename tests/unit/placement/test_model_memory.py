@@ -12,6 +12,9 @@ import pytest
 
 from ansible_collections.llmops.platform.plugins.module_utils._core.common.errors import PlatformError
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.capacity import assess
+from ansible_collections.llmops.platform.plugins.module_utils._core.placement.memory_demand import (
+    demand_of_model,
+)
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.model_memory import ModelMemory
 from ansible_collections.llmops.platform.plugins.module_utils._core.placement.scheduling import PodShape
 from tests.support.kubernetes_objects import Cluster, node
@@ -105,6 +108,44 @@ def test_one_large_node_among_small_ones_is_enough() -> None:
     demand = ModelMemory.of({"sizeBillions": 70, "quantization": "awq"}, None, shape(1))
     found = assess(Cluster(small, large), shape(1), 1, "llm", node_demand=demand)
     assert [item["node"] for item in found.nodes_fit] == ["large"]
+
+
+BESIDE: list[tuple[dict[str, int], list[dict[str, int]], tuple[str, int]]] = [
+    # devices of the server, of the containers beside it; the GPUs that hold the model
+    ({"nvidia.com/gpu": 1, "vpc.amazonaws.com/efa": 4}, [], ("nvidia.com/gpu", 1)),
+    ({"nvidia.com/gpu": 8, "vpc.amazonaws.com/efa": 32}, [], ("nvidia.com/gpu", 8)),
+    ({"intel.com/sriov": 1, "nvidia.com/gpu": 1}, [], ("nvidia.com/gpu", 1)),
+    ({"intel.com/sriov": 2, "nvidia.com/mig-3g.40gb": 1}, [], ("nvidia.com/mig-3g.40gb", 1)),
+    ({"openshift.io/mlx": 2, "habana.ai/gaudi": 1}, [], ("habana.ai/gaudi", 1)),
+    ({"rdma/ib": 8, "cambricon.com/mlu": 4}, [], ("cambricon.com/mlu", 4)),
+    ({"example.com/a": 1, "example.com/b": 2}, [], ("example.com/b", 2)),
+    ({"nvidia.com/gpu": 1}, [{"nvidia.com/gpu": 1}], ("nvidia.com/gpu", 1)),
+    ({"nvidia.com/gpu": 2}, [{}, {"nvidia.com/gpu": 1}], ("nvidia.com/gpu", 2)),
+    ({"nvidia.com/mig-3g.40gb": 1}, [{"nvidia.com/gpu": 2}], ("nvidia.com/mig-3g.40gb", 1)),
+]
+
+
+@pytest.mark.parametrize(("server", "beside", "holds"), BESIDE)
+def test_only_the_servers_own_gpus_hold_the_model(
+    server: dict[str, int], beside: list[dict[str, int]], holds: tuple[str, int]
+) -> None:
+    asked = [*(("log", devices) for devices in beside), ("vllm", server)]
+    containers = [{"name": name, "resources": {"limits": devices}} for name, devices in asked]
+    pod = PodShape.from_pod_template({"spec": {"containers": containers}}, "llm")
+    demand = ModelMemory.of({"sizeBillions": 70}, None, pod)
+    assert demand is not None
+    assert (demand.resource, demand.gpus) == holds
+    options = dict.fromkeys(("max_model_len", "tensor_parallel_size", "activation_gib", "non_torch_gib"))
+    fit = {"model_config": LLAMA_70B, "weights_gib": 100, "pipeline_parallel_size": 1, "block_size": 16}
+    fit |= {"gpu_memory_utilization": 0.9, "kv_cache_dtype": "auto", "gpu_memory_mib": None}
+    asked = demand_of_model({**options, **fit}, pod)
+    assert (asked.resource, asked.serving.tensor_parallel) == holds
+
+
+def test_a_network_card_is_no_gpu() -> None:
+    limits = {"nvidia.com/gpu": 1, "vpc.amazonaws.com/efa": 4}
+    pod = PodShape.from_pod_template({"spec": {"containers": [{"resources": {"limits": limits}}]}}, "llm")
+    assert pod.device_resource() == "nvidia.com/gpu"
 
 
 def test_a_pod_without_gpus_is_not_judged() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import cache
 from typing import Any
 
 from ..common.errors import ErrorClass, PlatformError, missing_library
@@ -21,7 +22,7 @@ try:
 except ImportError as error:
     LIBRARY_ERROR = error
 
-# What PyYAML raises for a value that does not fit its tag, a date such as 2024-13-45, or deep nesting.
+# What PyYAML raises for a value that does not fit its tag, or deep nesting.
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 # Plural names of the kinds that charts for model servers render. A kind that is not listed is left to Helm.
 _PLURALS = {
@@ -45,9 +46,8 @@ def parse_manifest(manifest: str) -> list[JSONObject]:
     """Return the objects of a multi-document manifest; raises ``invalid`` where it is no YAML."""
     if LIBRARY_ERROR is not None:
         raise missing_library("PyYAML", LIBRARY_ERROR)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        objects = [item for item in yaml.load_all(manifest, loader) if item]
+        objects = [item for item in yaml.load_all(manifest, _loader()) if item]
     except (yaml.YAMLError, *_UNREADABLE) as error:
         raise _no_manifest(str(error)) from error
     if not all(isinstance(item, dict) for item in objects):
@@ -62,14 +62,29 @@ def parse_foreign_manifest(manifest: str) -> list[JSONObject]:
     """
     if LIBRARY_ERROR is not None:
         raise missing_library("PyYAML", LIBRARY_ERROR)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        has_aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(manifest, loader))
+        has_aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(manifest, _loader()))
     except (yaml.YAMLError, *_UNREADABLE) as error:
         raise _no_manifest(str(error)) from error
     if has_aliases:
         raise _no_manifest("it has aliases")
     return parse_manifest(manifest)
+
+
+@cache
+def _loader() -> Any:
+    """Return a reader that takes for text what Kubernetes does: dates, ``=``, ``<<`` where it is no key."""
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Any = type("ManifestLoader", (base,), {})
+    loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _ONLY_PYTHONS]
+        for first, resolvers in base.yaml_implicit_resolvers.items()
+    }
+    loader.add_constructor("tag:yaml.org,2002:merge", base.construct_yaml_str)
+    return loader
+
+
+_ONLY_PYTHONS = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
 
 
 def _no_manifest(why: str) -> PlatformError:

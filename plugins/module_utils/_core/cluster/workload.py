@@ -169,7 +169,7 @@ def judge(observed: Observed, symptoms: Symptoms, *, nodes_may_come: bool = Fals
     )
     if complete and ready == wanted:
         return Rollout(True, ready=ready, wanted=wanted)
-    cause = _controller_failure(deployment, current, symptoms)
+    cause = _controller_failure(deployment, current, pods, symptoms)
     for pod in pods:
         # What a ready pod went through before, such as an OOM kill last week, is no failure of this rollout.
         if cause is None and not is_terminating(pod) and not is_ready(pod):
@@ -312,7 +312,7 @@ def _mounts_volumes(pod: JSONObject) -> bool:
 
 
 def _controller_failure(
-    deployment: JSONObject, current: JSONObject | None, symptoms: Symptoms
+    deployment: JSONObject, current: JSONObject | None, pods: list[JSONObject], symptoms: Symptoms
 ) -> Cause | None:
     for item in filter(None, (current, deployment)):
         condition = _find_condition(item, "ReplicaFailure")
@@ -329,11 +329,27 @@ def _controller_failure(
     exceeded = progressing is not None and progressing.get("reason") == "ProgressDeadlineExceeded"
     # A condition left by an earlier attempt says nothing about this one.
     if symptoms.appeared("ProgressDeadlineExceeded", exceeded) and progressing is not None:
-        return Cause(
-            "ProgressDeadlineExceeded",
-            excerpt(progressing.get("message", ""), 1000),
-            advice="The server did not become ready in its start-up budget: see its log and probes.startup.",
-        )
+        advice = "The server did not become ready in its start-up budget: see its log and probes.startup."
+        for pod in pods:
+            if before := _before_the_server(pod):
+                advice = (
+                    f"The container {before['name']} of {pod['metadata']['name']} has to come first: see its "
+                    "log, and give it more time by progressDeadlineSeconds."
+                )
+        return Cause("ProgressDeadlineExceeded", excerpt(progressing.get("message", ""), 1000), advice=advice)
+    return None
+
+
+def _before_the_server(pod: JSONObject) -> JSONObject | None:
+    """Return the status of the init container that the server waits for: to end, or to start if it stays."""
+    starting = pod.get("spec", {}).get("initContainers") or ()
+    stays = {item["name"] for item in starting if item.get("restartPolicy") == "Always"}
+    for status in pod.get("status", {}).get("initContainerStatuses") or ():
+        state = status.get("state", {})
+        if (state.get("waiting") or {}).get("reason") == "PodInitializing":
+            return None
+        if "terminated" not in state and not (status["name"] in stays and status.get("started")):
+            return dict(status)
     return None
 
 
@@ -464,6 +480,9 @@ def _waiting_for(pods: list[JSONObject], observed: Observed, wanted: int, ready:
         condition = _find_condition(pod, "PodScheduled")
         if condition and condition.get("reason") == "Unschedulable":
             return f"a node for {pod['metadata']['name']}: {excerpt(condition.get('message', ''), 300)}"
+        before = _before_the_server(pod)
+        if before and "running" in before.get("state", {}):
+            return f"{before['name']}, which runs before the server of {pod['metadata']['name']}"
         for container in _container_statuses(pod.get("status", {})):
             waiting = container.get("state", {}).get("waiting")
             if waiting:

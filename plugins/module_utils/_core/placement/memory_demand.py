@@ -22,7 +22,8 @@ from .memory_fit import (
     memory_fit,
     weights_bytes_of_index,
 )
-from .scheduling import Misfit, Node, PodShape
+from .pod_resources import server_requests
+from .scheduling import Misfit, Node, PodShape, computing_device
 
 
 @dataclass
@@ -86,7 +87,8 @@ class MemoryDemand:
 
 def demand_of_model(options: Mapping[str, Any], shape: PodShape) -> MemoryDemand:
     """Return what the model asks of each node; ``options`` are those of ``memory_fit``."""
-    resource = shape.device_resource()
+    devices = server_requests(shape.template["spec"])
+    resource = computing_device(devices)
     if resource is None:
         raise invalid("memory_fit", "given", "needs a pod with GPUs", "Set gpus to 1 or more.")
     model = ModelGeometry.from_config(read_document(options["model_config"], "memory_fit.model_config"))
@@ -97,7 +99,7 @@ def demand_of_model(options: Mapping[str, Any], shape: PodShape) -> MemoryDemand
     serving = Serving(
         weights_gib=_weights_gib(options, model),
         max_model_len=context,
-        tensor_parallel=options["tensor_parallel_size"] or shape.requests[resource],
+        tensor_parallel=options["tensor_parallel_size"] or devices[resource],
         pipeline_parallel=options["pipeline_parallel_size"],
         utilization=options["gpu_memory_utilization"],
         block_size=options["block_size"],

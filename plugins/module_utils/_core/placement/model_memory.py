@@ -17,7 +17,8 @@ from typing import Any
 
 from ..common.errors import invalid
 from .memory_fit import GIB, LABEL_MARGIN_GIB, ModelGeometry, Serving, dtype_bytes, memory_fit
-from .scheduling import Misfit, Node, PodShape
+from .pod_resources import server_requests
+from .scheduling import Misfit, Node, PodShape, computing_device
 
 #: Bytes of one weight by the name of a quantisation. Others are taken for the smallest that are in use.
 _QUANTIZED = {"fp8": 1.0, "fbgemm_fp8": 1.0, "ptpc_fp8": 1.0, "awq": 0.5}
@@ -55,7 +56,8 @@ class ModelMemory:
         Raises ``invalid`` for a configuration that is none.
         """
         geometry = _geometry(config)
-        resource = shape.device_resource()
+        devices = server_requests(shape.template["spec"])
+        resource = computing_device(devices)
         size = model.get("sizeBillions")
         otherwise = any(_OTHER_RULES.search(str(item)) for item in model.get("extraArgs") or ())
         otherwise = otherwise or str(model.get("source") or "").endswith(".gguf")
@@ -66,7 +68,7 @@ class ModelMemory:
         context = model.get("maxModelLen") or (geometry.max_context if geometry else None)
         return cls(
             resource,
-            shape.requests[resource],
+            devices[resource],
             parameters * least / GIB,
             parameters * likely / GIB,
             float(model.get("gpuMemoryUtilization") or _UTILIZATION),

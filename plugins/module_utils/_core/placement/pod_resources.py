@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..cluster.workload import SERVER_CONTAINER
 from ..common.quantity import Amounts, scheduler_amounts, thousandths
 
 _Sums = dict[str, int]
@@ -50,6 +51,12 @@ def pod_requests(
         _raise_to(held, _parsed(known.get("allocatedResources")))
         sums |= {name: held.get(name, 0) for name in (*wanted, *held)}
     return _with_overhead(spec, sums, field)
+
+
+def server_requests(spec: Mapping[str, Any]) -> Amounts:
+    """Return what the model server's container asks for: a GPU of another one holds no part of the model."""
+    named = [item for item in spec["containers"] if item.get("name") == SERVER_CONTAINER]
+    return pod_requests({"containers": (named or spec["containers"])[:1]})
 
 
 def _with_held(spec: Mapping[str, Any], status: Mapping[str, Any], asked: _Sums, refused: bool) -> _Sums:

@@ -10,6 +10,7 @@ The rules are those of kube-scheduler's filter plugins; rules between pods are i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +32,7 @@ __all__ = [
     "Misfit",
     "Node",
     "PodShape",
+    "computing_device",
     "exclusion",
     "parse_quantity",
     "shortage",
@@ -44,6 +46,9 @@ JSONObject = Mapping[str, Any]
 
 #: A pod of a ReplicaSet gets this label with a value that nobody knows before it exists.
 NEW_TEMPLATE_HASH = "(new)"
+
+# What GPUs and their like are called. Beside them a pod may ask for more network cards than it has GPUs.
+_COMPUTES = re.compile(r"gpu|/mig-|gaudi|tpu|neuron|ascend|/(dcu|mlu|npu|xpu)$", re.IGNORECASE)
 
 # Taints that a controller or an autoscaler sets for a while; all others are somebody's decision.
 _PASSING_TAINTS = (
@@ -113,7 +118,7 @@ class PodShape:
                     for constraint in spec.get("topologySpreadConstraints") or ()
                     if constraint.get("whenUnsatisfiable") == "DoNotSchedule"
                 ),
-                claims=tuple(claim_names(spec.get("volumes"))),
+                claims=tuple(dict.fromkeys(claim_names(spec.get("volumes")))),
                 resource_claims=tuple(claim["name"] for claim in spec.get("resourceClaims") or ()),
                 priority=int(spec.get("priority") or 0),
                 priority_class=spec.get("priorityClassName") or "",
@@ -157,11 +162,8 @@ class PodShape:
         return bool(self.claims) or any(volume.get("ephemeral") for volume in volumes)
 
     def device_resource(self) -> str | None:
-        """Return the extended resource asked for (the largest amount, then by name), if any."""
-        devices = sorted(
-            (-amount, name) for name, amount in self.needs().items() if is_extended_resource(name)
-        )
-        return devices[0][1] if devices else None
+        """Return the extended resource that the pod asks for to compute with, if any."""
+        return computing_device(self.needs())
 
     def with_priority(self, priority: int, priority_class: str, preempts: bool) -> PodShape:
         """Return the shape as admission would complete it from its PriorityClass."""
@@ -208,6 +210,16 @@ def _with_label_keys(term: JSONObject, labels: Mapping[str, str]) -> JSONObject:
 def is_extended_resource(name: str) -> bool:
     """Tell devices such as ``nvidia.com/gpu`` from Kubernetes' own resources."""
     return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
+
+
+def computing_device(requests: Amounts) -> str | None:
+    """Return the extended resource that tells GPUs, if any: those before others, then the largest amount."""
+    devices = sorted(
+        (_COMPUTES.search(name) is None, -amount, name)
+        for name, amount in requests.items()
+        if amount > 0 and is_extended_resource(name)
+    )
+    return devices[0][2] if devices else None
 
 
 def host_ports(spec: JSONObject) -> frozenset[HostPort]:

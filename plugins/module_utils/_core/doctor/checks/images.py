@@ -89,7 +89,7 @@ def judge_answer(unknown: Finding, image: str, answer: Answer, secrets: Sequence
         seen = f"{host} gives {image} to anybody, asked from this machine."
         return Finding(CHECK, Verdict.PASS, seen, subject=unknown.subject)
     if answer.status == 404:
-        advice = "Correct image.repository and image.tag in the values."
+        advice = "Correct image.repository and image.tag in the values, or the image of what is added there."
         return Finding(CHECK, Verdict.FAIL, f"{host} has no {image}.", advice, unknown.subject)
     if answer.status in (401, 403) and secrets:
         named = ", ".join(secrets)

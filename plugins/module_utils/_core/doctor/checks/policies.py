@@ -37,6 +37,9 @@ def look(cluster: Cluster) -> Iterator[Finding]:
         "llmops.platform/environment": cluster.site.environment,
     }
     for model in cluster.site.models:
+        if model.pod.get("hostNetwork"):
+            yield in_the_network_of_its_node(model.host)
+            continue
         labels = model.rendered.deployment["spec"]["template"]["metadata"].get("labels") or {}
         those = with_own(policies, model.rendered.objects)
         found = (
@@ -44,6 +47,16 @@ def look(cluster: Cluster) -> Iterator[Finding]:
             judge_egress(model.host, those, labels, servers, downloads=downloads(model)),
         )
         yield from (finding for finding in found if finding is not None)
+
+
+def in_the_network_of_its_node(host: str) -> Finding:
+    """Tell that policies are not about such pods."""
+    seen = "it is in the network of its node: no policy guards it, nor lets routers out to it."
+    advice = (
+        "Guard port 8000 of the nodes by a firewall, and name their addresses in router_egress and "
+        "health_check_egress."
+    )
+    return Finding(CHECK, Verdict.WARN, seen, advice, host)
 
 
 def with_own(policies: Sequence[JSONObject], brought: Sequence[JSONObject]) -> list[JSONObject]:

@@ -87,3 +87,13 @@ llmops.platform/model-name: {{ .Values.model.name | quote }}
 {{- .Values.serviceAccount.name | default "default" -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Data as YAML. For one character that YAML cannot hold, Helm's own function makes an empty text of the whole; of a
+     next line (U+0085) it makes a space. */}}
+{{- define "vllm-deployment.yaml" -}}
+{{- $text := toYaml . -}}
+{{- if or (not $text) (toJson . | contains "\u0085") -}}
+{{- fail "a text holds a character that YAML cannot hold, such as DEL or one of U+0080 to U+009F: see the bytes of what you copied" -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}

@@ -10,9 +10,11 @@
 {{/* Security context of a container: its own over what the level "restricted" asks for. Capabilities may be added;
      all others are dropped. */}}
 {{- define "vllm-deployment.containerSecurity" -}}
+{{- /* The API server refuses this word beside a privileged one. */ -}}
+{{- $default := ternary (dict) (dict "allowPrivilegeEscalation" false) (eq .privileged true) -}}
 {{- $dropped := dict "drop" (list "ALL") -}}
 {{- with .capabilities -}}{{- $dropped = merge (deepCopy .) $dropped -}}{{- end -}}
-{{- include "vllm-deployment.over" (list (dict "allowPrivilegeEscalation" false) . (dict "capabilities" $dropped)) -}}
+{{- include "vllm-deployment.over" (list $default . (dict "capabilities" $dropped)) -}}
 {{- end -}}
 
 {{/* Maps, each over those before it, key by key. (Sprig's merge takes false and 0 for nothing.) */}}
@@ -23,7 +25,7 @@
 {{- $_ := set $all $key $value -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $all -}}
+{{- include "vllm-deployment.yaml" $all -}}
 {{- end -}}
 
 {{/* Containers of the user. */}}
@@ -33,7 +35,7 @@
 {{- $security := include "vllm-deployment.containerSecurity" (.securityContext | default dict) | fromYaml -}}
 {{- $all = append $all (set (deepCopy .) "securityContext" $security) -}}
 {{- end -}}
-{{- toYaml $all -}}
+{{- include "vllm-deployment.yaml" $all -}}
 {{- end -}}
 
 {{/* Name of a further claim: list of the root context and the claim. */}}

@@ -109,7 +109,7 @@ HF_HUB_OFFLINE: "1"
 {{- end }}
 {{ include "vllm-deployment.apiKeyEnv" . }}
 {{- with .Values.model.extraEnv }}
-{{ toYaml . }}
+{{ include "vllm-deployment.yaml" . }}
 {{- end }}
 {{- end -}}
 

@@ -7,7 +7,7 @@
 {{- range reverse .Values.sizes -}}
 {{- if le $size (float64 .upToBillions) -}}{{- $chosen = . -}}{{- end -}}
 {{- end -}}
-{{- toYaml $chosen -}}
+{{- include "vllm-deployment.yaml" $chosen -}}
 {{- end -}}
 
 {{/* Resources of the container: the row, then the user's own, then GPUs and other devices in requests and limits alike. */}}
@@ -25,7 +25,7 @@
 {{- $_ := set $devices .Values.gpu.resource (int .Values.gpu.count | toString) -}}
 {{- end -}}
 {{- $resources = mergeOverwrite $resources (dict "requests" $devices "limits" (deepCopy $devices)) -}}
-{{- toYaml $resources -}}
+{{- include "vllm-deployment.yaml" $resources -}}
 {{- end -}}
 
 {{/* Failures of the startup probe: 20 up to 13B, 40 at 70B and on the line through both for all others, at most

@@ -48,6 +48,15 @@
 {{- $_ := set $volumes .name true -}}
 {{- end -}}
 {{- end -}}
+{{- range $field := list "initContainers" "sidecars" -}}
+{{- range $container := index $.Values $field -}}
+{{- range $container.volumeMounts -}}
+{{- if not (hasKey $volumes .name) -}}
+{{- fail (printf "%s: %s: %s at %s mounts a volume that the pod has not: add it to extraVolumes or persistence.extraClaims" $field $container.name .name .mountPath) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $paths := dict -}}
 {{- $mounts := dict "persistence.extraClaims" .Values.persistence.extraClaims "extraVolumeMounts" .Values.extraVolumeMounts -}}
 {{- range $field := keys $mounts | sortAlpha -}}
@@ -99,13 +108,21 @@
 {{- if hasKey $object "Error" -}}
 {{- fail (printf "%s is no object in YAML: %s" $field $object.Error) -}}
 {{- end -}}
-{{- $metadata := $object.metadata | default dict -}}
-{{- if not (and $object.apiVersion $object.kind $metadata.name) -}}
-{{- fail (printf "%s needs apiVersion, kind and metadata.name: give one whole object in each item" $field) -}}
+{{- $metadata := kindIs "map" $object.metadata | ternary $object.metadata dict -}}
+{{- range list $object.apiVersion $object.kind $metadata.name -}}
+{{- if not (and . (kindIs "string" .)) -}}
+{{- fail (printf "%s needs apiVersion, kind and metadata.name, each a text: give whole objects" $field) -}}
+{{- end -}}
 {{- end -}}
 {{- $what := printf "%s: %s %s" $field $object.kind $metadata.name -}}
 {{- if ne ($metadata.namespace | default $root.Release.Namespace) $root.Release.Namespace -}}
 {{- fail (printf "%s is for the namespace %s: leave the namespace out, a release has one alone" $what $metadata.namespace) -}}
+{{- end -}}
+{{- if hasKey $object "items" -}}
+{{- fail (printf "%s holds other objects, at which nothing here looks: give each of them by itself" $what) -}}
+{{- end -}}
+{{- if hasKey ($metadata.annotations | default dict) "helm.sh/hook" -}}
+{{- fail (printf "%s is a hook of Helm's, which is no part of the release: it would never be taken back or compared" $what) -}}
 {{- end -}}
 {{- if eq $object.kind "Secret" -}}
 {{- fail (printf "%s would be kept in the release's history: make the Secret apart, and refer to it" $what) -}}
@@ -113,7 +130,7 @@
 {{- if has $object.kind (list "Pod" "Deployment" "StatefulSet" "DaemonSet" "ReplicaSet" "ReplicationController" "Job" "CronJob") -}}
 {{- fail (printf "%s is a workload, which nothing here waits for or counts: use initContainers or sidecars, or a release of its own" $what) -}}
 {{- end -}}
-{{- if or (regexMatch "^Cluster|WebhookConfiguration$|AdmissionPolicy(Binding)?$" $object.kind) (has $object.kind (list "Namespace" "Node" "PersistentVolume" "CustomResourceDefinition" "PriorityClass" "StorageClass" "RuntimeClass" "GatewayClass" "IngressClass" "APIService" "DeviceClass")) -}}
+{{- if or (regexMatch "^Cluster|Class$|WebhookConfiguration$|AdmissionPolicy(Binding)?$" $object.kind) (has $object.kind (list "Namespace" "Node" "PersistentVolume" "CustomResourceDefinition" "APIService" "CSIDriver")) -}}
 {{- fail (printf "%s belongs to the whole cluster, not to a release: make it apart" $what) -}}
 {{- end -}}
 {{- $fullname := include "vllm-deployment.fullname" $root -}}

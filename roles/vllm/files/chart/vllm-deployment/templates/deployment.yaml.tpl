@@ -66,17 +66,17 @@ spec:
       {{- end }}
       {{- with .Values.scheduling.tolerations }}
       tolerations:
-        {{- toYaml . | nindent 8 }}
+        {{- include "vllm-deployment.yaml" . | nindent 8 }}
       {{- end }}
       {{- with .Values.scheduling.affinity }}
       affinity:
-        {{- toYaml . | nindent 8 }}
+        {{- include "vllm-deployment.yaml" . | nindent 8 }}
       {{- end }}
       {{- with .Values.scheduling.topologySpreadConstraints }}
       topologySpreadConstraints:
         {{- $own := dict "labelSelector" (dict "matchLabels" (include "vllm-deployment.selectorLabels" $ | fromYaml)) }}
         {{- range . }}
-        - {{- merge (deepCopy .) $own | toYaml | nindent 10 }}
+        - {{- merge (deepCopy .) $own | include "vllm-deployment.yaml" | nindent 10 }}
         {{- end }}
       {{- end }}
       {{- with .Values.initContainers }}
@@ -135,7 +135,7 @@ spec:
           securityContext:
             {{- /* NVIDIA's container hook writes into the root file system while the container is created. */}}
             {{- $own := dict "readOnlyRootFilesystem" false }}
-            {{- include "vllm-deployment.containerSecurity" (merge (deepCopy .Values.securityContext) $own) | nindent 12 }}
+            {{- include "vllm-deployment.containerSecurity" (merge (.Values.securityContext | default dict | deepCopy) $own) | nindent 12 }}
           volumeMounts:
             - name: home
               mountPath: /home/vllm
@@ -146,10 +146,10 @@ spec:
             - name: shm
               mountPath: /dev/shm
             {{- range .Values.persistence.extraClaims }}
-            - {{ pick . "name" "mountPath" "subPath" "readOnly" | toYaml | nindent 14 | trim }}
+            - {{ pick . "name" "mountPath" "subPath" "readOnly" | include "vllm-deployment.yaml" | nindent 14 | trim }}
             {{- end }}
             {{- with .Values.extraVolumeMounts }}
-            {{- toYaml . | nindent 12 }}
+            {{- include "vllm-deployment.yaml" . | nindent 12 }}
             {{- end }}
         {{- with .Values.sidecars }}
         {{- include "vllm-deployment.containers" . | nindent 8 }}
@@ -176,7 +176,7 @@ spec:
             medium: Memory
             sizeLimit: {{ .Values.gpu.shmSize | default (include "vllm-deployment.sizeRow" . | fromYaml).shm | quote }}
         {{- range .Values.persistence.extraClaims }}
-        - name: {{ .name }}
+        - name: {{ .name | quote }}
           persistentVolumeClaim:
             claimName: {{ include "vllm-deployment.claimName" (list $ .) | quote }}
             {{- if .readOnly }}
@@ -184,5 +184,5 @@ spec:
             {{- end }}
         {{- end }}
         {{- with .Values.extraVolumes }}
-        {{- toYaml . | nindent 8 }}
+        {{- include "vllm-deployment.yaml" . | nindent 8 }}
         {{- end }}

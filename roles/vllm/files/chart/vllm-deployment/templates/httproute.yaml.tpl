@@ -1,5 +1,6 @@
 {{- if .Values.httpRoute.enabled -}}
 {{- $route := .Values.httpRoute -}}
+{{- $timeouts := $route.timeouts | default dict -}}
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata:
@@ -13,18 +14,18 @@ metadata:
     {{- include "vllm-deployment.map" (list $route.annotations 4) }}
 spec:
   parentRefs:
-    {{- toYaml $route.parentRefs | nindent 4 }}
+    {{- include "vllm-deployment.yaml" $route.parentRefs | nindent 4 }}
   hostnames:
-    {{- toYaml $route.hostnames | nindent 4 }}
+    {{- include "vllm-deployment.yaml" $route.hostnames | nindent 4 }}
   rules:
     - matches:
         - path:
             type: PathPrefix
             value: {{ $route.path | quote }}
-      {{- if or $route.timeouts.request $route.timeouts.backendRequest }}
+      {{- if or $timeouts.request $timeouts.backendRequest }}
       timeouts:
         {{- range $name := list "request" "backendRequest" }}
-        {{- with index $route.timeouts $name }}
+        {{- with index $timeouts $name }}
         {{ $name }}: {{ . | quote }}
         {{- end }}
         {{- end }}

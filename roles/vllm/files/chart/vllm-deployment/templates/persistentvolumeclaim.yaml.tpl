@@ -3,7 +3,7 @@
 {{- if and $persistence.enabled (not $persistence.existingClaim) -}}
 {{- $claims = append $claims (dict "name" "cache") -}}
 {{- end -}}
-{{- range concat $claims $persistence.extraClaims }}
+{{- range concat $claims ($persistence.extraClaims | default list) }}
 {{- if not .existingClaim }}
 ---
 {{- $modes := .accessModes | default $persistence.accessModes }}
@@ -26,7 +26,7 @@ metadata:
     {{- end }}
 spec:
   accessModes:
-    {{- toYaml $modes | nindent 4 }}
+    {{- include "vllm-deployment.yaml" $modes | nindent 4 }}
   {{- with $storageClass }}
   storageClassName: {{ . | quote }}
   {{- end }}

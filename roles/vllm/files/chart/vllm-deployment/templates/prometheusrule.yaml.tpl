@@ -116,5 +116,5 @@ spec:
       "service" (include "vllm-deployment.fullname" $root)
       "environment" $root.Values.environment
       "model" (include "vllm-deployment.slug" $root) -}}
-{{- mergeOverwrite $labels $root.Values.alerts.alertLabels | toYaml }}
+{{- mergeOverwrite $labels $root.Values.alerts.alertLabels | include "vllm-deployment.yaml" }}
 {{- end -}}

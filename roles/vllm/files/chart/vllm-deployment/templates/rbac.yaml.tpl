@@ -10,7 +10,7 @@ metadata:
   annotations:
     {{- include "vllm-deployment.annotations" . | nindent 4 }}
 rules:
-  {{- toYaml .Values.rbac.rules | nindent 2 }}
+  {{- include "vllm-deployment.yaml" .Values.rbac.rules | nindent 2 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding

@@ -37,10 +37,10 @@ spec:
       imagePullPolicy: IfNotPresent
       {{- if .Values.test.command }}
       command:
-        {{- toYaml .Values.test.command | nindent 8 }}
+        {{- include "vllm-deployment.yaml" .Values.test.command | nindent 8 }}
       {{- with .Values.test.args }}
       args:
-        {{- toYaml . | nindent 8 }}
+        {{- include "vllm-deployment.yaml" . | nindent 8 }}
       {{- end }}
       {{- else }}
       # All data comes by the environment: nothing of a value is ever part of the script. ($$ is Kubernetes' $.)
