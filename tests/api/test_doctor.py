@@ -315,7 +315,7 @@ def test_a_fence_without_a_gate(examine: Examine, api: ClusterClient, namespace:
     assert told["policies llama"] == told["policies llama egress"] == "fail"
     told = verdicts(examine())
     assert told["policies llama"] == told["policies llama egress"] == "pass"
-    found = examine({"hostNetwork": True})["policies llama"]
+    found = examine({"hostNetwork": True, "networkPolicy": {"enabled": False}})["policies llama"]
     assert (found["verdict"], "in the network of its node" in found["seen"]) == ("warn", True)
 
 

@@ -33,7 +33,15 @@ def _play(
 
 
 @pytest.mark.parametrize(
-    ("playbook", "variables"), [("deploy", ABSENT), ("disable", {}), ("deregister", {})], ids=str
+    ("playbook", "variables"),
+    [
+        ("deploy", ABSENT),
+        ("gitops", ABSENT),
+        ("gitops", {"gitops_state": "absent"}),
+        ("disable", {}),
+        ("deregister", {}),
+    ],
+    ids=str,
 )
 def test_nothing_is_taken_away_where_nobody_named_it(
     tmp_path: Path, playbook: str, variables: dict[str, Any]

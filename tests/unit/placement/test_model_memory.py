@@ -138,8 +138,8 @@ def test_only_the_servers_own_gpus_hold_the_model(
     options = dict.fromkeys(("max_model_len", "tensor_parallel_size", "activation_gib", "non_torch_gib"))
     fit = {"model_config": LLAMA_70B, "weights_gib": 100, "pipeline_parallel_size": 1, "block_size": 16}
     fit |= {"gpu_memory_utilization": 0.9, "kv_cache_dtype": "auto", "gpu_memory_mib": None}
-    asked = demand_of_model({**options, **fit}, pod)
-    assert (asked.resource, asked.serving.tensor_parallel) == holds
+    fitted = demand_of_model({**options, **fit}, pod)
+    assert (fitted.resource, fitted.serving.tensor_parallel) == holds
 
 
 def test_a_network_card_is_no_gpu() -> None:
