@@ -94,6 +94,10 @@ def test_a_login_user_gets_a_dsn_that_works(
     assert f"{folder}/dsn" in [entry.get("value") for entry in container["env"]]
     trusted = {"name": "PGSSLROOTCERT", "value": f"{folder}/ca.crt"}
     assert trusted in container["env"]
+    # The way there is open, though the port is no usual one.
+    policy = api.get(f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies/{name}")
+    ports = [entry["port"] for rule in policy["spec"]["egress"] for entry in rule["ports"]]
+    assert postgres.port in ports
     again = runner.run(f"playbooks/{role}.yml", inventory=inventory).check()
     assert again.changed == []
 
