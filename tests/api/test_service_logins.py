@@ -109,7 +109,7 @@ def test_a_login_user_gets_a_dsn_that_works(
     assert files == {"dsn": "host=pooler sslmode=verify-full", "ca.crt": authorities}
     assert trusted in api.get(path)["spec"]["template"]["spec"]["containers"][0]["env"]
 
-    # So it does in a Secret of the user's.
-    variables |= {f"{role}_secret": "own", f"{role}_secret_keys": ["dsn", "ca.crt"]}
+    # So it does in a Secret of the user's, whose name YAML would take for a number.
+    variables |= {f"{role}_secret": "2026", f"{role}_secret_keys": ["dsn", "ca.crt"]}
     runner.run(f"playbooks/{role}.yml", inventory=inventory).check()
     assert trusted in api.get(path)["spec"]["template"]["spec"]["containers"][0]["env"]
