@@ -58,7 +58,7 @@ def test_a_login_user_gets_a_dsn_that_works(
         "vllm_namespace": namespace,
         "vllm_kubeconfig": str(lab.kubeconfig),
         # The port of the DSN is replaced, and the deployer's name and password are not the pods'.
-        "registry_dsn": "host=127.0.0.1 port=1 dbname=postgres user=deployer application_name=deployer",
+        "registry_dsn": "host=db.example.com port=1 dbname=postgres user=deployer application_name=deployer",
         "registry_port": postgres.port,
         "registry_password": PASSWORD,
         "registry_sslmode": "prefer",
@@ -79,7 +79,7 @@ def test_a_login_user_gets_a_dsn_that_works(
     files = {key: base64.b64decode(value).decode() for key, value in data.items()}
     assert files["ca.crt"] == authorities
     assert psycopg.conninfo.conninfo_to_dict(files["dsn"]) == {
-        "host": "127.0.0.1",
+        "host": "db.example.com",
         "port": str(postgres.port),
         "dbname": "postgres",
         "sslmode": "prefer",
@@ -87,7 +87,7 @@ def test_a_login_user_gets_a_dsn_that_works(
         "user": USER,
         "password": SECRET,
     }
-    with psycopg.connect(files["dsn"]) as connection:
+    with psycopg.connect(files["dsn"], hostaddr="127.0.0.1") as connection:
         assert connection.execute("SELECT current_user").fetchone() == (USER,)
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
     container = api.get(path)["spec"]["template"]["spec"]["containers"][0]
