@@ -355,7 +355,12 @@ def test_an_example_inventory_goes_from_administrator_to_deployer(
         assert runner.run("playbooks/environment.yml", **given).check().changed
         assert not runner.run("playbooks/environment.yml", **given).check().changed
         (tmp_path / "admin").unlink()
-        assert (tmp_path / ".kube/llmops-staging.yaml").stat().st_mode & 0o7777 == 0o600
+        own = tmp_path / ".kube/llmops-staging.yaml"
+        assert own.stat().st_mode & 0o7777 == 0o600
+        # Who has made it kubectl's own in the meantime is told so.
+        deployer = PlayRunner(tmp_path, {"HOME": str(tmp_path), "KUBECONFIG": str(own)})
+        refused = deployer.run("playbooks/environment.yml", **given)
+        assert f"environment_kubeconfig: {own} is the deployer's own" in " ".join(refused.output.split())
         done = runner.run("playbooks/router.yml", arguments=["--check"], **given).check()
         assert done.changed
     finally:

@@ -58,7 +58,7 @@ def test_a_login_user_gets_a_dsn_that_works(
         "vllm_namespace": namespace,
         "vllm_kubeconfig": str(lab.kubeconfig),
         # The port of the DSN is replaced, and the deployer's name and password are not the pods'.
-        "registry_dsn": "host=127.0.0.1 port=1 dbname=postgres user=deployer application_name=deployer",
+        "registry_dsn": "host=db.example.com port=1 dbname=postgres user=deployer application_name=deployer",
         "registry_port": postgres.port,
         "registry_password": PASSWORD,
         "registry_sslmode": "prefer",
@@ -79,7 +79,7 @@ def test_a_login_user_gets_a_dsn_that_works(
     files = {key: base64.b64decode(value).decode() for key, value in data.items()}
     assert files["ca.crt"] == authorities
     assert psycopg.conninfo.conninfo_to_dict(files["dsn"]) == {
-        "host": "127.0.0.1",
+        "host": "db.example.com",
         "port": str(postgres.port),
         "dbname": "postgres",
         "sslmode": "prefer",
@@ -87,13 +87,17 @@ def test_a_login_user_gets_a_dsn_that_works(
         "user": USER,
         "password": SECRET,
     }
-    with psycopg.connect(files["dsn"]) as connection:
+    with psycopg.connect(files["dsn"], hostaddr="127.0.0.1") as connection:
         assert connection.execute("SELECT current_user").fetchone() == (USER,)
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
     container = api.get(path)["spec"]["template"]["spec"]["containers"][0]
     assert f"{folder}/dsn" in [entry.get("value") for entry in container["env"]]
     trusted = {"name": "PGSSLROOTCERT", "value": f"{folder}/ca.crt"}
     assert trusted in container["env"]
+    # The way there is open, though the port is no usual one.
+    policy = api.get(f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies/{name}")
+    ports = [entry["port"] for rule in policy["spec"]["egress"] for entry in rule["ports"]]
+    assert postgres.port in ports
     again = runner.run(f"playbooks/{role}.yml", inventory=inventory).check()
     assert again.changed == []
 
@@ -105,7 +109,7 @@ def test_a_login_user_gets_a_dsn_that_works(
     assert files == {"dsn": "host=pooler sslmode=verify-full", "ca.crt": authorities}
     assert trusted in api.get(path)["spec"]["template"]["spec"]["containers"][0]["env"]
 
-    # So it does in a Secret of the user's.
-    variables |= {f"{role}_secret": "own", f"{role}_secret_keys": ["dsn", "ca.crt"]}
+    # So it does in a Secret of the user's, whose name YAML would take for a number.
+    variables |= {f"{role}_secret": "2026", f"{role}_secret_keys": ["dsn", "ca.crt"]}
     runner.run(f"playbooks/{role}.yml", inventory=inventory).check()
     assert trusted in api.get(path)["spec"]["template"]["spec"]["containers"][0]["env"]

@@ -140,20 +140,12 @@ def test_the_page_leads_from_nothing_to_an_answer(
         assert Counter(block.kind for block in page) == BLOCKS
         for name, content in {
             "kubeconfig": administrators_kubeconfig(lab),
-            "ports.yml": {
-                "router_registry_ports": [port],
-                "health_check_registry_ports": [port],
-            },
             "model.yml": LAB_MODEL,
         }.items():
             (given / name).write_text(yaml.safe_dump(content), encoding="utf-8")
         (given / "pgpass").write_text(f"*:*:*:postgres:{escaped(PASSWORD)}\n", encoding="utf-8")
         (given / "pgpass").chmod(0o600)
-        variables = f"{environment}/group_vars/all"
-        after = {
-            f"{variables}/site.yml": f"cp {GIVEN}/ports.yml {variables}/zz-lab.yml",
-            "common/pools.yml": f"cp {GIVEN}/model.yml {environment}/host_vars/qwen2-5-7b.yml",
-        }
+        after = {"common/pools.yml": f"cp {GIVEN}/model.yml {environment}/host_vars/qwen2-5-7b.yml"}
         printed = run_in_clean_root(
             script(page, after),
             given,

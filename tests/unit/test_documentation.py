@@ -147,3 +147,25 @@ PAGES = [
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     assert list(dead_links(page, ROOT)) == []
+
+
+def granted(rules: list[dict[str, list[str]]]) -> set[tuple[str, str, str]]:
+    """Return each right of some rules: group, resource, verb."""
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_rights_given_by_hand_are_those_of_the_deployer() -> None:
+    page = (ROOT / "docs/deployment-workflow.md").read_text(encoding="utf-8")
+    (text,) = (
+        block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "kind: ClusterRole\n" in block
+    )
+    by_hand = {item["kind"]: item.get("rules") for item in yaml.safe_load_all(text)}
+    golden = yaml.safe_load((ROOT / "tests/api/golden/deployer_rights.yml").read_text(encoding="utf-8"))
+    assert granted(by_hand["Role"]) == granted(golden["role"])
+    assert granted(by_hand["ClusterRole"]) == granted(golden["cluster_role"])

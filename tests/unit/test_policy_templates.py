@@ -20,11 +20,13 @@ _OWN: dict[str, dict[str, Any]] = {
         "_router_selector": {"app": "router"},
         "_router_own_peers": [{"podSelector": {}}],
         "_router_door": "http",
+        "_router_registry_ports": [5432, 6379],
     },
     "health_check": {
         "_health_check_labels": {},
         "_health_check_selector": {"app": "checker"},
         "_health_check_router_namespace": "llm",
+        "_health_check_registry_ports": [5432],
     },
 }
 
@@ -69,18 +71,18 @@ def test_a_health_checker_without_prometheus_lets_nobody_in(root: Path) -> None:
 
 
 @pytest.mark.parametrize("role", _OWN)
-@pytest.mark.parametrize(("option", "port"), [("registry_ports", 5432), ("model_server_ports", 8000)])
+@pytest.mark.parametrize(("option", "port"), [("_{}_registry_ports", 5432), ("{}_model_server_ports", 8000)])
 def test_no_ports_are_no_rule(root: Path, role: str, option: str, port: int) -> None:
     """To Kubernetes a rule without ports is one for all of them."""
     usual = policy(root, role)["egress"]
-    without = policy(root, role, **{f"{role}_{option}": []})["egress"]
+    without = policy(root, role, **{option.format(role): []})["egress"]
     assert without == [rule for rule in usual if port not in [entry["port"] for entry in rule["ports"]]]
     assert len(without) == len(usual) - 1
 
 
 def test_a_router_that_may_go_nowhere_says_so(root: Path) -> None:
-    options = ("dns_peers", "model_server_ports", "registry_ports")
-    nothing: dict[str, Any] = {f"router_{option}": [] for option in options}
+    options = ("router_dns_peers", "router_model_server_ports", "_router_registry_ports")
+    nothing: dict[str, Any] = {option: [] for option in options}
     assert policy(root, "router", **nothing)["egress"] == []
 
 

@@ -21,7 +21,7 @@ from cryptography import x509
 from tests.services.router.conftest import RegistryRows, StartEngine, StartRouter
 from tests.services.router.test_passing_through import BODY
 from tests.services.router.test_shared_cache import cache_count
-from tests.support.model_server import wait_until
+from tests.support.model_server import parse_metrics, wait_until
 from tests.support.ports import free_port
 from tests.support.tls import Pair
 
@@ -93,7 +93,7 @@ def test_a_certificate_is_renewed_and_no_request_notices(
     trusting: ssl.SSLContext,
 ) -> None:
     registry.put("org/chat", start_engine(MODEL_SERVER_TTFT_MS="20").url)
-    first, second = (Pair.issue("router", authority) for _time in range(2))
+    first, second = (Pair.issue("router", authority, days=days) for days in (1, 9))
     mounted = Mounted(tmp_path, "tls")
     mounted.put(first.certificate_pem, first.key_pem)
     port = free_port()
@@ -141,7 +141,9 @@ def test_a_certificate_is_renewed_and_no_request_notices(
     assert not failures
     assert set(answers) == {200}
     # Probes, Prometheus and the platform's own programs ask as before.
-    assert router.get("/healthz").status == 200
+    shown = {sample.name: sample.value for sample in parse_metrics(router.get("/metrics").text)}
+    end = second.certificate.not_valid_after_utc.timestamp()
+    assert shown["llmops_router_certificate_end_timestamp_seconds"] == end
 
 
 def test_a_stream_ends_whole_when_the_router_leaves(

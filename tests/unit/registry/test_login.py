@@ -158,6 +158,28 @@ def test_pods_reach_no_socket_of_this_machine(params: dict[str, Any]) -> None:
     assert caught.value.details == {"field": "login_host"}
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"login_host": "localhost"},
+        {"login_host": "LocalHost."},
+        {"login_host": "127.0.0.1"},
+        {"login_host": "::1"},
+        {"dsn": "postgresql://a@db.example.com,127.1.2.3/registry"},
+        # A tunnel, with the name that the certificate has.
+        {"dsn": "host=db.example.com hostaddr=127.0.0.1 dbname=registry"},
+        {"dsn": "host=a.example.com,localhost hostaddr=192.0.2.1, dbname=registry"},
+    ],
+)
+def test_pods_are_not_sent_to_themselves(params: dict[str, Any]) -> None:
+    with pytest.raises(PlatformError, match="is this machine, and in a pod the pod") as caught:
+        login_files({"login_db": "registry", **params}, "service", "", FOLDER)
+    assert caught.value.details == {"field": "login_host"}
+    # Who has a proxy beside the service says so in a DSN.
+    own = "host=localhost dbname=registry"
+    assert login_files({"login_db": "registry", **params}, "", "", FOLDER, own) == {"dsn": own}
+
+
 def test_a_service_file_of_this_machine_is_no_place_for_pods(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PlatformError, match="service file"):
         login_files({"dsn": "service=prod"}, "service", "", FOLDER)

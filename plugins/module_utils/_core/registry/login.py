@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +67,7 @@ def login_files(
             "Give host and dbname in the DSN, or registry_host and registry_database.",
             {"field": "dsn"},
         )
-    hosts = (found.get("host") or "").split(",")
-    if any(host.startswith(("/", "@")) or not (host or found.get("hostaddr")) for host in hosts):
-        raise PlatformError(
-            ErrorClass.INVALID,
-            "No database is given that a pod could reach"
-            + (f": {found['host']!r} is a socket of this machine." if found.get("host") else "."),
-            "Give the server's name: host in the DSN, or login_host (registry_host of the roles).",
-            {"field": "login_host"},
-        )
+    _check_place(found)
     if not found.get("dbname"):
         # Left out, it would be named after the user, and that is another one here.
         raise invalid(
@@ -99,6 +93,34 @@ def login_files(
         made["sslrootcert"] = f"{folder}/{ROOT_FILE}"
         files[ROOT_FILE] = _read(root)
     return {"dsn": as_dsn(made), **files}
+
+
+def _check_place(found: Mapping[str, str]) -> None:
+    """Refuse a server that is reached from this machine alone."""
+    host, address = found.get("host") or "", found.get("hostaddr") or ""
+    # Of each server the address, else the name.
+    places = [one or other for one, other in zip_longest(address.split(","), host.split(","), fillvalue="")]
+    if any(name.startswith(("/", "@")) for name in host.split(",")):
+        own = f": {host!r} is a socket of this machine"
+    elif not all(places):
+        own = ""
+    elif any(map(_is_loopback, places)):
+        own = f": {','.join(places)!r} is this machine, and in a pod the pod"
+    else:
+        return
+    raise PlatformError(
+        ErrorClass.INVALID,
+        f"No database is given that a pod could reach{own}.",
+        "Give the server's name: host in the DSN, or login_host (registry_host of the roles).",
+        {"field": "login_host"},
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
 
 
 def _read(path: str) -> str:

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from pathlib import Path
+
+from .not_after import not_after
 
 _Stamp = tuple[tuple[int, int, int], ...]
 
@@ -23,6 +26,8 @@ class Certificate:
         self._files = (certificate, key)
         self._seen = self._stamp()
         self._current = self._read()
+        #: When it ends, in seconds since 1970; NaN where that is not known.
+        self.ends_at = self._read_end()
         #: What a listener is made with; each handshake takes the newest pair.
         self.context = self._read()
         self.context.sni_callback = self._choose
@@ -36,6 +41,7 @@ class Certificate:
         if stamp == self._seen:
             return False
         self._current = self._read()
+        self.ends_at = self._read_end()
         self._seen = stamp
         return True
 
@@ -56,6 +62,12 @@ class Certificate:
             reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
             raise ValueError(f"{certificate} and {key} are no certificate and its key: {reason}") from None
         return context
+
+    def _read_end(self) -> float:
+        try:
+            return not_after(self._files[0].read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            return math.nan
 
     def _stamp(self) -> _Stamp:
         stamp = []

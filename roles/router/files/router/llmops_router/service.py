@@ -172,6 +172,10 @@ class Service:
         self.metrics.gauge("cache_up", "1 while the shared cache answers").set_function(
             lambda: float(self.cache.state == "ok")
         )
+        if certificate := self._certificate:
+            self.metrics.gauge(
+                "certificate_end_timestamp_seconds", "When the router's own certificate ends"
+            ).set_function(lambda: certificate.ends_at)
 
     def _expect_announcement(self, version: Version) -> None:
         def look() -> None:
