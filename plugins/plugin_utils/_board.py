@@ -135,7 +135,7 @@ class Board:
             # A long one would push out what is said of all.
             names = [cut(name, width // 3) for name in names]
         cells_of = [
-            (name, row.outcome or "cut off", row.revision, _took(row), row.text)
+            (name, row.outcome or "cut off", row.revision, _took(row), row.text if row.outcome else _at(row))
             for name, row in zip(names, rows, strict=True)
         ]
         widths = [max(cells(line[column]) for line in [head, *cells_of]) for column in range(4)]
@@ -165,6 +165,10 @@ def outcome_of(operation: str, result: Mapping[str, Any], check_mode: bool) -> s
 
 def _phase(row: Row) -> str:
     return _PHASES.get(row.phase, row.phase) or VERBS[row.operation][0]
+
+
+def _at(row: Row) -> str:
+    return ": ".join(text for text in (row.phase and _phase(row), row.line) if text)
 
 
 def _live(row: Row, names: int, now: float) -> str:

@@ -140,6 +140,12 @@ def test_a_host_that_fails_afterwards_is_not_counted_as_good() -> None:
     assert one.totals() == "2 failed"
 
 
+def test_what_was_cut_off_says_at_what() -> None:
+    one = board(1)
+    one.hear("model-0", "rollout", "model-0: 0/1 ready, pulling the image", None)
+    assert one.table(None)[-1][1].split(maxsplit=3)[3] == "starting pods: 0/1 ready, pulling the image"
+
+
 def test_a_long_name_leaves_room_for_the_outcome() -> None:
     one = Board()
     one.begin("m" * 300, DEPLOY, 0.0)
