@@ -22,6 +22,7 @@ PARTS ?=
 PYTEST_ARGS ?=
 SANITY_ARGS ?=
 BENCH_ARGS ?=
+RELEASE_ARGS ?=
 
 .PHONY: help setup demo test test-full lint sanity sanity-matrix lab lab-for-tests lab-stop bench molecule isolation build \
 	release format clean
@@ -84,7 +85,7 @@ build: setup ## Make the Galaxy artefact in build/
 	scripts/build
 
 release: setup ## All that a release consists of, in build/release: signed, verified, not pushed (RELEASE_KEY names the key)
-	python scripts/release.py
+	python scripts/release.py $(RELEASE_ARGS)
 
 clean: ## Remove what make made (the lab keeps running: see lab-stop)
 	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible

@@ -9,7 +9,8 @@ The artefact; MANIFEST.json and its signature, which ``ansible-galaxy collection
 a software bill of materials (CycloneDX); the provenance (in-toto statement, SLSA v1); and the checksums of
 all, signed.
 
-RELEASE_KEY names the OpenPGP key. Without it a key is made for this once: a rehearsal, which says so.
+RELEASE_KEY names the OpenPGP key. Without it a key is made for this once: a rehearsal, which says so, and
+which --signed refuses.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def verify(artefact: Path, signature: Path, keyring: Path, checksums: Path) -> N
 
 def release(target: Path, key: str, say: Callable[[str], None]) -> None:
     """Make a release in an empty folder."""
-    changed = run(["git", "status", "--porcelain"])
+    # All of them, whatever the user's configuration of Git shows: scripts/build would take them.
+    changed = run(["git", "status", "--porcelain", "--untracked-files=all"])
     if changed:
         raise ReleaseError(f"What is released is a commit; commit or stash these first:\n{changed}")
     commit = run(["git", "rev-parse", "HEAD"])
@@ -135,7 +137,7 @@ def release(target: Path, key: str, say: Callable[[str], None]) -> None:
         who.sign(checksums)
     verify(artefact, signature, keyring, checksums)
     for path in sorted(target.iterdir()):
-        say(f"{checksum(path)[:12]}  {path.stat().st_size:>9,} bytes  {path.relative_to(ROOT)}")
+        say(f"{checksum(path)[:12]}  {path.stat().st_size:>9,} bytes  {path}")
     say(f"{stem} of {commit[:12]}: installed, signatures and checksums verified, nothing pushed")
     if not key:
         say("This was a rehearsal: its key was made for it and thrown away. A release has RELEASE_KEY=...")
@@ -147,9 +149,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--output", type=Path, default=ROOT / "build/release", help="folder, emptied first")
+    parser.add_argument("--signed", action="store_true", help="fail without RELEASE_KEY")
     arguments = parser.parse_args()
+    key = os.environ.get("RELEASE_KEY", "")
     try:
-        release(arguments.output.resolve(), os.environ.get("RELEASE_KEY", ""), print)
+        if arguments.signed and not key:
+            raise ReleaseError("RELEASE_KEY names no key: what is published is not signed by a rehearsal's.")
+        release(arguments.output.resolve(), key, print)
     except ReleaseError as error:
         print(f"release: error: {error}", file=sys.stderr)
         return 1

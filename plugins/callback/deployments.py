@@ -18,9 +18,11 @@ description:
     phase, the seconds so far, those that this model's own operations took before, and what it waits for.
     The lines are drawn anew in their place; what else is printed appears above them. A table at the end
     says how each ended.
-  - Without a terminal (AWX, CI, a pipe) there is a plain line for each change of phase or reason, and the
-    same table.
-  - A model that fails is shown at once, with the cause, the last events and the end of the log.
+  - Without a terminal (CI, a pipe, C(TERM=dumb)) there is a plain line for each change that a model reports,
+    and the same table. So it is in AWX, whose jobs take a callback from the environment variable
+    E(ANSIBLE_STDOUT_CALLBACK) of the job and not from C(ansible.cfg).
+  - A model that fails is shown at once, with the cause, the last events and the end of the log. One
+    whose host fails in a later task counts as failed too. What is interrupted has its table as well.
   - Headers of plays and tasks, and tasks that did what they should, are left out. With C(-v) and more all
     is printed that P(ansible.builtin.default#callback) prints, beside the lines and the table. Failures,
     warnings and differences (C(--diff)) of all tasks are always printed as there.
@@ -41,6 +43,7 @@ EXAMPLES = """
 """
 
 import atexit
+import os
 import shutil
 import sys
 import threading
@@ -61,7 +64,7 @@ from ansible_collections.llmops.platform.plugins.plugin_utils._board import (
     one_line,
     outcome_of,
 )
-from ansible_collections.llmops.platform.plugins.plugin_utils._live_region import LiveRegion
+from ansible_collections.llmops.platform.plugins.plugin_utils._live_region import LiveRegion, can_be_drawn_on
 from ansible_collections.llmops.platform.plugins.plugin_utils._progress import Listener
 
 _COLLECTION = "llmops.platform."
@@ -89,13 +92,18 @@ class CallbackModule(Default):
         self._ends = threading.Event()
         self._thread: threading.Thread | None = None
         self._check_mode = False
+        #: The last task in which a host failed.
+        self._failed_at: dict[str, str] = {}
+        self._told = True
 
     # The run
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Begin to listen to what tasks are at."""
         super().v2_playbook_on_start(playbook)
-        if sys.stdout.isatty():
+        # One command may play several playbooks, each with its own end.
+        self._board, self._ends, self._told = Board(), threading.Event(), False
+        if can_be_drawn_on(sys.stdout, os.environ):
             self._region = LiveRegion(self._lines)
             self._region.open()
         try:
@@ -103,23 +111,31 @@ class CallbackModule(Default):
         except OSError as error:
             # Lines come by Ansible's own way then, and no phases.
             self._display.vv(f"deployments: {error}")
-        else:
-            self._thread = threading.Thread(target=self._listen, daemon=True)
-            self._thread.start()
-        atexit.register(self._close)
+        self._thread = threading.Thread(target=self._listen, args=(self._ends,), daemon=True)
+        self._thread.start()
+        atexit.register(self._on_exit)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Show the table; the default's recap where there is more to say, or nothing of ours."""
         self._close()
-        with self._lock:
-            if self._board.rows:
-                self._table()
-        unknown = [host for host in (*stats.failures, *stats.dark) if host not in self._board.rows]
-        if unknown or not self._board.rows or self._verbose:
+        failed = [*stats.failures, *stats.dark]
+        more = [host for host in failed if host not in self._board.rows]
+        more += [host for host in failed if self._board.fail_afterwards(host, self._failed_at.get(host, ""))]
+        custom = stats.custom and self.get_option("show_custom_stats")
+        self._table()
+        if more or custom or not self._board.rows or self._verbose:
             super().v2_playbook_on_stats(stats)
+
+    def _on_exit(self) -> None:
+        # Ansible tells of no end where it was interrupted, or gave up.
+        self._close()
+        if not self._told:
+            self._table()
 
     def _close(self) -> None:
         self._ends.set()
+        if self._listener is not None:
+            self._listener.wake()
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(timeout=2)
         if self._listener is not None:
@@ -147,6 +163,8 @@ class CallbackModule(Default):
         """Show no header yet: what is worth showing brings it along."""
         if self._verbose:
             super()._task_start(task, prefix)
+        elif prefix is not None:
+            self._task_type_cache[task._uuid] = prefix
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Give a model its line."""
@@ -190,12 +208,16 @@ class CallbackModule(Default):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Show at once why a model's operation failed, once."""
         host, task, content = _parts(result)
-        operation = _operation(task)
-        if operation:
-            message = str(content.get("msg") or "")
+        self._failed_at[host] = task.get_name()
+        if _operation(task):
+            message = str(content.get("msg") or content.get("censored") or "")
             self._end(host, FAILED, content, _cause(content, message))
-            if not self._verbose:
+            # A failure without a class is none of ours: a template, or a module that crashed.
+            if not self._verbose and ("error_class" in content or "censored" in content):
+                self._handle_warnings(content)
                 self._show_failure(host, content, message)
+                if ignore_errors:
+                    self._display.display("...ignoring", color=_colour("SKIP"))
                 return
         row = self._board.rows.get(host)
         if not self._verbose and _of_this_collection(task) and row is not None and row.outcome == FAILED:
@@ -203,10 +225,41 @@ class CallbackModule(Default):
             return
         super().v2_runner_on_failed(result, ignore_errors)
 
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Note that a model's operation could not begin."""
+        host, task, content = _parts(result)
+        self._failed_at[host] = task.get_name()
+        if _operation(task):
+            self._end(host, FAILED, content, f"unreachable: {first_sentence(str(content.get('msg') or ''))}")
+        super().v2_runner_on_unreachable(result)
+
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Leave out what was not to be done."""
+        host, task, _content = _parts(result)
+        if _operation(task):
+            with self._lock:
+                self._board.skip(host)
+            self._redraw()
         if self._verbose:
             super().v2_runner_on_skipped(result)
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        """Show of a loop what is shown of a task."""
+        _host, task, content = _parts(result)
+        if self._verbose or self._says_more(task, content):
+            super().v2_runner_item_on_ok(result)
+        else:
+            self._show_warnings(result)
+
+    def v2_runner_item_on_skipped(self, result: Any) -> None:
+        """Leave out what was not to be done."""
+        if self._verbose:
+            super().v2_runner_item_on_skipped(result)
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        """Leave out where tasks come from."""
+        if self._verbose:
+            super().v2_playbook_on_include(included_file)
 
     # What is shown
 
@@ -216,7 +269,7 @@ class CallbackModule(Default):
         with self._lock:
             self._board.end(host, outcome, revision, text, time.monotonic())
         if self._region is None and outcome != FAILED:
-            self._display.display(f"{one_line(host)}: {outcome}: {one_line(text)}")
+            self._display.display(": ".join(filter(None, (one_line(host), outcome, one_line(text)))))
         self._redraw()
 
     def _show_failure(self, host: str, content: Any, message: str) -> None:
@@ -225,12 +278,17 @@ class CallbackModule(Default):
         events = [f"  event: {one_line(_event(event))}" for event in (content.get("events") or [])[-_EVENTS:]]
         log = str(content.get("log_tail") or "").splitlines()[-_LOG_LINES:]
         lines = [said, *events, *(f"  log: {one_line(line)}" for line in log)]
-        self._display.display("\n".join(lines), color=_colour("ERROR"))
+        stderr = self.get_option("display_failed_stderr")
+        self._display.display("\n".join(lines), color=_colour("ERROR"), stderr=stderr)
 
     def _table(self) -> None:
+        self._told = True
+        if not self._board.rows:
+            return
         colours = {FAILED: "ERROR", "unchanged": "OK", "checked": "OK", "": "HIGHLIGHT"}
         # What is not a terminal has no width.
-        width = max(shutil.get_terminal_size().columns - 1, 60) if sys.stdout.isatty() else None
+        drawn = can_be_drawn_on(sys.stdout, os.environ)
+        width = max(shutil.get_terminal_size().columns - 1, 60) if drawn else None
         self._display.display("")
         for outcome, line in self._board.table(width):
             self._display.display(line, color=_colour(colours.get(outcome, "CHANGED")))
@@ -245,10 +303,12 @@ class CallbackModule(Default):
         if self._region is not None:
             self._region.redraw()
 
-    def _listen(self) -> None:
-        drawn = 0.0
-        while not self._ends.is_set() and self._listener is not None:
-            heard = self._listener.receive(_TICK)
+    def _listen(self, ends: threading.Event) -> None:
+        drawn, listener = 0.0, self._listener
+        while not ends.is_set():
+            heard = listener.receive(_TICK) if listener is not None else None
+            if listener is None:
+                ends.wait(_TICK)
             news = False
             if heard is not None:
                 with self._lock:

@@ -54,6 +54,7 @@ class Row:
     revision: str = ""
     ended: float = 0.0
     text: str = ""  #: where it serves, or why it does not
+    before: Row | None = None  #: what the host's operation before this one left
 
 
 @dataclass
@@ -64,7 +65,15 @@ class Board:
 
     def begin(self, host: str, operation: str, now: float) -> None:
         """Note that an operation begins; one that follows on the same host takes its row."""
-        self.rows[host] = Row(host, operation, now)
+        self.rows[host] = Row(host, operation, now, before=self.rows.get(host))
+
+    def skip(self, host: str) -> None:
+        """Forget an operation that was not to be done."""
+        before = self.rows[host].before
+        if before is None:
+            del self.rows[host]
+        else:
+            self.rows[host] = before
 
     def hear(self, host: str, phase: str, line: str, expected_s: float | None) -> bool:
         """Note what a task is at, and tell whether that is news."""
@@ -83,6 +92,15 @@ class Board:
         row = self.rows[host]
         row.outcome, row.revision, row.ended = outcome, str(revision or ""), now
         row.text = one_line(text)
+
+    def fail_afterwards(self, host: str, task: str) -> bool:
+        """Note that a host failed after its operation was done, and tell whether it was done well."""
+        row = self.rows.get(host)
+        if row is None or row.outcome == FAILED:
+            return False
+        row.text = f"{row.outcome or 'cut off'}, but afterwards: {one_line(task)}"
+        row.outcome = FAILED
+        return True
 
     @property
     def running(self) -> list[Row]:
@@ -112,8 +130,13 @@ class Board:
         """
         rows = sorted(self.rows.values(), key=lambda row: row.outcome == FAILED)
         head = ("model", "outcome", "revision", "took", "")
+        names = [one_line(row.host) for row in rows]
+        if width is not None:
+            # A long one would push out what is said of all.
+            names = [cut(name, width // 3) for name in names]
         cells_of = [
-            (one_line(row.host), row.outcome or "cut off", row.revision, _took(row), row.text) for row in rows
+            (name, row.outcome or "cut off", row.revision, _took(row), row.text if row.outcome else _at(row))
+            for name, row in zip(names, rows, strict=True)
         ]
         widths = [max(cells(line[column]) for line in [head, *cells_of]) for column in range(4)]
         lines = [("", head), *((line[1], line) for line in cells_of)]
@@ -128,6 +151,8 @@ class Board:
 
 def outcome_of(operation: str, result: Mapping[str, Any], check_mode: bool) -> str:
     """Return in a word or two what a task that did not fail did."""
+    if result.get("ansible_job_id") and not result.get("finished"):
+        return "started"
     if not result.get("changed"):
         return "unchanged"
     if check_mode:
@@ -140,6 +165,10 @@ def outcome_of(operation: str, result: Mapping[str, Any], check_mode: bool) -> s
 
 def _phase(row: Row) -> str:
     return _PHASES.get(row.phase, row.phase) or VERBS[row.operation][0]
+
+
+def _at(row: Row) -> str:
+    return ": ".join(text for text in (row.phase and _phase(row), row.line) if text)
 
 
 def _live(row: Row, names: int, now: float) -> str:

@@ -14,11 +14,21 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 #: Returns the lines for so many columns and rows.
 Draw = Callable[[int, int], list[str]]
+
+
+def can_be_drawn_on(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Tell whether a person at a terminal sees what is written, and the terminal obeys the sequences.
+
+    ansible-runner, and so AWX, gives its jobs a terminal too, and keeps every line that comes from it.
+    """
+    if "AWX_ISOLATED_DATA_DIR" in environment or environment.get("TERM", "") in ("", "dumb"):
+        return False
+    return stream.isatty()
 
 
 class _Above:
@@ -42,6 +52,7 @@ class LiveRegion:
         self._draw = draw
         self._lock = threading.RLock()
         self._drawn = 0
+        self._line_ended = True
         self._owner = os.getpid()
         self._streams: tuple[TextIO, TextIO] | None = None
 
@@ -76,9 +87,9 @@ class LiveRegion:
             self._erase()
             written = stream.write(text)
             stream.flush()
-            # Until its line ends, the place below belongs to that text.
-            if text.endswith("\n"):
-                self._paint()
+            if text:
+                self._line_ended = text.endswith("\n")
+            self._paint()
             return written
 
     def _erase(self) -> None:
@@ -87,13 +98,20 @@ class LiveRegion:
             self._drawn = 0
 
     def _paint(self) -> None:
-        if self._streams is None:
+        # Until its line ends, the place below belongs to the text above, such as a question.
+        if self._streams is None or not self._line_ended:
             return
-        columns, rows = shutil.get_terminal_size()
+        columns, rows = self._size(self._streams[0])
         # A line that fills the last column may go on in the next; and the cursor needs a row.
         lines = self._draw(columns - 1, rows - 1)
         self._put("".join(f"{line}\n" for line in lines))
         self._drawn = len(lines)
+
+    @staticmethod
+    def _size(stream: TextIO) -> tuple[int, int]:
+        # shutil's function believes COLUMNS and LINES first, which may be of another terminal.
+        columns, rows = os.get_terminal_size(stream.fileno())
+        return (columns, rows) if columns and rows else shutil.get_terminal_size()
 
     def _put(self, text: str) -> None:
         # Not by the stream: Ansible has given it a lock, which a thread may hold that waits for ours.

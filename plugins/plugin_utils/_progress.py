@@ -54,8 +54,12 @@ class Listener:
 
     def __init__(self, folder: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._path = folder / _NAME
-        self._socket.bind(str(self._path))
+        self._folder = folder
+        try:
+            self._socket.bind(str(folder / _NAME))
+        except OSError:
+            self._socket.close()
+            raise
 
     def receive(self, timeout: float) -> Progress | None:
         """Return what comes next; None if nothing comes within the timeout, in seconds."""
@@ -66,7 +70,11 @@ class Listener:
             return None
         return Progress(**json.loads(content))
 
+    def wake(self) -> None:
+        """End a wait for what comes next, of another thread, at once."""
+        send(self._folder, Progress(""))
+
     def close(self) -> None:
         """Listen no more."""
-        self._path.unlink(missing_ok=True)
+        (self._folder / _NAME).unlink(missing_ok=True)
         self._socket.close()

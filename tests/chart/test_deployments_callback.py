@@ -119,6 +119,11 @@ def command(folder: Path, hosts: list[str], port: int, *arguments: str, **option
         {"name": "Set", "ansible.builtin.set_fact": {"quiet": "unsaid"}},
     ]
     play = {"hosts": "all", "gather_facts": False, "strategy": "free", "tasks": [*first, task]}
+    return playing(folder, hosts, play, *arguments)
+
+
+def playing(folder: Path, hosts: list[str], play: dict[str, Any], *arguments: str) -> list[str]:
+    """Return the command that plays this with these hosts."""
     (folder / "play.yml").write_text(yaml.safe_dump([play]), "utf-8")
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     known = dict.fromkeys(hosts, local)
@@ -161,6 +166,8 @@ def test_models_have_live_lines_and_an_interrupt_leaves_a_sane_terminal(silent: 
         os.killpg(shown.process.pid, signal.SIGINT)
         assert shown.finish() != 0
         assert not any("of 14 done" in line or line.startswith("and ") for line in shown.lines), shown.text
+        # Which models were being worked on is said all the same.
+        assert shown.lines[-1] == "14 cut off"
         assert shown.settings() == shown.before
         assert not shown.screen.cursor.hidden
 
@@ -194,3 +201,95 @@ def test_without_a_terminal_there_are_plain_lines(silent: int, tmp_path: Path) -
     )
     assert "TASK [Deploy]" in verbose.stdout
     assert "PLAY RECAP" in verbose.stdout
+
+
+#: Fails before anything is asked of a cluster.
+NOTHING = {"model": "lab/x", "environment": "development", "namespace": "none", "chart_path": "/nonexistent"}
+WAYS = {
+    "hosts": "all",
+    "gather_facts": False,
+    "strategy": "free",
+    "tasks": [
+        {"name": "Loop", "ansible.builtin.set_fact": {"x": "{{ item }}"}, "loop": ["looped", "again"]},
+        {
+            "name": "Skip",
+            "llmops.platform.vllm_deployment": NOTHING,
+            "when": "inventory_hostname == 'nobody'",
+        },
+        {
+            "name": "Deploy elsewhere",
+            "llmops.platform.vllm_deployment": NOTHING,
+            "when": "inventory_hostname == 'away'",
+            "vars": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
+        },
+        {
+            "name": "Deploy in the background",
+            "llmops.platform.vllm_deployment": NOTHING,
+            "when": "inventory_hostname in ['background', 'afterwards']",
+            "async": 60,
+            "poll": 0,
+        },
+        {
+            "name": "Deploy what nobody may see",
+            "llmops.platform.vllm_deployment": {**NOTHING, "chart_path": "/very-secret"},
+            "when": "inventory_hostname == 'hidden'",
+            "no_log": True,
+            "ignore_errors": True,
+        },
+        {
+            "name": "Smoke test",
+            "ansible.builtin.fail": {"msg": "no smoke"},
+            "when": "inventory_hostname == 'afterwards'",
+        },
+    ],
+}
+
+
+def test_each_way_to_end_is_told(tmp_path: Path) -> None:
+    """Nothing that is not known to serve is called deployed, and nothing is left without an end."""
+    hosts = ["skipped", "away", "background", "hidden", "afterwards"]
+    arguments = playing(tmp_path, hosts, WAYS)
+    environment = _environment(ANSIBLE_ASYNC_DIR=str(tmp_path / "async"))
+    found = subprocess.run(arguments, env=environment, check=False, capture_output=True, text=True)
+    said = found.stdout.splitlines()
+    table = said[said.index(next(line for line in said if line.startswith("model "))) :]
+    rows = {line.split()[0]: line.split(maxsplit=4) for line in table[1:5]}
+    assert {name: row[1] for name, row in rows.items()} == {
+        "background": "started",
+        "away": "failed",
+        "hidden": "failed",
+        "afterwards": "failed",
+    }
+    assert "unreachable: " in " ".join(rows["away"])
+    assert " ".join(rows["afterwards"]).endswith("s started, but afterwards: Smoke test")
+    assert "has been hidden" in " ".join(rows["hidden"])
+    assert table[5] == "3 failed, 1 started"
+    assert any(line.startswith("hidden: FAILED: the output has been hidden") for line in said)
+    assert "...ignoring" in said
+    assert "very-secret" not in found.stdout + found.stderr
+    # Who failed for another reason than the operation is in Ansible's own recap.
+    assert "PLAY RECAP" in found.stdout
+    assert "looped" not in found.stdout
+
+
+def test_two_playbooks_have_two_tables(tmp_path: Path) -> None:
+    task = {
+        "llmops.platform.vllm_deployment": NOTHING,
+        "ignore_errors": True,
+        "when": "inventory_hostname == which",
+    }
+    play = {"hosts": "all", "gather_facts": False, "tasks": [task], "vars": {"which": "first"}}
+    arguments = playing(tmp_path, ["first", "second"], play)
+    (tmp_path / "more.yml").write_text(yaml.safe_dump([{**play, "vars": {"which": "second"}}]), "utf-8")
+    found = subprocess.run(
+        [*arguments, str(tmp_path / "more.yml")],
+        env=_environment(),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.count("1 failed") == 2
+    assert "2 failed" not in found.stdout
+    _, first, second = found.stdout.split("model ")
+    assert "second " not in first.split("second: FAILED")[0]
+    assert "first " not in second

@@ -59,10 +59,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def files(checkout: Path) -> Mapping[str, Path]:
     """Make a release; return its files by how their names end."""
-    made = _run(sys.executable, "scripts/release.py", folder=checkout)
+    target = checkout.parent / "made"
+    made = _run(sys.executable, "scripts/release.py", "--output", target, folder=checkout)
     assert made.returncode == 0, made.stdout + made.stderr
     assert "This was a rehearsal" in made.stdout
-    return {path.name.rsplit("0.1.0", 1)[-1]: path for path in (checkout / "build/release").iterdir()}
+    return {path.name.rsplit("0.1.0", 1)[-1]: path for path in target.iterdir()}
 
 
 def test_the_bill_of_materials(files: Mapping[str, Path]) -> None:
@@ -119,6 +120,13 @@ def test_the_signatures(files: Mapping[str, Path], tmp_path: Path) -> None:
 
 def test_what_is_not_committed_is_not_released(checkout: Path, files: Mapping[str, Path]) -> None:
     assert files
+    # Who does not want to see new files in git status has them in the artefact all the same.
+    _run("git", "config", "status.showUntrackedFiles", "no", folder=checkout)
+    (checkout / "docs/new.md").write_text("# New\n", "utf-8")
+    refused = _run(sys.executable, "scripts/release.py", folder=checkout)
+    assert refused.returncode == 1
+    assert "docs/new.md" in refused.stderr
+    (checkout / "docs/new.md").unlink()
     (checkout / "galaxy.yml").write_text((checkout / "galaxy.yml").read_text("utf-8") + "\n", "utf-8")
     refused = _run(sys.executable, "scripts/release.py", folder=checkout)
     assert refused.returncode == 1

@@ -10,6 +10,8 @@ import re
 import subprocess
 
 import pytest
+from ansible.release import __version__ as ansible_version
+from ansible_test._util.target.common.constants import CONTROLLER_PYTHON_VERSIONS
 
 from tests.support.playbooks import ROOT
 from tests.support.repository import load_yaml
@@ -28,6 +30,13 @@ def test_workflow_plays_the_same_list() -> None:
 def test_oldest_core_is_the_one_that_is_declared() -> None:
     declared = load_yaml(ROOT / "meta/runtime.yml")["requires_ansible"]
     assert declared == f">={CELLS[0][0]}.0"
+
+
+def test_the_oldest_and_the_newest_python_are_tried() -> None:
+    """Of the ansible-core of .venv, which says what it supports; the others' lists look the same."""
+    core = ".".join(ansible_version.split(".")[:2])
+    tried = {python for one, python in CELLS if one == core}
+    assert {CONTROLLER_PYTHON_VERSIONS[0], CONTROLLER_PYTHON_VERSIONS[-1]} <= tried
 
 
 @pytest.mark.full

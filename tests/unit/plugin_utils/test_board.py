@@ -111,6 +111,52 @@ def test_characters_that_a_terminal_would_obey_are_left_out() -> None:
     assert one_line("a\x1b[31mb\u202e") == "a [31mb"
 
 
+def test_what_is_skipped_was_never_there() -> None:
+    one = board(1)
+    one.skip("model-0")
+    assert one.rows == {}
+    assert one.live(80, 24, 1.0) == []
+
+
+def test_what_is_skipped_leaves_what_came_before() -> None:
+    one = board(1)
+    one.end("model-0", "deployed", 3, "http://somewhere", 1.0)
+    one.begin("model-0", "vllm_rollback", 2.0)
+    one.skip("model-0")
+    assert one.rows["model-0"].outcome == "deployed"
+    assert one.totals() == "1 deployed"
+
+
+def test_a_host_that_fails_afterwards_is_not_counted_as_good() -> None:
+    one = board(2)
+    one.end("model-0", "deployed", 3, "http://somewhere", 1.0)
+    one.end("model-1", FAILED, None, "workload at rollout: OOMKilled", 1.0)
+    assert one.fail_afterwards("model-0", "Smoke test")
+    assert not one.fail_afterwards("model-1", "Smoke test")
+    assert not one.fail_afterwards("somebody else", "Smoke test")
+    assert one.rows["model-0"].text == "deployed, but afterwards: Smoke test"
+    assert one.rows["model-0"].revision == "3"
+    assert one.rows["model-1"].text == "workload at rollout: OOMKilled"
+    assert one.totals() == "2 failed"
+
+
+def test_what_was_cut_off_says_at_what() -> None:
+    one = board(1)
+    one.hear("model-0", "rollout", "model-0: 0/1 ready, pulling the image", None)
+    assert one.table(None)[-1][1].split(maxsplit=3)[3] == "starting pods: 0/1 ready, pulling the image"
+
+
+def test_a_long_name_leaves_room_for_the_outcome() -> None:
+    one = Board()
+    one.begin("m" * 300, DEPLOY, 0.0)
+    one.end("m" * 300, FAILED, None, "workload at rollout: OOMKilled", 9.0)
+    (_, line) = one.table(80)[-1]
+    assert cells(line) <= 80
+    assert "failed             9.0 s  workload" in line
+    # What is not a terminal has room for all of it.
+    assert one.table(None)[-1][1].startswith("m" * 300 + "  failed")
+
+
 def test_the_table_has_failures_last() -> None:
     some = board(3)
     some.end("model-0", FAILED, None, "workload at rollout: OOMKilled", 9.0)
@@ -135,6 +181,9 @@ def test_the_table_has_failures_last() -> None:
         (DEPLOY, {"changed": True}, True, "would change"),
         ("vllm_rollback", {"changed": True, "release": {"revision": 3}}, False, "rolled back"),
         ("vllm_promotion", {"changed": True}, False, "promoted"),
+        # With async and poll: 0 nobody knows yet how it ends.
+        (DEPLOY, {"changed": True, "ansible_job_id": "j1.2", "started": 1, "finished": 0}, False, "started"),
+        (DEPLOY, {"changed": True, "ansible_job_id": "j1.2", "finished": 1}, False, "deployed"),
     ],
 )
 def test_outcomes(operation: str, result: dict[str, Any], check_mode: bool, outcome: str) -> None:
