@@ -21,7 +21,8 @@ import pytest
 from tests.services.registry.conftest import Run, fresh_database
 from tests.services.registry.routers import FollowingRouter, ReportingRouter
 from tests.support.model_server import MODEL, ModelServer, wait_until
-from tests.support.playbooks import PlayResult, PlayRunner
+from tests.support.playbooks import ROOT, PlayResult, PlayRunner
+from tests.support.repository import load_yaml
 from tests.support.postgres import PASSWORD, Server
 
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -73,6 +74,21 @@ def play(tmp_path: Path, dsn: str, model_server: ModelServer) -> Play:
 def message(result: PlayResult) -> str:
     """Return the line that the playbook reports in the end."""
     return str(result.find(action="debug")[-1].result["msg"])
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_what_nobody_answered_counts_as_not_given(play: Play, query: Query, nothing: str | None) -> None:
+    """AWX hands on an empty text for each question of a survey that was left open, also for numbers."""
+    options = load_yaml(ROOT / "roles/registration/meta/argument_specs.yml")["argument_specs"]["register"]
+    needed = {"registration_model", "registration_environment", "registration_namespace"}
+    given = {"registration_endpoint", "registry_dsn"}
+    empty = dict.fromkeys(options["options"].keys() - needed - given, nothing)
+    assert len(empty) > 15
+    for verb, status in (("register", "ready"), ("disable", "disabled"), ("enable", "ready")):
+        play(verb, **empty).check()
+        assert query(ROW)[0][0] == status
+    play("deregister", **empty).check()
+    assert query(ROW) == []
 
 
 def test_register_disable_enable_deregister(play: Play, query: Query, dsn: str) -> None:
@@ -143,10 +159,10 @@ def test_single_settings_serve_as_well_as_a_dsn(
 
 
 def test_a_wrong_setting_is_told_without_the_others(play: Play) -> None:
-    # An empty text of a survey is no port, so what is none is found by the module, by its own name.
+    # An empty text of a survey is no port, so what is none is found by the module, by its own name; so is the other.
     for name, value, named in (
         ("registry_port", "many", "login_port"),
-        ("registry_sslmode", "maybe", "registry_sslmode"),
+        ("registry_sslmode", "maybe", "ssl_mode"),
     ):
         refused = play("register", "-vvvv", registry_password=PASSWORD, **{name: value})
         assert refused.rc != 0
