@@ -22,8 +22,8 @@ from tests.services.registry.conftest import Run, fresh_database
 from tests.services.registry.routers import FollowingRouter, ReportingRouter
 from tests.support.model_server import MODEL, ModelServer, wait_until
 from tests.support.playbooks import ROOT, PlayResult, PlayRunner
-from tests.support.repository import load_yaml
 from tests.support.postgres import PASSWORD, Server
+from tests.support.repository import load_yaml
 
 Query = Callable[..., list[tuple[Any, ...]]]
 Play = Callable[..., PlayResult]
@@ -159,7 +159,7 @@ def test_single_settings_serve_as_well_as_a_dsn(
 
 
 def test_a_wrong_setting_is_told_without_the_others(play: Play) -> None:
-    # An empty text of a survey is no port, so what is none is found by the module, by its own name; so is the other.
+    # Found by the module, by its own name.
     for name, value, named in (
         ("registry_port", "many", "login_port"),
         ("registry_sslmode", "maybe", "ssl_mode"),
