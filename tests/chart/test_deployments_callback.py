@@ -220,7 +220,8 @@ WAYS = {
             "name": "Deploy elsewhere",
             "llmops.platform.vllm_deployment": NOTHING,
             "when": "inventory_hostname == 'away'",
-            "vars": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
+            # What ssh says of a host that is away, also where there is no ssh.
+            "vars": {"ansible_connection": "ssh", "ansible_ssh_executable": "{{ playbook_dir }}/ssh"},
         },
         {
             "name": "Deploy in the background",
@@ -249,6 +250,9 @@ def test_each_way_to_end_is_told(tmp_path: Path) -> None:
     """Nothing that is not known to serve is called deployed, and nothing is left without an end."""
     hosts = ["skipped", "away", "background", "hidden", "afterwards"]
     arguments = playing(tmp_path, hosts, WAYS)
+    away = tmp_path / "ssh"
+    away.write_text("#!/bin/sh\nexit 255\n", encoding="utf-8")
+    away.chmod(0o755)
     environment = _environment(ANSIBLE_ASYNC_DIR=str(tmp_path / "async"))
     found = subprocess.run(arguments, env=environment, check=False, capture_output=True, text=True)
     said = found.stdout.splitlines()

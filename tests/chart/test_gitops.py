@@ -37,7 +37,7 @@ from tests.support.git_files import OPTIONS, request
 
 #: What readers of YAML take for something else, where the chart passes text on.
 WORDS = ["1e3", "yes", "on", "y", "null", "~", "012", "0x1f", "0o17", "1_000", ".inf", "1:30", "", "a: b",
-         "# a", "{{ .Values }}", "\n---\n", "tab\t", "\x85\u2028", "😀 模型", "'\"\\"]  # fmt: skip
+         "# a", "{{ .Values }}", "\n---\n", "tab\t", "\u2028", "😀 模型", "'\"\\"]  # fmt: skip
 HOSTILE = {
     "podAnnotations": {f"example.com/{number}": word for number, word in enumerate(WORDS)},
     "model": {"extraEnv": [{"name": f"WORD_{number}", "value": word} for number, word in enumerate(WORDS)]},

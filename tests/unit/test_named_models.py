@@ -38,6 +38,8 @@ def _play(
         ("deploy", ABSENT),
         ("gitops", ABSENT),
         ("gitops", {"gitops_state": "absent"}),
+        # What -e says counts for all, also where the inventory has one that is to go.
+        ("gitops", {"gitops_state": "absent", "one": ABSENT}),
         ("disable", {}),
         ("deregister", {}),
     ],

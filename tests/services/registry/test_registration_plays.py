@@ -163,6 +163,7 @@ def test_a_wrong_setting_is_told_without_the_others(play: Play) -> None:
     for name, value, named in (
         ("registry_port", "many", "login_port"),
         ("registry_sslmode", "maybe", "ssl_mode"),
+        ("registration_max_latency_s", "0,5", "max_latency_s"),
     ):
         refused = play("register", "-vvvv", registry_password=PASSWORD, **{name: value})
         assert refused.rc != 0

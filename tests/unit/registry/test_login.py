@@ -164,6 +164,9 @@ def test_pods_reach_no_socket_of_this_machine(params: dict[str, Any]) -> None:
         {"login_host": "localhost"},
         {"login_host": "LocalHost."},
         {"login_host": "127.0.0.1"},
+        {"login_host": "::ffff:127.0.0.1"},
+        {"login_host": "0.0.0.0"},  # noqa: S104
+        {"login_host": "localhost.localdomain"},
         {"login_host": "::1"},
         {"dsn": "postgresql://a@db.example.com,127.1.2.3/registry"},
         # A tunnel, with the name that the certificate has.

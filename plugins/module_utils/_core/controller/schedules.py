@@ -35,7 +35,7 @@ def schedule(given: Mapping[str, Any], places: Sequence[Place], settings: Settin
             "is no job template",
             "Name an environment of controller_environments and one of its verbs.",
         )
-    limit = str(given.get("limit") or "").strip()
+    limit = str(given.get("limit") or "").strip(" ,")
     if VERBS[given["verb"]].needs_limit and not limit:
         raise invalid(
             f"{_FIELD}.limit",

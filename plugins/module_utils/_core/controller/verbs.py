@@ -208,6 +208,8 @@ VERBS: Mapping[str, Verb] = {
         "Writes what Argo CD deploys to its repository.",
         "gitops",
         questions=(Question("gitops_reason", _REASON),),
+        # It asks for neither evidence nor approval.
+        in_production=False,
     ),
     "doctor": Verb(
         "Examine the environment",

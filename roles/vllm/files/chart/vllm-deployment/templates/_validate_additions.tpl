@@ -130,7 +130,8 @@
 {{- if has $object.kind (list "Pod" "Deployment" "StatefulSet" "DaemonSet" "ReplicaSet" "ReplicationController" "Job" "CronJob") -}}
 {{- fail (printf "%s is a workload, which nothing here waits for or counts: use initContainers or sidecars, or a release of its own" $what) -}}
 {{- end -}}
-{{- if or (regexMatch "^Cluster|Class$|WebhookConfiguration$|AdmissionPolicy(Binding)?$" $object.kind) (has $object.kind (list "Namespace" "Node" "PersistentVolume" "CustomResourceDefinition" "APIService" "CSIDriver")) -}}
+{{- $namespaced := list "SecretProviderClass" "VirtualMachineClass" -}}
+{{- if or (and (regexMatch "^Cluster|Class$|WebhookConfiguration$|AdmissionPolicy(Binding)?$" $object.kind) (not (has $object.kind $namespaced))) (has $object.kind (list "Namespace" "Node" "PersistentVolume" "CustomResourceDefinition" "APIService" "CSIDriver")) -}}
 {{- fail (printf "%s belongs to the whole cluster, not to a release: make it apart" $what) -}}
 {{- end -}}
 {{- $fullname := include "vllm-deployment.fullname" $root -}}
