@@ -314,7 +314,8 @@ def test_a_fence_without_a_gate(examine: Examine, api: ClusterClient, namespace:
     assert told["policies dns"] == "fail"
     assert told["policies llama"] == told["policies llama egress"] == "fail"
     told = verdicts(examine())
-    assert told["policies llama"] == told["policies llama egress"] == "pass"
+    # No pod of this cluster answers names.
+    assert (told["policies llama"], told["policies llama egress"]) == ("pass", "unknown")
     found = examine({"hostNetwork": True, "networkPolicy": {"enabled": False}})["policies llama"]
     assert (found["verdict"], "in the network of its node" in found["seen"]) == ("warn", True)
 

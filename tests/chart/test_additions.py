@@ -376,6 +376,12 @@ REFUSED: list[tuple[Values, str]] = [
 ]
 
 
+def test_a_class_of_a_namespace_is_no_object_of_the_cluster(chart: HelmChart) -> None:
+    extra = item("SecretProviderClass")["extraObjects"][0]
+    extra["apiVersion"] = "secrets-store.csi.x-k8s.io/v1"
+    assert chart.render({"extraObjects": [extra]}).one("SecretProviderClass")["metadata"]["name"] == "x"
+
+
 @pytest.mark.parametrize(("values", "words"), REFUSED, ids=str)
 def test_what_would_harm_a_release_is_refused(chart: HelmChart, values: Values, words: str) -> None:
     with pytest.raises(RenderError) as refusal:

@@ -322,6 +322,31 @@ def test_volumes_that_nobody_makes(asked: str | None, volumes: list[dict[str, An
     assert storage.judge(claim(asked), None, [local], volumes, "llama").verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("volumes", "verdict", "said"),
+    [
+        ([volume("100Gi", "manual")], "pass", "of class manual"),
+        ([volume("99Gi", "manual")], "fail", "does not exist: there are fast"),
+        ([volume("100Gi", "other")], "fail", "does not exist: there are fast"),
+    ],
+)
+def test_a_class_that_volumes_and_claims_name_and_nobody_made(
+    volumes: list[dict[str, Any]], verdict: str, said: str
+) -> None:
+    found = storage.judge(claim("manual"), None, [a_class("fast")], volumes, "llama")
+    assert found.verdict == verdict
+    assert said in found.seen
+
+
+def test_of_several_default_classes_the_newest_counts() -> None:
+    old, new = a_class("old", default=True), a_class("new")
+    old["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    new["metadata"]["creationTimestamp"] = "2026-02-01T00:00:00Z"
+    # Its first name, which Kubernetes still reads.
+    new["metadata"]["annotations"] = {"storageclass.beta.kubernetes.io/is-default-class": "true"}
+    assert "class new" in storage.judge(claim(None), None, [old, new], [], "llama").seen
+
+
 def test_a_volume_that_a_claim_names() -> None:
     named = claim("")
     named["spec"]["volumeName"] = "v"

@@ -140,6 +140,7 @@ def test_name_resolution_through_a_fence(found: list[dict[str, Any]], verdict: s
         # A cache on the node, or the Service's own address.
         ([block("169.254.20.10/32")], "unknown", "unknown"),
         ([block("10.96.0.10/32")], "unknown", "unknown"),
+        ([block("0.0.0.0/0", "10.0.0.0/8")], "unknown", "unknown"),
         ([block("8.8.8.8/32")], "fail", "unknown"),
         ([block("8.8.8.8/32"), {"namespaceSelector": SYSTEM}], "pass", "pass"),
     ],
@@ -165,12 +166,13 @@ def ingress(*rules: dict[str, Any], selector: dict[str, Any] = MINE) -> dict[str
         ([ingress(FROM_ROUTER)], "pass"),
         ([policy(BOTH), ingress(FROM_ROUTER)], "pass"),
         ([ingress({**FROM_ROUTER, "ports": [{"port": 8000}]})], "pass"),
-        ([ingress({"from": [block("10.0.0.0/8")]})], "pass"),
-        # Its namespace is not looked at: the router may be elsewhere.
+        # Addresses, or pods of another namespace, are hardly the environment's own router.
+        ([ingress({"from": [block("10.0.0.0/8")]})], "unknown"),
         (
             [ingress({"from": [{"namespaceSelector": SYSTEM, "podSelector": {"matchLabels": ROUTER}}]})],
-            "pass",
+            "unknown",
         ),
+        ([ingress({"from": [{"namespaceSelector": SYSTEM, "podSelector": {}}]})], "unknown"),
         ([policy(BOTH)], "fail"),
         ([policy(BOTH), ingress(FROM_ROUTER, selector=OTHERS)], "fail"),
         ([ingress()], "fail"),

@@ -118,7 +118,7 @@ def test_a_gate_with_a_warning_lets_the_others_go_on() -> None:
 
 def test_what_hangs_costs_its_time_and_no_more(hanging: Step) -> None:
     began = time.monotonic()
-    found = walk_side_by_side([[passing("gate"), hanging, passing("next")], [passing("other")]], 0.2)
+    found = walk_side_by_side([[passing("gate"), hanging, passing("next")], [passing("other")]], 1)
     assert time.monotonic() - began < 5
     assert told(found) == [
         ("gate", "pass"),
@@ -127,7 +127,7 @@ def test_what_hangs_costs_its_time_and_no_more(hanging: Step) -> None:
         ("next", "pass"),
         ("other", "pass"),
     ]
-    assert "0.2 s" in found[2].seen
+    assert "1 s" in found[2].seen
 
 
 def test_a_gate_that_hangs_fails(hanging: Step) -> None:
@@ -149,10 +149,11 @@ def test_what_was_left_alone_asks_no_more() -> None:
 
     found = walk([Step("slow", slow)], 0.3)
     assert 0 < len(found) < 50
-    time.sleep(0.3)
+    time.sleep(0.5)
     before = asked
-    time.sleep(0.3)
-    assert asked == before
+    time.sleep(0.5)
+    # It may have been held up where it was when the first of these began.
+    assert asked <= before + 1
 
 
 def test_what_asks_somebody_else_holds_up_nobody() -> None:

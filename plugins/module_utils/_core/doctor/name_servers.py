@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 from ..cluster.client import APIError, JSONObject
@@ -18,6 +18,18 @@ from .site import Cluster
 
 _NAMESPACE = "kube-system"
 _PODS = {"labelSelector": "k8s-app=kube-dns"}
+_PRIVATE = [
+    ip_network(cidr)
+    for cidr in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+]
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,8 @@ class NameServers:
                 raise
             return USUAL
         if not pods or space is None:
-            return USUAL
+            # They are somewhere else.
+            return replace(USUAL, pods=[])
         ports = [
             name
             for pod in pods
@@ -94,14 +107,23 @@ class NameServers:
         if any(_holds(block, address) for address in self.addresses):
             return Verdict.PASS
         # A cache on the node, and the address of the Service, are private ones.
-        public = ip_network(block["cidr"], strict=False).is_global
-        return Verdict.FAIL if self.known and public else Verdict.UNKNOWN
+        return Verdict.UNKNOWN if not self.known or _holds_private(block) else Verdict.FAIL
 
 
 #: Where most clusters have them.
 USUAL = NameServers(
     {"kubernetes.io/metadata.name": _NAMESPACE}, [{"k8s-app": "kube-dns"}], [], [53, "dns"], known=False
 )
+
+
+def _holds_private(block: JSONObject) -> bool:
+    """Tell whether a block has addresses that are nobody's on the Internet, and that are no exceptions."""
+    within = ip_network(block["cidr"], strict=False)
+    cuts = [str(ip_network(cut, strict=False)) for cut in block.get("except") or ()]
+    return any(
+        within.version == private.version and within.overlaps(private) and str(private) not in cuts
+        for private in _PRIVATE
+    )
 
 
 def _holds(block: JSONObject, address: str) -> bool:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -167,9 +167,7 @@ def _read_ephemeral(client: ClusterClient, name: str, spec: JSONObject, rules: C
         "storageclasses",
         what=f"the StorageClasses, one of which volume {name} needs",
     )
-    suitable = [item for item in classes if _is_class(item, wanted)] if wanted != "" else []
-    # Of several defaults the newest counts.
-    found = max(suitable, key=lambda item: item["metadata"].get("creationTimestamp") or "", default=None)
+    found = storage_class_of(classes, wanted)
     if found is not None and found.get("provisioner") != _UNPROVISIONED:
         if found.get("allowedTopologies"):
             rules.topologies.append((name, found["allowedTopologies"]))
@@ -191,6 +189,13 @@ def _read_ephemeral(client: ClusterClient, name: str, spec: JSONObject, rules: C
 
 def _name(item: JSONObject) -> str:
     return str(item["metadata"]["name"])
+
+
+def storage_class_of(classes: Iterable[JSONObject], wanted: str | None) -> JSONObject | None:
+    """Return the class that a claim names by ``wanted``: None is the default, an empty text is none."""
+    suitable = [item for item in classes if _is_class(item, wanted)] if wanted != "" else []
+    # Of several defaults the newest counts.
+    return max(suitable, key=lambda item: item["metadata"].get("creationTimestamp") or "", default=None)
 
 
 def _is_class(item: JSONObject, wanted: str | None) -> bool:

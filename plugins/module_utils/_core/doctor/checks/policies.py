@@ -144,15 +144,19 @@ def judge_ingress(
         return Finding(CHECK, Verdict.WARN, seen, "Let it name who may.", host)
     if any(_may_be(rule, router) for rule in letting):
         return Finding(CHECK, Verdict.PASS, "its policy lets routers in.", subject=host)
-    seen = "no policy lets pods in that are labelled as the router, app.kubernetes.io/component=router."
-    advice = "Set networkPolicy.ingress.router in its values, unless its clients have other labels."
+    seen = (
+        "no policy lets pods of its namespace in that are labelled as the router, "
+        "app.kubernetes.io/component=router."
+    )
+    advice = "Set networkPolicy.ingress.router in its values, unless its clients are others or elsewhere."
     return Finding(CHECK, Verdict.UNKNOWN, seen, advice, host)
 
 
 def _may_be(rule: Rule, labels: Labels) -> bool:
-    """Tell whether a rule lets in pods with these labels, of whatever namespace, or some addresses."""
+    """Tell whether a rule lets in pods of the same namespace that have these labels."""
     return not rule.peers or any(
-        "ipBlock" in peer or label_selector_matches(peer.get("podSelector") or {}, labels)
+        not {"ipBlock", "namespaceSelector"} & peer.keys()
+        and label_selector_matches(peer.get("podSelector") or {}, labels)
         for peer in rule.peers
     )
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from functools import partial
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -23,24 +24,23 @@ _FOR_NOW = frozenset({"LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN"})
 _LOGIN = frozenset({"NOAUTH", "WRONGPASS", "NOPERM"})
 
 
-def look(site: Site) -> list[Finding]:
+def look(site: Site) -> Iterator[Finding]:
     """Log in and ask it to answer, where a URL is given."""
     if not site.redis_url:
-        return [
-            Finding(
-                CHECK,
-                Verdict.SKIPPED,
-                "none is given (router_redis_url): each router then counts for itself.",
-            )
-        ]
+        seen = "none is given (router_redis_url): each router then counts for itself."
+        yield Finding(CHECK, Verdict.SKIPPED, seen)
+        return
     parts = parsed(site.redis_url)
     if parts is None:
         advice = (
             "Give redis://host:6379 in router_redis_url, or rediss:// for TLS, with special characters of "
             "user and password percent-encoded."
         )
-        return [Finding(CHECK, Verdict.FAIL, "the URL is none of a Redis (it is not shown).", advice)]
-    return [_reached(parts, site), judge_protection(parts, site.tier or site.environment)]
+        yield Finding(CHECK, Verdict.FAIL, "the URL is none of a Redis (it is not shown).", advice)
+        return
+    # First what needs no answer: a name may take longer to resolve than a check may.
+    yield judge_protection(parts, site.tier or site.environment)
+    yield _reached(parts, site)
 
 
 def parsed(url: str) -> SplitResult | None:

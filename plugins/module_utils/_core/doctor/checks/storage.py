@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ...cluster.client import JSONObject
 from ...common.errors import PlatformError
-from ...placement.volumes import can_bind
+from ...placement.volumes import can_bind, storage_class_of
 from ..finding import Finding, Verdict, some, unread
 from ..site import Cluster, Model
 
 CHECK = "storage"
-_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _UNPROVISIONED = "kubernetes.io/no-provisioner"
 
 
@@ -79,18 +79,12 @@ def judge(
         return Finding(CHECK, Verdict.FAIL, f"claim {name} has lost its volume.", advice, host)
     # One that is there keeps what it was made with.
     claim = present or claim
-    wanted, found = claim["spec"].get("storageClassName"), _class_of(claim, classes)
+    found = storage_class_of(classes, claim["spec"].get("storageClassName"))
     if _is_made_by_hand(claim, classes):
-        return _judge_volumes(claim, found, volumes, host)
+        return _judge_volumes(claim, found, classes, volumes, host)
     if found is None:
-        names = sorted(str(item["metadata"]["name"]) for item in classes)
-        there = f"there are {some(names)}" if names else "there are none"
-        if wanted is None:
-            advice = "Name one in persistence.storageClass, or make one the default."
-            seen = f"claim {name} asks for the default class, and no class is: {there}."
-        else:
-            advice = "Name one that exists in persistence.storageClass."
-            seen = f"claim {name} asks for class {wanted}, which does not exist: {there}."
+        advice = "Name one in persistence.storageClass, or make one the default."
+        seen = f"claim {name} asks for the default class, and no class is: {_there_are(classes)}."
         return Finding(CHECK, Verdict.FAIL, seen, advice, host)
     mode = found.get("volumeBindingMode", "Immediate")
     grows = "expandable" if found.get("allowVolumeExpansion") else "not expandable"
@@ -101,16 +95,30 @@ def judge(
     return Finding(CHECK, Verdict.PASS, seen, subject=host)
 
 
+def _there_are(classes: Sequence[JSONObject]) -> str:
+    names = sorted(str(item["metadata"]["name"]) for item in classes)
+    return f"there are {some(names)}" if names else "there are none"
+
+
 def _judge_volumes(
-    claim: JSONObject, of_class: JSONObject | None, volumes: Sequence[JSONObject], host: str
+    claim: JSONObject,
+    of_class: Mapping[str, Any] | None,
+    classes: Sequence[JSONObject],
+    volumes: Sequence[JSONObject],
+    host: str,
 ) -> Finding:
-    name, class_name = claim["metadata"]["name"], of_class["metadata"]["name"] if of_class else ""
+    name, wanted = claim["metadata"]["name"], claim["spec"].get("storageClassName") or ""
+    class_name = of_class["metadata"]["name"] if of_class else wanted
     kind = f"of class {class_name}" if class_name else "without a class"
     spec = {**claim["spec"], "storageClassName": class_name}
     usable = [item for item in volumes if can_bind(_unreserved(item, claim), spec)]
     if any(spec.get("volumeName") in (None, item["metadata"]["name"]) for item in usable):
         seen = f"claim {name}: a volume {kind} that was made by hand is free."
         return Finding(CHECK, Verdict.PASS, seen, subject=host)
+    if of_class is None and wanted:
+        advice = "Name one that exists in persistence.storageClass."
+        seen = f"claim {name} asks for class {wanted}, which does not exist: {_there_are(classes)}."
+        return Finding(CHECK, Verdict.FAIL, seen, advice, host)
     advice = "Make a PersistentVolume that fits, or name a class that makes them in persistence.storageClass."
     seen = f"claim {name} takes a volume {kind}, which nobody makes on demand, and none that fits is free."
     return Finding(CHECK, Verdict.FAIL, seen, advice, host)
@@ -127,18 +135,7 @@ def _unreserved(volume: JSONObject, claim: JSONObject) -> JSONObject:
 
 def _is_made_by_hand(claim: JSONObject, classes: Sequence[JSONObject]) -> bool:
     """Tell whether nobody makes the volume of a claim on demand."""
-    found = _class_of(claim, classes)
-    if found is None:
-        return bool(claim["spec"].get("storageClassName") == "")
-    return bool(found.get("provisioner") == _UNPROVISIONED)
-
-
-def _class_of(claim: JSONObject, classes: Sequence[JSONObject]) -> JSONObject | None:
     wanted = claim["spec"].get("storageClassName")
-    if wanted is None:
-        return next((item for item in classes if _is_default(item)), None)
-    return next((item for item in classes if item["metadata"]["name"] == wanted), None)
-
-
-def _is_default(item: JSONObject) -> bool:
-    return (item["metadata"].get("annotations") or {}).get(_DEFAULT) == "true"
+    found = storage_class_of(classes, wanted)
+    # A name that volumes and claims share needs no class of that name.
+    return wanted is not None if found is None else bool(found.get("provisioner") == _UNPROVISIONED)
