@@ -79,6 +79,7 @@ def slots(result: PlayResult, host: str) -> int:
 #: What is done once a run, on its first host, and what the strategy itself does without a worker.
 OTHERS = {
     "Leave those that are as wanted",
+    "See that somebody named what is to be removed",
     "See that each model is deployed by one host",
     "Validating arguments against arg spec 'main' - Create or update the schema of the model registry",
     "Create or update the schema of the registry",
