@@ -12,10 +12,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.support.awx_run import awx_tools
 from tests.support.playbooks import ROOT
+
+#: The first of them installs what it runs, which the cache then keeps.
+pytestmark = pytest.mark.timeout(900)
 
 
 def _builder(*arguments: str, folder: Path) -> str:

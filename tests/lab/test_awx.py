@@ -22,6 +22,9 @@ from tests.support.models import QUICK_VALUES
 from tests.support.playbooks import PlayResult, PlayRunner
 from tests.support.site import Site
 
+#: The first of them installs what it runs, which the cache then keeps.
+pytestmark = pytest.mark.timeout(900)
+
 MODEL = "org/Survey-7B"
 SURVEY: dict[str, Any] = {
     "model": MODEL,

@@ -24,6 +24,9 @@ from tests.support.lab import Lab
 from tests.support.playbooks import PlayRunner
 from tests.support.promotion_site import Place, Production, two_places, version
 
+#: The first of them installs what it runs, which the cache then keeps.
+pytestmark = pytest.mark.timeout(900)
+
 MODEL = "proven"
 #: What a survey asks for and cannot guess.
 ANSWERS = {"model": "org/Surveyed-7B"}

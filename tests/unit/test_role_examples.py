@@ -20,6 +20,9 @@ from tests.support.awx_collection import awx_collections
 from tests.support.playbooks import ROOT
 from tests.support.repository import load_yaml, roles
 
+#: The first of them installs what it runs, which the cache then keeps.
+pytestmark = pytest.mark.timeout(900)
+
 
 def _entry_points(role: str) -> dict[str, dict[str, Any]]:
     return dict(load_yaml(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"])

@@ -18,6 +18,9 @@ from tests.support.awx_api import TOKEN, AwxApi, Item
 from tests.support.awx_collection import awx_collections
 from tests.support.playbooks import ROOT, PlayResult, PlayRunner
 
+#: The first of them installs what it runs, which the cache then keeps.
+pytestmark = pytest.mark.timeout(900)
+
 ORGANIZATION = "LLM"
 WANTED: dict[str, Any] = {
     "controller_organization": ORGANIZATION,

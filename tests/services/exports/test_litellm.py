@@ -26,6 +26,9 @@ from tests.support.model_server import MODEL, ModelServer
 from tests.support.ports import free_port
 from tests.support.tls import Pair
 
+#: The first of them installs what it runs, which the cache then keeps.
+pytestmark = pytest.mark.timeout(900)
+
 SECOND = "meta-llama/Llama-3.1-8B-Instruct"
 NOWHERE = "http://second.models.svc.cluster.local:8000"
 FOREIGN = {

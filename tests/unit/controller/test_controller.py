@@ -38,6 +38,9 @@ from tests.support.awx_survey import refusals, untouched_answers
 from tests.support.playbooks import ROOT
 from tests.support.repository import load_yaml
 
+#: The first of them installs what it runs, which the cache then keeps.
+pytestmark = pytest.mark.timeout(900)
+
 ENVIRONMENTS = [
     {"name": "staging", "credentials": ["Cluster staging"], "operators": ["ML"]},
     {
