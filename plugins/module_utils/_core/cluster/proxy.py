@@ -64,7 +64,7 @@ def proxy_for(server: str, given: str | None, exceptions: str | None, configured
     parts = urlsplit(server)
     environment = getproxies_environment()
     found = environment.get(parts.scheme)
-    if not found or _is_loopback(parts.hostname or "") or goes_around(server, environment.get("no", "")):
+    if not found or is_loopback(parts.hostname or "") or goes_around(server, environment.get("no", "")):
         return None
     return found if "://" in found else f"http://{found}"
 
@@ -127,6 +127,7 @@ def _network(rule: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, reached without a network."""
     address = _address(host)
     return host == "localhost" or (address is not None and address.is_loopback)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,14 +25,6 @@ T = TypeVar("T")
 def unprotected(tier: str) -> Verdict:
     """Return what it means in a tier that others can listen or write; an unknown one is guarded, too."""
     return Verdict.WARN if tier in ("development", "staging") else Verdict.FAIL
-
-
-def is_this_machine(host: str) -> bool:
-    """Tell whether a host is reached without a network."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass(frozen=True)
@@ -87,6 +78,11 @@ class Site:
     ansible_version: str
     limit_s: float
     models: list[Model] = field(default_factory=list)
+
+    @property
+    def known_tier(self) -> str:
+        """The tier, or else the environment's name, which says it then."""
+        return self.tier or self.environment
 
     @cached_property
     def authentication(self) -> Authentication:

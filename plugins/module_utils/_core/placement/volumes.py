@@ -24,7 +24,7 @@ _ZONE_LABELS = (
     "failure-domain.beta.kubernetes.io/region",
 )
 _DEFAULTS = ("storageclass", "storageclass.beta")
-_UNPROVISIONED = "kubernetes.io/no-provisioner"
+UNPROVISIONED = "kubernetes.io/no-provisioner"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _read_ephemeral(client: ClusterClient, name: str, spec: JSONObject, rules: C
         what=f"the StorageClasses, one of which volume {name} needs",
     )
     found = storage_class_of(classes, wanted)
-    if found is not None and found.get("provisioner") != _UNPROVISIONED:
+    if found is not None and found.get("provisioner") != UNPROVISIONED:
         if found.get("allowedTopologies"):
             rules.topologies.append((name, found["allowedTopologies"]))
         rules.fresh.append(found["provisioner"])
@@ -237,7 +237,7 @@ def _read_unbound(client: ClusterClient, claim: str, item: JSONObject, rules: Cl
     if found is None or found.get("volumeBindingMode") != "WaitForFirstConsumer":
         rules.blocked[f"PersistentVolumeClaim {claim} is not bound to a volume yet"] = True
         return
-    if found.get("provisioner") != _UNPROVISIONED:
+    if found.get("provisioner") != UNPROVISIONED:
         if found.get("allowedTopologies"):
             rules.topologies.append((claim, found["allowedTopologies"]))
         rules.shared.add((found["provisioner"], claim))

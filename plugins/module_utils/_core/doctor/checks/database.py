@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cluster.proxy import is_loopback
 from ...common.errors import ErrorClass, PlatformError
 from ...registry import creators
 from ...registry.connection import Session
@@ -18,7 +19,7 @@ from ...registry.environment_groups import Group
 from ...registry.migration_files import Applied, Migration, load, plan
 from ...registry.migrations import read_applied
 from ..finding import Finding, Verdict, broken
-from ..site import Registry, is_this_machine, unprotected
+from ..site import Registry, unprotected
 
 if TYPE_CHECKING:
     from psycopg2.extensions import ConnectionInfo
@@ -56,8 +57,7 @@ def connect(registry: Registry) -> list[Finding]:
         access = Finding(CHECK, Verdict.FAIL, f"{seen} It is a standby.", advice, "access")
     else:
         access = Finding(CHECK, Verdict.PASS, seen, subject="access")
-    site = registry.site
-    return [access, judge_tls(way, site.tier or site.environment)]
+    return [access, judge_tls(way, registry.site.known_tier)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class Way:
         authority = Path(parameters.get("sslrootcert") or "~/.postgresql/root.crt").expanduser()
         return cls(
             encrypted=link.ssl_in_use,
-            local=link.host.startswith("/") or is_this_machine(link.host),
+            local=link.host.startswith("/") or is_loopback(link.host),
             mode=parameters.get("sslmode", "prefer"),
             authority=authority.exists(),
         )

@@ -19,9 +19,7 @@ _PLAY = "Let an administrator play llmops.platform.environment."
 def look(cluster: Cluster) -> list[Finding]:
     """Read it."""
     site = cluster.site
-    # Without a tier the environment's name says it, see values.
-    tier = site.tier or site.environment
-    return [judge(site.namespace, site.environment, tier, cluster.client.find(cluster.path))]
+    return [judge(site.namespace, site.environment, site.known_tier, cluster.client.find(cluster.path))]
 
 
 def judge(name: str, environment: str, tier: str, found: JSONObject | None) -> Finding:

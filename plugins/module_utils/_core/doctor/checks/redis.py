@@ -12,9 +12,10 @@ from functools import partial
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ...cluster.access import Connection, dialler
+from ...cluster.proxy import is_loopback
 from ...common.redaction import HIDDEN
 from ..finding import Finding, Verdict
-from ..site import Site, is_this_machine, unprotected
+from ..site import Site, unprotected
 
 CHECK = "redis"
 _PORT = 6379
@@ -39,7 +40,7 @@ def look(site: Site) -> Iterator[Finding]:
         yield Finding(CHECK, Verdict.FAIL, "the URL is none of a Redis (it is not shown).", advice)
         return
     # First what needs no answer: a name may take longer to resolve than a check may.
-    yield judge_protection(parts, site.tier or site.environment)
+    yield judge_protection(parts, site.known_tier)
     yield _reached(parts, site)
 
 
@@ -144,7 +145,7 @@ def judge_protection(parts: SplitResult, tier: str) -> Finding:
     if not lacking:
         return Finding(CHECK, Verdict.PASS, "TLS and a password.", subject=subject)
     seen = ", ".join(lacking)
-    if is_this_machine(str(parts.hostname)):
+    if is_loopback(str(parts.hostname)):
         return Finding(CHECK, Verdict.PASS, f"{seen}, on this machine.", subject=subject)
     advice = "Give rediss:// with a password in router_redis_url: routers believe what they read there."
     return Finding(CHECK, unprotected(tier), f"{seen}.", advice, subject)

@@ -11,12 +11,11 @@ from typing import Any
 
 from ...cluster.client import JSONObject
 from ...common.errors import PlatformError
-from ...placement.volumes import can_bind, storage_class_of
+from ...placement.volumes import UNPROVISIONED, can_bind, storage_class_of
 from ..finding import Finding, Verdict, some, unread
 from ..site import Cluster, Model
 
 CHECK = "storage"
-_UNPROVISIONED = "kubernetes.io/no-provisioner"
 
 
 def look(cluster: Cluster) -> Iterator[Finding]:
@@ -39,7 +38,8 @@ def look(cluster: Cluster) -> Iterator[Finding]:
             )
             continue
         try:
-            by_hand = _is_made_by_hand(there or claim, classes)
+            wanted = (there or claim)["spec"].get("storageClassName")
+            by_hand = _is_made_by_hand(wanted, storage_class_of(classes, wanted))
             volumes = list(cluster.list_pages("/api/v1/persistentvolumes")) if by_hand else []
         except PlatformError as error:
             yield unread(CHECK, error, host)
@@ -79,8 +79,9 @@ def judge(
         return Finding(CHECK, Verdict.FAIL, f"claim {name} has lost its volume.", advice, host)
     # One that is there keeps what it was made with.
     claim = present or claim
-    found = storage_class_of(classes, claim["spec"].get("storageClassName"))
-    if _is_made_by_hand(claim, classes):
+    wanted = claim["spec"].get("storageClassName")
+    found = storage_class_of(classes, wanted)
+    if _is_made_by_hand(wanted, found):
         return _judge_volumes(claim, found, classes, volumes, host)
     if found is None:
         advice = "Name one in persistence.storageClass, or make one the default."
@@ -133,9 +134,7 @@ def _unreserved(volume: JSONObject, claim: JSONObject) -> JSONObject:
     return {**volume, "spec": {key: value for key, value in volume["spec"].items() if key != "claimRef"}}
 
 
-def _is_made_by_hand(claim: JSONObject, classes: Sequence[JSONObject]) -> bool:
-    """Tell whether nobody makes the volume of a claim on demand."""
-    wanted = claim["spec"].get("storageClassName")
-    found = storage_class_of(classes, wanted)
+def _is_made_by_hand(wanted: str | None, found: Mapping[str, Any] | None) -> bool:
+    """Tell whether nobody makes the volume of a claim on demand that names a class, and finds it or not."""
     # A name that volumes and claims share needs no class of that name.
-    return wanted is not None if found is None else bool(found.get("provisioner") == _UNPROVISIONED)
+    return wanted is not None if found is None else bool(found.get("provisioner") == UNPROVISIONED)
