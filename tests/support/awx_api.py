@@ -11,13 +11,13 @@ not search by, a list that an object does not have, a login that is none (AWX 24
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.support.http_server import LoopbackServer
 
 Item = dict[str, Any]
 
@@ -75,7 +75,7 @@ class _RefusedError(Exception):
         self.status = status
 
 
-class AwxApi:
+class AwxApi(LoopbackServer):
     """A context manager; ``url`` is the address. A new one has what an installed AWX has."""
 
     def __init__(self) -> None:
@@ -84,23 +84,12 @@ class AwxApi:
         self._numbers = count(1)
         #: What was asked for, but for what only reads.
         self.writes: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(_handler(self))
+        self.url = f"http://127.0.0.1:{self.port}"
         for name in ("AWX EE (latest)", "Control Plane Execution Environment"):
             self.add("execution_environments", name=name)
         for name in ("Ansible Galaxy", "Demo Credential"):
             self.add("credentials", name=name)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     # What tests do.
 

@@ -7,21 +7,21 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.support.http_server import LoopbackServer
 from tests.support.playbooks import write_yaml
 from tests.support.ports import free_port
 from tests.support.prometheus_package import prometheus_program
 
 
-class Pages:
+class Pages(LoopbackServer):
     """An HTTP server whose pages a test sets, changes and takes away; a context manager."""
 
     def __init__(self) -> None:
@@ -48,19 +48,7 @@ class Pages:
             def log_message(self, *_args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
-
-    def __enter__(self) -> Pages:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Handler)
 
 
 @dataclass(frozen=True)

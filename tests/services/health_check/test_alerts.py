@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from llmops_health.metrics import Metrics
 
 from tests.chart.test_alerts import firing
 from tests.support.model_server import parse_metrics
-from tests.support.playbooks import ROOT, PlayRunner
+from tests.support.role_rules import rule_groups
 
-ROLE = ROOT / "roles/health_check"
 LEADER = 'namespace="llm-staging",container="health-checker",pod="one"'
 STANDBY = 'namespace="llm-staging",container="health-checker",pod="two"'
 ELSEWHERE = 'namespace="other",container="health-checker",pod="three"'
@@ -78,26 +76,8 @@ CASES: list[tuple[set[str], dict[str, str]]] = [
 @pytest.fixture(scope="module")
 def groups(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Return the rule groups as the role renders them."""
-    folder: Path = tmp_path_factory.mktemp("rules")
-    render = {
-        "name": "Render",
-        "ansible.builtin.template": {
-            "src": str(ROLE / "templates/prometheusrule.yml.j2"),
-            "dest": str(folder / "rule.yml"),
-            "mode": "0600",
-        },
-    }
-    play = {
-        "name": "Show the rules",
-        "hosts": "localhost",
-        "gather_facts": False,
-        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
-        "tasks": [render],
-    }
-    PlayRunner(folder).run([play], extra_vars={"health_check_environment": "staging"}).check()
-    rule = yaml.safe_load((folder / "rule.yml").read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = rule["spec"]["groups"]
-    return found
+    folder = tmp_path_factory.mktemp("rules")
+    return rule_groups("health_check", folder, health_check_environment="staging")
 
 
 @pytest.mark.parametrize(("alerts", "changed"), CASES)

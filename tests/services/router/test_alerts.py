@@ -10,39 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.chart.test_alerts import firing
-from tests.support.playbooks import ROOT, PlayRunner
+from tests.support.role_rules import rule_groups
 
-ROLE = ROOT / "roles/router"
 END = 'llmops_router_certificate_end_timestamp_seconds{namespace="llm-staging",job="router",pod="%s"}'
 UP = {'up{namespace="llm-staging",job="router",pod="one"}': "1+0x60"}
 DAY = 86400
 
 
 def rendered(folder: Path, tls_secret: str) -> list[dict[str, Any]]:
-    """Return the rule groups as the role renders them."""
-    render = {
-        "name": "Render",
-        "ansible.builtin.template": {
-            "src": str(ROLE / "templates/prometheusrule.yml.j2"),
-            "dest": str(folder / "rule.yml"),
-            "mode": "0600",
-        },
-    }
-    play = {
-        "name": "Show the rules",
-        "hosts": "localhost",
-        "gather_facts": False,
-        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
-        "tasks": [render],
-    }
-    variables = {"router_environment": "staging", "router_tls_secret": tls_secret}
-    PlayRunner(folder).run([play], extra_vars=variables).check()
-    rule = yaml.safe_load((folder / "rule.yml").read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = rule["spec"]["groups"]
-    return found
+    """Return the rule groups of a router with or without a certificate."""
+    return rule_groups("router", folder, router_environment="staging", router_tls_secret=tls_secret)
 
 
 @pytest.fixture(scope="module")
